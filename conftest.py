@@ -1,0 +1,5 @@
+"""Settings for every test of this project."""
+
+from __future__ import annotations
+
+pytest_plugins = ["pytester"]

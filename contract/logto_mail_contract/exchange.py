@@ -1,0 +1,171 @@
+"""Judges a request as a sender's: what it breaks, and what a receiver that keeps the contract answers.
+
+No I/O: a server hands in what came, and sends what ``Verdict`` says.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from .javascript_json import NotJson, NotUtf8, TooDeep, parse_with_duplicates
+from .validation import rule_finding, shown, text_finding, validator
+
+if TYPE_CHECKING:
+    from .findings import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request as it came.
+
+    Attributes:
+        method: The method, case kept.
+        target: The request target as it stood in the request line.
+        headers: The header lines in order, names with their case, duplicates kept; a character is one byte
+            of the wire (ISO 8859-1).
+        body: The body's bytes, freed of chunked coding; as much as came.
+        framing: What was wrong with the framing, None where nothing was.
+    """
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    framing: str | None = None
+
+    def values(self, name: str) -> list[str]:
+        """Return the values of every header line with that name, whatever its case."""
+        wanted = name.lower()
+        return [value for header, value in self.headers if header.lower() == wanted]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a request is worth.
+
+    Attributes:
+        status: The HTTP status to answer with.
+        findings: What the request and its message break.
+        answer: The body to answer with, JSON.
+    """
+
+    status: int
+    findings: tuple[Finding, ...]
+    answer: bytes
+
+    @property
+    def broken(self) -> tuple[Finding, ...]:
+        """The findings that count as a violation: those of level MUST."""
+        return tuple(finding for finding in self.findings if finding.level == "MUST")
+
+
+_KEPT = Verdict(200, (), b'{"accepted":true}')
+
+
+def judge_request(
+    request: Request, revision: str | None = None, layer: str = "guard", authorization: str | None = None
+) -> Verdict:
+    """Judge a request that should deliver a message.
+
+    The status is 405, 401, 415 or 400 for the first of these that is wrong: method, ``Authorization``,
+    ``Content-Type``, body. A body is answered with 400 only where the guard layer is broken: what breaks
+    another layer alone, and what nests too deep to judge, is a finding and is answered with 200.
+
+    Args:
+        request: What came.
+        revision: A contract revision or Logto release; the current revision when None.
+        layer: The layer to hold the message to.
+        authorization: The exact value that ``Authorization`` must have; None when it is not looked at.
+
+    Raises:
+        catalogue.UnknownRevision: There is no such revision or release.
+        catalogue.UnknownLayer: That revision has no such layer.
+    """
+    if request.method != "POST":
+        return _refused(405, rule_finding("sender/request/method", ("POST",), shown(request.method)))
+    if authorization is not None:
+        # Logto's connector writes the header as UTF-8: Node encodes head and body in one string.
+        came = [value.strip(" \t") for value in request.values("authorization")]
+        if came != [authorization.encode().decode("latin-1").strip(" \t")]:
+            return _refused(401, _authorization_finding(came))
+    types = request.values("content-type")
+    if [value.partition(";")[0].strip(" \t").lower() for value in types] != ["application/json"]:
+        actual = " and ".join(map(shown, types)) or "no Content-Type"
+        return _refused(
+            415, rule_finding("sender/request/content-type", ("application/json, one header",), actual)
+        )
+    if request.framing is not None:
+        return _refused(
+            400, rule_finding("sender/request/framing", ("a body that arrives whole",), request.framing)
+        )
+    try:
+        message, duplicates = parse_with_duplicates(request.body)
+    except (NotUtf8, NotJson) as problem:
+        return _refused(400, text_finding(problem))
+    except TooDeep as problem:
+        return Verdict(200, (text_finding(problem),), _KEPT.answer)
+    findings = validator(revision, layer).findings(message)
+    if not findings and not duplicates:
+        return _KEPT
+    repeated = tuple(
+        rule_finding(
+            "sender/body/unique-keys",
+            ("every key once",),
+            f"{shown(duplicate.key)} more than once in the object at {duplicate.pointer or 'the top'}",
+        )
+        for duplicate in duplicates
+    )
+    broken = findings if layer == "guard" else findings and validator(revision, "guard").findings(message)
+    if broken:
+        return Verdict(400, findings + repeated, _refusal(broken))
+    return Verdict(200, findings + repeated, _KEPT.answer)
+
+
+def _authorization_finding(came: list[str]) -> Finding:
+    expected = ("the one value that the endpoint was given",)
+    if not came:
+        actual = "no Authorization header"
+    elif len(came) > 1:
+        actual = f"{len(came)} Authorization headers"
+    else:
+        # The scheme is no secret, what follows it is.
+        scheme, _, credential = came[0].partition(" ")
+        actual = (
+            f"another value: {shown(scheme)} and {len(credential)} more characters (masked)"
+            if credential
+            else (f"another value of {len(scheme)} characters (masked)")
+        )
+    return rule_finding("sender/request/authorization", expected, actual)
+
+
+def _refused(status: int, finding: Finding) -> Verdict:
+    return Verdict(status, (finding,), _refusal((finding,)))
+
+
+def _refusal(findings: tuple[Finding, ...]) -> bytes:
+    return json.dumps(
+        {
+            "accepted": False,
+            "reason": "; ".join(f"{finding.sentence} Came: {finding.actual}" for finding in findings),
+            "findings": [
+                {
+                    "rule": finding.rule,
+                    "pointer": finding.pointer,
+                    "expected": list(finding.expected),
+                    "actual": finding.actual,
+                }
+                for finding in findings
+            ],
+        }
+    ).encode()
+
+
+def status_line(status: int) -> str:
+    """Return the status line of an answer, with the standard reason where the status has one."""
+    try:
+        return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"HTTP/1.1 {status} "

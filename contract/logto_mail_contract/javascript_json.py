@@ -1,0 +1,300 @@
+"""JSON as JavaScript reads and writes it.
+
+Logto's messages are written by ``JSON.stringify`` and its guard judges what ``JSON.parse`` returns. Python's
+``json`` differs at the edges: it takes ``NaN`` and, in bytes, UTF-16 and a byte order mark, it refuses
+integers of thousands of digits, and it writes numbers in another form.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+MAX_DEPTH = 500
+"""Nesting that is judged; Python's parser and many receivers' parsers fail somewhat beyond it."""
+
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]|-?Infinity|NaN', re.DOTALL)
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_ARRAY_INDEX = re.compile("0|[1-9][0-9]{0,9}")
+_INDEX_LIMIT = 2**32 - 1
+# Where JavaScript goes over to an exponent: ECMA-262, Number::toString.
+_MOST_DIGITS = 21
+_MOST_ZEROS = -6
+
+
+class NotUtf8(ValueError):
+    """The bytes are no UTF-8 text."""
+
+
+class TooDeep(ValueError):
+    """The text nests deeper than MAX_DEPTH levels."""
+
+
+class NotJson(ValueError):
+    """``JSON.parse`` refuses the text.
+
+    Attributes:
+        problem: What is wrong, without the place.
+        line: The line of the place, from 1.
+        column: The column of the place in characters, from 1.
+    """
+
+    def __init__(self, problem: str, text: str, position: int) -> None:
+        self.problem = problem
+        self.line = text.count("\n", 0, position) + 1
+        self.column = position - text.rfind("\n", 0, position)
+        super().__init__(f"{problem} at line {self.line}, column {self.column}")
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A key that one object of a text has more than once.
+
+    Attributes:
+        pointer: The JSON pointer of the object, ``""`` also where a later duplicate hides the object.
+        key: The key.
+    """
+
+    pointer: str
+    key: str
+
+
+class _DuplicateKey(Exception):
+    pass
+
+
+def parse(text: str | bytes) -> Any:
+    """Return the value that ``JSON.parse`` reads; of duplicate keys the last counts.
+
+    An integer keeps its digits where Python can hold it; one with more digits than Python converts becomes
+    what it is in JavaScript, infinity.
+
+    Args:
+        text: JSON text; bytes are read as UTF-8.
+
+    Raises:
+        NotUtf8: The bytes are no UTF-8.
+        NotJson: The text is not JSON.
+        TooDeep: It nests deeper than MAX_DEPTH levels.
+    """
+    return parse_with_duplicates(text)[0]
+
+
+def parse_with_duplicates(text: str | bytes) -> tuple[Any, tuple[Duplicate, ...]]:
+    """Return what ``parse`` returns, and the duplicate keys that it passed over.
+
+    Args:
+        text: JSON text; bytes are read as UTF-8.
+
+    Raises:
+        NotUtf8: The bytes are no UTF-8.
+        NotJson: The text is not JSON.
+        TooDeep: It nests deeper than MAX_DEPTH levels.
+    """
+    if isinstance(text, bytes):
+        text = _decode(text)
+    # No text nests deeper than it has opening brackets: one cheap count spares most texts the scan.
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+        raise TooDeep(f"The text nests deeper than {MAX_DEPTH} levels")
+    try:
+        try:
+            return _UNIQUE_KEYS.decode(text), ()
+        except _DuplicateKey:
+            return _parse_collecting(text)
+    except json.JSONDecodeError as error:
+        if text.startswith("\ufeff"):
+            raise NotJson("a byte order mark (U+FEFF) stands before the JSON text", text, 0) from None
+        raise NotJson(_problem(error.msg), text, error.pos) from None
+    except _Constant as constant:
+        position = next(token.start() for token in _TOKEN.finditer(text) if token[0] == constant.args[0])
+        raise NotJson(f"{constant.args[0]} is no JSON value", text, position) from None
+    except RecursionError:
+        raise TooDeep("The text nests deeper than this call stack can read") from None
+
+
+def stringify(value: Any) -> bytes:
+    """Return the bytes that ``JSON.stringify`` and UTF-8 make of a value that ``parse`` returned.
+
+    Compact, array indices first among the keys and the rest in their order, non-ASCII as it is, lone
+    surrogates escaped, numbers as JavaScript writes them (``1.0`` as ``1``, infinity as ``null``, integers
+    rounded to a double).
+
+    Args:
+        value: A value as ``parse`` returns it.
+
+    Raises:
+        TypeError: A part of the value is nothing that JSON has.
+    """
+    return _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", _written(value)).encode()
+
+
+def _decode(data: bytes) -> str:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]:
+        raise NotUtf8("the bytes look like UTF-16 or UTF-32")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise NotUtf8(f"byte 0x{data[error.start]:02x} at offset {error.start}: {error.reason}") from None
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for token in _TOKEN.finditer(text):
+        if token[0] in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token[0] in "]}":
+            depth -= 1
+    return deepest
+
+
+class _Constant(Exception):
+    pass
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _Constant(name)
+
+
+def _integer(digits: str) -> int | float:
+    try:
+        return int(digits)
+    except ValueError:  # more digits than sys.get_int_max_str_digits()
+        return float(digits)
+
+
+def _only_unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _DuplicateKey
+    return members
+
+
+_UNIQUE_KEYS = json.JSONDecoder(
+    object_pairs_hook=_only_unique, parse_constant=_refuse_constant, parse_int=_integer
+)
+
+
+def _parse_collecting(text: str) -> tuple[Any, tuple[Duplicate, ...]]:
+    repeated: list[tuple[dict[str, Any], str]] = []
+
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in members:
+                repeated.append((members, key))
+            members[key] = value
+        return members
+
+    decoder = json.JSONDecoder(object_pairs_hook=collect, parse_constant=_refuse_constant, parse_int=_integer)
+    value = decoder.decode(text)
+    pointers = {id(part): pointer for pointer, part in walk(value) if isinstance(part, dict)}
+    return value, tuple(Duplicate(pointers.get(id(members), ""), key) for members, key in repeated)
+
+
+def walk(value: Any) -> list[tuple[str, Any]]:
+    """Return every part of a value with its JSON pointer, the whole first; it does not recurse.
+
+    Raises:
+        TooDeep: The value nests deeper than MAX_DEPTH levels, or contains itself.
+    """
+    parts = [("", value)]
+    level = parts
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            (f"{pointer}/{escape(str(key))}", member)
+            for pointer, part in level
+            if isinstance(part, (dict, list))
+            for key, member in (part.items() if isinstance(part, dict) else enumerate(part))
+        ]
+        if not level:
+            return parts
+        parts += level
+    raise TooDeep(f"The value nests deeper than {MAX_DEPTH} levels")
+
+
+def escape(key: str) -> str:
+    """Return a key as one token of a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+class _Written(str):
+    """Text that is JSON already."""
+
+    __slots__ = ()
+
+
+def _written(value: Any) -> str:
+    written: list[str] = []
+    # A stack of our own, since a value may nest deeper than Python's own stack has room.
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += _between("[", [[member] for member in part], "]")
+        elif isinstance(part, dict):
+            members = [[_Written(f"{_scalar(key)}:"), part[key]] for key in _key_order(part)]
+            waiting += _between("{", members, "}")
+        else:
+            written.append(_scalar(part))
+    return "".join(written)
+
+
+def _between(opening: str, members: list[list[Any]], closing: str) -> list[Any]:
+    parts: list[Any] = [_Written(opening)]
+    for number, member in enumerate(members):
+        parts += [_Written(","), *member] if number else member
+    return [_Written(closing), *reversed(parts)]
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, _Written):
+        return value
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, (int, float)):
+        return _number(value)
+    raise TypeError(f"JSON has no {type(value).__name__}")
+
+
+def _key_order(members: dict[str, Any]) -> list[str]:
+    indices = sorted(
+        (key for key in members if _ARRAY_INDEX.fullmatch(key) and int(key) < _INDEX_LIMIT), key=int
+    )
+    return [*indices, *(key for key in members if key not in indices)] if indices else list(members)
+
+
+def _number(value: float) -> str:
+    try:
+        double = float(value)
+    except OverflowError:
+        return "null"
+    if not math.isfinite(double):
+        return "null"
+    if double == 0:
+        return "0"
+    mantissa, _, exponent = repr(abs(double)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
+    digits = digits.rstrip("0")
+    sign = "-" if double < 0 else ""
+    if len(digits) <= point <= _MOST_DIGITS:
+        return sign + digits.ljust(point, "0")
+    if 0 < point <= _MOST_DIGITS:
+        return f"{sign}{digits[:point]}.{digits[point:]}"
+    if _MOST_ZEROS < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    rest = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{sign}{digits[0]}{rest}e{point - 1:+d}"
+
+
+def _problem(message: str) -> str:
+    return (message[:1].lower() + message[1:]).removesuffix(" at").removesuffix(" starting")

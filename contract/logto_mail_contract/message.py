@@ -1,0 +1,88 @@
+"""The typed view of a message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class TemplateType(StrEnum):
+    """The template types that Logto sends today (v1.32.0 and later).
+
+    Source: ``packages/toolkit/connector-kit/src/types/passwordless.ts``. Logto may add types, so a
+    message's type may be a string that is none of these.
+    """
+
+    SIGN_IN = "SignIn"
+    REGISTER = "Register"
+    FORGOT_PASSWORD = "ForgotPassword"  # noqa: S105 - the name of a template, not a password
+    ORGANIZATION_INVITATION = "OrganizationInvitation"
+    GENERIC = "Generic"
+    USER_PERMISSION_VALIDATION = "UserPermissionValidation"
+    BIND_NEW_IDENTIFIER = "BindNewIdentifier"
+    MFA_VERIFICATION = "MfaVerification"
+    BIND_MFA = "BindMfa"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One ``SendMessageData`` document, read without judging it.
+
+    What is missing or has the wrong JSON type reads as None (an empty mapping for ``payload``), so that a
+    broken message can be looked at too; ``validate`` tells what is broken.
+
+    Args:
+        raw: The document, a JSON object as ``json.loads`` returns it.
+    """
+
+    raw: Mapping[str, Any]
+
+    @property
+    def to(self) -> str | None:
+        """The recipient's address, with case as the user typed it."""
+        return _text(self.raw, "to")
+
+    @property
+    def type(self) -> str | None:
+        """The template type; it compares equal to the members of TemplateType."""
+        return _text(self.raw, "type")
+
+    @property
+    def ip(self) -> str | None:
+        """Who asked for the message; sent by Logto v1.35.0 and later, free text behind some proxies."""
+        return _text(self.raw, "ip")
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """The variables."""
+        payload = self.raw.get("payload")
+        return payload if isinstance(payload, dict) else {}
+
+    @property
+    def code(self) -> str | None:
+        """The verification code: six digits in every code flow, leading zeros kept."""
+        return _text(self.payload, "code")
+
+    @property
+    def link(self) -> str | None:
+        """The link of an invitation; Logto sends whatever the caller gave, also nothing."""
+        return _text(self.payload, "link")
+
+    @property
+    def locale(self) -> str | None:
+        """The language tag that Logto chose."""
+        return _text(self.payload, "locale")
+
+    @property
+    def ui_locales(self) -> str | None:
+        """The ``ui_locales`` of the sign-in request as they came (``uiLocales`` in the payload)."""
+        return _text(self.payload, "uiLocales")
+
+
+def _text(members: Mapping[str, Any], name: str) -> str | None:
+    value = members.get(name)
+    return value if isinstance(value, str) else None

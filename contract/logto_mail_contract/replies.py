@@ -1,0 +1,173 @@
+"""Scripted replies: what a fake endpoint answers on demand, well-formed or broken."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from .exchange import status_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PAUSE_OF_ENDLESS = 0.05
+
+
+class Wire(Protocol):
+    """One connection on which a request waits for its answer."""
+
+    head_only: bool
+    keep_alive: bool
+
+    def send(self, data: bytes) -> None:
+        """Send bytes; raises OSError when the client has gone."""
+
+    def pause(self, seconds: float) -> bool:
+        """Wait, and return False when the endpoint was let go meanwhile; infinity waits for that alone."""
+
+    def reset(self) -> None:
+        """End the connection with a TCP reset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete HTTP answer, sent after a delay.
+
+    Attributes:
+        status: The status, any number of three digits.
+        body: The body's bytes.
+        headers: Further header lines by name.
+        delay: Seconds before the first byte; infinity never answers.
+        drip: Seconds between two bytes of the answer; 0 sends it whole.
+    """
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+    drip: float = 0.0
+
+    def send(self, wire: Wire) -> None:
+        """Send the answer."""
+        if self.delay and not wire.pause(self.delay):
+            wire.keep_alive = False
+            return
+        data = self.encode(close=not wire.keep_alive, head_only=wire.head_only)
+        if not self.drip:
+            wire.send(data)
+            return
+        for position in range(len(data)):
+            wire.send(data[position : position + 1])
+            if not wire.pause(self.drip):
+                wire.keep_alive = False
+                return
+
+    def encode(self, *, close: bool, head_only: bool = False) -> bytes:
+        """Return the bytes of the answer."""
+        lines = [status_line(self.status), *(f"{name}: {value}" for name, value in self.headers.items())]
+        # RFC 9110, 8.6: no Content-Length where there can be no body, unless the script asks for one.
+        if self.body or not (self.status < 200 or self.status in (204, 304)):
+            lines.append(f"Content-Length: {len(self.body)}")
+        if close:
+            lines.append("Connection: close")
+        head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+        return head if head_only else head + self.body
+
+    def __str__(self) -> str:
+        delay = f" after {self.delay:g} s" if self.delay else ""
+        return f"{self.status}{delay}{', byte by byte' if self.drip else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """The connection ends with a TCP reset, without an answer."""
+
+    def send(self, wire: Wire) -> None:
+        """Reset the connection."""
+        wire.reset()
+
+    def __str__(self) -> str:
+        return "a reset"
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """Bytes that are no HTTP, then the end of the connection."""
+
+    data: bytes
+
+    def send(self, wire: Wire) -> None:
+        """Send the bytes."""
+        wire.keep_alive = False
+        wire.send(self.data)
+
+    def __str__(self) -> str:
+        return "garbage"
+
+
+@dataclass(frozen=True, slots=True)
+class Endless:
+    """A 200 whose body goes on until the client leaves or the endpoint is let go."""
+
+    def send(self, wire: Wire) -> None:
+        """Send the head, and then body without end."""
+        wire.keep_alive = False
+        wire.send(f"{status_line(200)}\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n".encode())
+        while wire.pause(_PAUSE_OF_ENDLESS):
+            wire.send(b".")
+
+    def __str__(self) -> str:
+        return "a body without end"
+
+
+Reply = Answer | Reset | Garbage | Endless
+
+
+class Script:
+    """The replies that are due: those for a number of requests first, in order, then the standing one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._due: deque[Reply] = deque()
+        self._standing: Reply | None = None
+
+    def add(self, reply: Reply, times: int | None) -> None:
+        """Add a reply for the next ``times`` requests, or make it the standing one when that is None.
+
+        Raises:
+            ValueError: ``times`` is less than 1.
+        """
+        if times is not None and times < 1:
+            raise ValueError(
+                f"times is the number of requests to answer so, 1 or more, or None; it was {times}"
+            )
+        with self._lock:
+            if times is None:
+                self._standing = reply
+            else:
+                self._due.extend([reply] * times)
+
+    def next(self) -> Reply | None:
+        """Return the reply for one request and use it up; None when nothing is scripted."""
+        with self._lock:
+            return self._due.popleft() if self._due else self._standing
+
+    def reset(self) -> None:
+        """Forget every reply."""
+        with self._lock:
+            self._due.clear()
+            self._standing = None
+
+
+def seconds(value: float, name: str) -> float:
+    """Return a duration that can be waited for.
+
+    Raises:
+        ValueError: It is negative or not a number.
+    """
+    if math.isnan(value) or value < 0:
+        raise ValueError(f"{name} is in seconds, 0 or more; it was {value}")
+    return float(value)

@@ -1,0 +1,296 @@
+"""Judges a message against one revision and layer of the contract."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from . import catalogue
+from .findings import ContractViolation, Finding
+from .javascript_json import NotJson, NotUtf8, TooDeep, escape, parse, walk
+from .message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from jsonschema import Draft202012Validator, ValidationError
+
+_MOST_SHOWN = 120
+_ARTICLES = {
+    "null": "null",
+    "boolean": "true or false",
+    "number": "a number",
+    "integer": "a whole number",
+    "string": "a string",
+    "array": "an array",
+    "object": "an object",
+}
+_SECRETS = ("/payload/code", "/payload/link")
+
+
+def validate(message: Any, revision: str | None = None, layer: str = "guard") -> tuple[Finding, ...]:
+    """Return what is wrong with a message; nothing means that it is valid.
+
+    Text is read as ``JSON.parse`` reads it: of duplicate keys the last counts, as it does for Logto's guard.
+
+    Args:
+        message: JSON text, as ``str`` or as UTF-8 ``bytes``, or a value as ``json.loads`` returns it (a
+            ``str`` is always read as text).
+        revision: A contract revision (``"1.35"``) or a Logto release (``"v1.42.0"``); the current revision
+            when None.
+        layer: ``guard`` (what the type allows), ``emitted`` (what Logto core sends) or ``documented`` (what
+            the docs promise, current revision only).
+
+    Raises:
+        catalogue.UnknownRevision: There is no such revision or release.
+        catalogue.UnknownLayer: That revision has no such layer.
+        TypeError: The value has a part that JSON has not, say a datetime or a tuple.
+    """
+    judge = validator(revision, layer)
+    if isinstance(message, (str, bytes, bytearray)):
+        try:
+            value = parse(bytes(message) if isinstance(message, bytearray) else message)
+        except (NotUtf8, NotJson, TooDeep) as problem:
+            return (text_finding(problem),)
+    else:
+        value = message
+        try:
+            _require_json_types(value)
+        except TooDeep as problem:
+            return (text_finding(problem),)
+    return judge.findings(value)
+
+
+def check(message: Any, revision: str | None = None, layer: str = "guard") -> Message:
+    """Return the typed view of a message that is valid.
+
+    Args:
+        message: As for ``validate``.
+        revision: As for ``validate``.
+        layer: As for ``validate``.
+
+    Raises:
+        ContractViolation: The message is not valid; its text tells every finding.
+        catalogue.UnknownRevision: There is no such revision or release.
+        catalogue.UnknownLayer: That revision has no such layer.
+        TypeError: The value has a part that JSON has not.
+    """
+    judge = validator(revision, layer)
+    findings = validate(message, revision, layer)
+    if findings:
+        raise ContractViolation(
+            findings, f"The message breaks revision {judge.revision} of the contract, layer {layer}"
+        )
+    return Message(parse(message) if isinstance(message, (str, bytes)) else message)
+
+
+def validator(revision: str | None = None, layer: str = "guard") -> Validator:
+    """Return the validator of a revision and layer; there is one of each, made when first asked for.
+
+    Args:
+        revision: A contract revision or a Logto release; the current revision when None.
+        layer: ``guard``, ``emitted`` or ``documented``.
+
+    Raises:
+        catalogue.UnknownRevision: There is no such revision or release.
+        catalogue.UnknownLayer: That revision has no such layer.
+    """
+    return _validator(revision, layer)
+
+
+@cache
+def _validator(revision: str | None, layer: str) -> Validator:
+    if revision is None:
+        return _validator(catalogue.current_revision(), layer)
+    resolved = catalogue.resolve_revision(revision)
+    return Validator(resolved, layer) if resolved == revision else _validator(resolved, layer)
+
+
+class Validator:
+    """Judges values against one schema: a compiled engine says whether, jsonschema says what.
+
+    Args:
+        revision: A contract revision, not a release.
+        layer: ``guard``, ``emitted`` or ``documented``.
+
+    Attributes:
+        revision: As given.
+        layer: As given.
+
+    Raises:
+        catalogue.UnknownLayer: That revision has no such layer.
+    """
+
+    def __init__(self, revision: str, layer: str) -> None:
+        import jsonschema_rs
+
+        self.revision = revision
+        self.layer = layer
+        self._schema = dict(catalogue.schema(revision, layer))
+        self._is_valid = jsonschema_rs.validator_for(self._schema).is_valid
+        self._explaining: Draft202012Validator | None = None
+
+    def accepts(self, value: Any) -> bool:
+        """Return whether a value is valid.
+
+        Args:
+            value: A value as ``javascript_json.parse`` returns it.
+        """
+        return not self.findings(value)
+
+    def findings(self, value: Any) -> tuple[Finding, ...]:
+        """Return what is wrong with a value, in the order of the places in the schema.
+
+        Args:
+            value: A value as ``javascript_json.parse`` returns it.
+        """
+        try:
+            if self._is_valid(value):
+                return ()
+        except ValueError:
+            # The compiled engine cannot read everything that Python can, a lone surrogate in a key say.
+            pass
+        return tuple(map(self._finding, *_with_missing_names(self._errors(value))))
+
+    def _errors(self, value: Any) -> Iterator[ValidationError]:
+        if self._explaining is None:
+            from jsonschema import Draft202012Validator
+
+            self._explaining = Draft202012Validator(self._schema)
+        return self._explaining.iter_errors(value)
+
+    def _finding(self, error: ValidationError, missing: str | None) -> Finding:
+        pointer = "".join(f"/{escape(str(token))}" for token in error.absolute_path)
+        place = pointer if missing is None else f"{pointer}/{missing}"
+        expected, actual = _outcomes(error, missing, pointer)
+        return _finding(f"message/{self.layer}/{self._slug(place)}", self.layer, pointer, expected, actual)
+
+    def _slug(self, place: str) -> str:
+        tokens = place.split("/")[1:]
+        if tokens[:1] != ["payload"] or len(tokens) == 1:
+            return tokens[0] if tokens and tokens[0] in ("to", "type", "payload", "ip") else "object"
+        slug = re.sub("[A-Z]", lambda capital: f"-{capital[0].lower()}", tokens[1])
+        return slug if f"message/{self.layer}/{slug}" in catalogue.rules() else "values"
+
+
+def text_finding(problem: NotUtf8 | NotJson | TooDeep) -> Finding:
+    """Return the finding that says why a text cannot be judged as a message."""
+    if isinstance(problem, NotUtf8):
+        return _finding("message/text/utf-8", None, "", ("UTF-8 text",), str(problem))
+    if isinstance(problem, TooDeep):
+        return _finding("message/text/depth", None, "", ("at most 500 levels of nesting",), str(problem))
+    return _finding("message/text/json", None, "", ("JSON as JSON.parse reads it",), str(problem))
+
+
+def rule_finding(rule: str, expected: tuple[str, ...], actual: str) -> Finding:
+    """Return the finding that a request broke a rule of the catalogue.
+
+    Raises:
+        KeyError: There is no such rule.
+    """
+    return _finding(rule, None, "", expected, actual)
+
+
+def _finding(rule: str, layer: str | None, pointer: str, expected: tuple[str, ...], actual: str) -> Finding:
+    entry = catalogue.rules()[rule]
+    return Finding(
+        rule=rule,
+        level=entry.level,
+        layer=layer,
+        pointer=pointer,
+        expected=expected,
+        actual=actual,
+        sentence=entry.requirement,
+        consequence=entry.consequence,
+    )
+
+
+def _require_json_types(value: Any) -> None:
+    for pointer, part in walk(value):
+        if not (part is None or isinstance(part, (str, int, float, list, dict))):
+            raise TypeError(
+                f"A message is JSON text or a value as json.loads returns it, but at {pointer or 'the top'} "
+                f"stands a {type(part).__name__}"
+            )
+        if isinstance(part, dict) and not all(isinstance(key, str) for key in part):
+            raise TypeError(f"The object at {pointer or 'the top'} has a key that is not a str")
+
+
+def _with_missing_names(
+    errors: Iterable[ValidationError],
+) -> tuple[list[ValidationError], list[str | None]]:
+    # jsonschema makes one error for each missing member, in the order of `required`, without its name.
+    found = list(errors)
+    seen: Counter[tuple[Any, ...]] = Counter()
+    names: list[str | None] = []
+    for error in found:
+        if error.validator != "required":
+            names.append(None)
+            continue
+        where = (*error.absolute_schema_path, *error.absolute_path)
+        required: Any = error.validator_value
+        instance: Any = error.instance
+        absent = [name for name in required if name not in instance]
+        names.append(absent[seen[where]])
+        seen[where] += 1
+    return found, names
+
+
+def _outcomes(error: ValidationError, missing: str | None, pointer: str) -> tuple[tuple[str, ...], str]:
+    instance: Any = error.instance
+    schema: Any = error.schema
+    value: Any = error.validator_value
+    actual = shown(instance, secret=pointer in _SECRETS)
+    match error.validator:
+        case "required":
+            return (f"a member {missing!r}",), f"an object without it, its members: {_names(instance)}"
+        case "type":
+            types = value if isinstance(value, list) else [value]
+            return tuple(_ARTICLES[name] for name in types), actual
+        case "enum":
+            return tuple(json.dumps(option) for option in value), actual
+        case "additionalProperties" if value is False:
+            known = schema["properties"]
+            extra = [name for name in instance if name not in known]
+            return (f"no members but {_names(known)}",), f"also {_names(extra)}"
+        case "minLength":
+            return (f"at least {value} characters",), actual
+        case "maxLength":
+            return (f"at most {value} characters",), f"{len(instance)} characters: {actual}"
+        case "pattern":
+            return (f"text that matches {value}",), actual
+        case "not" if value == {}:
+            return ("no such member",), actual
+    return (str(schema.get("description", f"what {error.validator} allows")),), actual
+
+
+def shown(value: Any, *, secret: bool = False) -> str:
+    """Return a value for a person to read: one line, at most 120 characters, safe for any terminal.
+
+    Args:
+        value: A value as ``javascript_json.parse`` returns it.
+        secret: Show its form only: a letter as ``x``, a digit as ``0``.
+    """
+    if isinstance(value, dict):
+        return f"an object with the members {_names(value)}" if value else "an empty object"
+    if isinstance(value, list):
+        return f"an array of {len(value)}"
+    # Cut before the text is made, for a value may hold megabytes.
+    text = value[: _MOST_SHOWN + 1] if isinstance(value, str) else value
+    try:
+        text = json.dumps(text)
+    except ValueError:  # an integer of more digits than Python writes
+        return "a number of thousands of digits"
+    if secret:
+        text = re.sub("[0-9]", "0", re.sub("[A-Za-z]", "x", text)) if isinstance(value, str) else "a number"
+        text += " (masked)"
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
+def _names(members: Iterable[str]) -> str:
+    names = list(members)
+    text = ", ".join(json.dumps(name[:_MOST_SHOWN]) for name in names[:12])
+    return (text + (f" and {len(names) - 12} more" if len(names) > 12 else "")) or "none"
