@@ -1,0 +1,54 @@
+"""The generators: the files in the repository are what they write, and ``--check`` notices when not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.schemas.contract_files import ROOT, SCHEMAS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GENERATORS = {
+    "build_schemas.py": "1.31/emitted.schema.json",
+    "build_vectors.py": "vectors/1.31/emitted.json",
+}
+
+
+def run(generator: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a generator as a user would."""
+    command = [sys.executable, str(ROOT / "tools" / generator), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a copy of ``schemas/`` to break."""
+    return shutil.copytree(SCHEMAS, tmp_path / "schemas")
+
+
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_the_files_are_current(generator: str) -> None:
+    """What is in the repository is what the generator writes."""
+    result = run(generator, "--check")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(("generator", "name"), GENERATORS.items())
+def test_a_difference_is_named_and_mended(generator: str, name: str, folder: Path) -> None:
+    """A changed or missing file is named with exit code 1; without ``--check`` it is written anew."""
+    path = folder / name
+    good = path.read_bytes()
+    path.write_bytes(good + b" ")
+    for _ in range(2):
+        checked = run(generator, "--check", "--folder", str(folder))
+        assert (checked.returncode, checked.stdout) == (1, f"differs: {name}\n")
+        path.unlink(missing_ok=True)
+    written = run(generator, "--folder", str(folder))
+    assert (written.returncode, written.stdout) == (0, f"wrote: {name}\n")
+    assert path.read_bytes() == good
+    assert run(generator, "--folder", str(folder)).stdout == ""

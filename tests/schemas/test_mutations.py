@@ -1,0 +1,153 @@
+"""Breaks every schema in every small way and shows that a vector notices each break."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+import pytest
+from tests.schemas.contract_files import (
+    Error,
+    Schema,
+    at,
+    deep_recursion,
+    layers,
+    rust_errors,
+    schema,
+    subschemas,
+    vectors,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SILENT = frozenset({"$schema", "$id", "$defs", "title", "description", "examples"})
+Mutant = tuple[str, Schema]
+
+
+def changed(document: Schema, location: tuple[str, ...], keyword: str, value: Any = None) -> Schema:
+    """Return a copy in which ``keyword`` at ``location`` has another value, or with None is gone."""
+    mutant = copy.deepcopy(document)
+    part = at(mutant, location)
+    if value is None:
+        del part[keyword]
+    else:
+        part[keyword] = value
+    return mutant
+
+
+def mutants(document: Schema) -> Iterator[Mutant]:
+    """Yield the schema broken in each small way, with words that say how."""
+    for location, part in subschemas(document):
+        where = "/".join(location)
+        for keyword in sorted(set(part) - SILENT):
+            yield f"{where}: {keyword} dropped", changed(document, location, keyword)
+        for keyword in ("required", "enum", "allOf"):
+            for number, entry in enumerate(part.get(keyword, [])):
+                rest = [*part[keyword][:number], *part[keyword][number + 1 :]]
+                yield f"{where}: {keyword} without {entry}", changed(document, location, keyword, rest)
+        for name in part.get("properties", {}):
+            fewer = {key: value for key, value in part["properties"].items() if key != name}
+            yield f"{where}: property {name} dropped", changed(document, location, "properties", fewer)
+            if name not in part.get("required", []) and "then" not in location and "if" not in location:
+                more = [*part.get("required", []), name]
+                yield f"{where}: {name} made required", changed(document, location, "required", more)
+        for keyword in ("maxLength", "minLength"):
+            if keyword in part:
+                for step in (-1, 1):
+                    longer = part[keyword] + step
+                    yield f"{where}: {keyword} {longer}", changed(document, location, keyword, longer)
+        pattern = part.get("pattern", "")
+        for number, character in enumerate(pattern):
+            shorter = pattern[:number] + pattern[number + 1 :]
+            if compiles(shorter):
+                told = f"{where}: pattern without {character!r} at {number}"
+                yield told, changed(document, location, "pattern", shorter)
+        if "enum" in part:
+            yield f"{where}: enum wider", changed(document, location, "enum", [*part["enum"], "MagicLink"])
+        if "additionalProperties" not in part and "properties" in part and not {"if", "then"} & {*location}:
+            yield f"{where}: closed", changed(document, location, "additionalProperties", value=False)
+        yield from other_types(document, location, part, where)
+
+
+def compiles(pattern: str) -> bool:
+    """Return whether a broken pattern still is one."""
+    try:
+        jsonschema_rs.Draft202012Validator({"pattern": pattern})
+    except jsonschema_rs.ValidationError:
+        return False
+    return True
+
+
+def other_types(document: Schema, location: tuple[str, ...], part: Schema, where: str) -> Iterator[Mutant]:
+    """Yield the schema with a nullable type narrowed, or another widened by null."""
+    kind = part.get("type")
+    if isinstance(kind, list):
+        yield f"{where}: null refused", changed(document, location, "type", kind[0])
+    elif isinstance(kind, str) and "not" not in location and "if" not in location:
+        yield f"{where}: null accepted", changed(document, location, "type", [kind, "null"])
+
+
+SAME_MEANING = {
+    # In revision 1.22 every variable is a string, named or not: the names are there for the reader.
+    ("1.22", "guard"): {
+        "properties/payload: properties dropped",
+        "properties/payload: property code dropped",
+        "properties/payload: property link dropped",
+    },
+    ("1.22", "emitted"): {
+        "$defs/InvitationPayload: properties dropped",
+        "$defs/InvitationPayload: property code dropped",
+        "$defs/InvitationPayload: property link dropped",
+    },
+    # The member is only described here and judged by type; Ajv's strict mode wants required members named.
+    ("1.35", "documented"): {": property payload dropped"},
+}
+"""Mutants that mean what the schema means, so that no message can tell them apart."""
+
+# Six digits among at most six characters are all of them: the anchors are there for the reader.
+BOUNDED = {
+    "$defs/VerificationCode/then: pattern without '^' at 0",
+    "$defs/VerificationCode/then: pattern without '$' at 9",
+}
+
+
+def noticed(mutant: Schema, cases: list[tuple[Any, list[Error]]]) -> bool:
+    """Return whether some vector is judged otherwise than stated: first by verdict, then by the errors."""
+    validator = jsonschema_rs.Draft202012Validator(mutant)
+    for value, stated in cases:
+        if validator.is_valid(value) is bool(stated):
+            return True
+    return any(rust_errors(validator, value) != stated for value, stated in cases)
+
+
+def cases_of(revision: str, layer: str) -> list[tuple[Any, list[Error]]]:
+    """Return the vectors that the compiled engine can read, as it reports them."""
+    original = jsonschema_rs.Draft202012Validator(schema(revision, layer))
+    cases = []
+    for vector in vectors(revision, layer):
+        if vector.readable and not vector.id.startswith("depth-"):
+            with deep_recursion():
+                reported = rust_errors(original, vector.value)
+            if reported is not None:
+                assert bool(reported) is bool(vector.errors)
+                cases.append((vector.value, reported))
+    return cases
+
+
+@pytest.mark.parametrize(("revision", "layer"), layers())
+def test_every_break_is_noticed(revision: str, layer: str) -> None:
+    """A schema with one keyword dropped, loosened or tightened fails at least one vector."""
+    cases = cases_of(revision, layer)
+    made = dict(mutants(schema(revision, layer)))
+    assert len(made) > 20
+    unnoticed = {name for name, mutant in made.items() if not noticed(mutant, cases)}
+    alike = SAME_MEANING.get((revision, layer), set()) | (BOUNDED if layer == "emitted" else set())
+    assert unnoticed == alike
+
+
+def test_the_unbroken_schema_is_not_noticed() -> None:
+    """The control of the control: a schema that nobody broke fails no vector."""
+    for revision, layer in layers():
+        assert not noticed(copy.deepcopy(schema(revision, layer)), cases_of(revision, layer))

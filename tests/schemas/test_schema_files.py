@@ -1,0 +1,155 @@
+"""The message schemas themselves: their form, their copies, and their agreement with what was observed."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import jsonschema_rs
+import pytest
+from jsonschema import Draft202012Validator
+from tests.schemas.contract_files import (
+    DATA,
+    SCHEMAS,
+    deep_recursion,
+    index,
+    layers,
+    load,
+    python_errors,
+    read_json,
+    rust_errors,
+    schema,
+    subschemas,
+)
+
+FILES = {
+    "guard": "send-message-data.schema.json",
+    "emitted": "emitted.schema.json",
+    "documented": "documented.schema.json",
+}
+ALL_SCHEMA_FILES = sorted(str(path.relative_to(SCHEMAS)) for path in SCHEMAS.rglob("*.schema.json"))
+VERDICTS = [
+    json.loads(line)
+    for line in (DATA / "observed-guard-verdicts.ndjson").read_text(encoding="utf-8").splitlines()
+]
+RECORDED = [
+    json.loads(line)
+    for line in (DATA / "recorded-bodies-v1.42.0.ndjson").read_text(encoding="utf-8").splitlines()
+]
+
+
+@pytest.mark.parametrize("name", ALL_SCHEMA_FILES)
+def test_every_schema_is_one(name: str) -> None:
+    """Each file is a valid 2020-12 schema, named by a URN, that refers to nothing outside itself."""
+    document = load(name)
+    Draft202012Validator.check_schema(document)
+    assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert document["$id"].startswith("urn:logto-mail-contract:schema:")
+    text = json.dumps(document)
+    references = set(re.findall(r'"\$ref": "([^"]*)"', text))
+    assert references == {f"#/$defs/{key}" for key in document.get("$defs", {})}, "an unused or foreign $ref"
+    for keyword in ("oneOf", "anyOf", "format", "$dynamicRef", "unevaluatedProperties"):
+        assert f'"{keyword}":' not in text
+
+
+def test_ids_are_unique() -> None:
+    """No two schemas share an ``$id``."""
+    ids = [load(name)["$id"] for name in ALL_SCHEMA_FILES]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(("revision", "layer"), layers())
+def test_id_follows_revision_and_layer(revision: str, layer: str) -> None:
+    """The ``$id`` can be told from the revision and the layer."""
+    assert schema(revision, layer)["$id"] == f"urn:logto-mail-contract:schema:{revision}:{layer}"
+
+
+@pytest.mark.parametrize(("layer", "name"), FILES.items())
+def test_top_level_copies(layer: str, name: str) -> None:
+    """The schemas at the top are the current revision's, letter for letter but for ``$id``."""
+    current = index()["current"]
+    top = (SCHEMAS / name).read_text(encoding="utf-8")
+    own = (SCHEMAS / current / name).read_text(encoding="utf-8")
+    assert top != own
+    assert top == own.replace(f"schema:{current}:{layer}", f"schema:current:{layer}")
+    assert load(name) == {**schema(current, layer), "$id": f"urn:logto-mail-contract:schema:current:{layer}"}
+
+
+@pytest.mark.parametrize(("revision", "layer"), layers())
+def test_reader_is_told(revision: str, layer: str) -> None:
+    """What a reader meets has title, description and examples, and every example is what it claims to be."""
+    document = schema(revision, layer)
+    told = [(), *(("$defs", name) for name in document.get("$defs", {}))]
+    for location, part in subschemas(document):
+        if location in told:
+            assert {"title", "description", "examples"} <= set(part), location
+        if len(location) == 2 and location[0] == "properties":
+            assert "description" in part, location
+        for example in part.get("examples", []):
+            whole = {**part, "$defs": document.get("$defs", {})}
+            assert python_errors(Draft202012Validator(whole), example) == [], (location, example)
+
+
+@pytest.mark.parametrize(("revision", "layer"), layers())
+def test_patterns_mean_the_same_everywhere(revision: str, layer: str) -> None:
+    """No pattern uses what ECMA-262, Python, Rust and RE2 read differently; ``$`` is bounded."""
+    for location, part in subschemas(schema(revision, layer)):
+        pattern = part.get("pattern")
+        if pattern is None:
+            continue
+        assert re.sub(r"\\\.", "", pattern).count("\\") == 0, location
+        assert "(?" not in pattern, location
+        if pattern.endswith("$"):
+            parent = schema(revision, layer)
+            for step in location[:-1]:
+                parent = parent[step]
+            assert parent["if"] == {"maxLength": parent["maxLength"]}, location
+
+
+@pytest.mark.parametrize("verdict", VERDICTS, ids=lambda verdict: verdict["label"])
+def test_guard_agrees_with_the_real_one(verdict: dict[str, object]) -> None:
+    """Every guard schema gives the verdict that the real guard gave."""
+    text, accepts = verdict["json"], verdict["accepts"]
+    assert isinstance(text, str)
+    if accepts is None:
+        with pytest.raises(ValueError, match=r"."):
+            read_json(text)
+        return
+    assert isinstance(accepts, dict)
+    value = read_json(text)
+    for revision, accepted in accepts.items():
+        document = schema(revision, "guard")
+        assert (python_errors(Draft202012Validator(document), value) == []) is accepted, revision
+        with deep_recursion():
+            errors = rust_errors(jsonschema_rs.Draft202012Validator(document), value)
+        assert errors is None or (errors == []) is accepted, revision
+
+
+def test_the_observed_corpus_is_whole() -> None:
+    """The observations speak of all revisions, and of both verdicts in each."""
+    assert len(VERDICTS) == 159
+    for revision in (entry["id"] for entry in index()["revisions"]):
+        assert {entry["accepts"][revision] for entry in VERDICTS if entry["accepts"]} == {True, False}
+
+
+@pytest.mark.parametrize("entry", RECORDED, ids=lambda entry: entry["flow"])
+def test_recorded_bodies_are_emitted(entry: dict[str, str]) -> None:
+    """What a real Logto v1.42.0 posted passes guard and emitted."""
+    value = read_json(entry["body"])
+    for layer in ("guard", "emitted"):
+        assert python_errors(Draft202012Validator(schema("1.35", layer)), value) == []
+
+
+def test_recorded_bodies_show_every_type() -> None:
+    """The recordings hold all nine template types of the current revision."""
+    types = {json.loads(entry["body"])["type"] for entry in RECORDED}
+    assert types == set(index()["revisions"][-1]["templateTypes"])
+
+
+def test_files_are_plain() -> None:
+    """Every JSON file is ASCII, ends with one line feed and has no carriage return."""
+    for path in SCHEMAS.rglob("*.json"):
+        content = path.read_bytes()
+        assert content.isascii(), path
+        assert content.endswith((b"}\n", b"]\n")), path
+        assert b"\r" not in content, path

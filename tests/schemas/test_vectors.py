@@ -1,0 +1,223 @@
+"""The vectors: their form, that both engines judge as they say, and that they reach every demand."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from tests.schemas.contract_files import (
+    Schema,
+    at,
+    deep_recursion,
+    index,
+    layers,
+    load,
+    python_errors,
+    rust_errors,
+    schema,
+    subschemas,
+    vectors,
+)
+
+ASSERTIONS = frozenset(
+    {
+        *("type", "enum", "required", "additionalProperties", "propertyNames", "not"),
+        *("pattern", "minLength", "maxLength"),
+    }
+)
+NOT_JUDGED_ALONE = frozenset({"if", "not", "propertyNames"})
+
+
+def file_of(revision: str, layer: str) -> Any:
+    """Return the parsed vector file."""
+    [entry] = [entry for entry in index()["revisions"] if entry["id"] == revision]
+    return load(entry["vectors"][layer])
+
+
+@pytest.mark.parametrize(("revision", "layer"), layers())
+def test_form(revision: str, layer: str) -> None:
+    """The file has its form, its ids are unique, and its groups name the schema that they test."""
+    document = file_of(revision, layer)
+    assert python_errors(Draft202012Validator(load("vectors.schema.json")), document) == []
+    ids = [test["id"] for group in document for test in group["tests"]]
+    assert len(ids) == len(set(ids)), {name for name in ids if ids.count(name) > 1}
+    titles = [group["description"] for group in document]
+    assert len(titles) == len(set(titles))
+    assert {group["schema"]["$ref"] for group in document} == {schema(revision, layer)["$id"]}
+
+
+GOOD = {"id": "missing-to", "description": "to is required.", "valid": False, "data": {}}
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"keyword": "required"}, ("required", "/0/tests/0")),
+        ({"keyword": "required", "pointer": "to"}, ("pattern", "/0/tests/0/pointer")),
+        ({"keyword": "oneOf", "pointer": ""}, ("enum", "/0/tests/0/keyword")),
+        ({"keyword": "required", "pointer": "", "text": "{}"}, ("not", "/0/tests/0/text")),
+        ({"keyword": "required", "pointer": "", "valid": True}, ("not", "/0/tests/0/keyword")),
+        ({"keyword": "required", "pointer": "", "id": "Missing to"}, ("pattern", "/0/tests/0/id")),
+        ({"keyword": "required", "pointer": "", "skip": True}, ("additionalProperties", "/0/tests/0")),
+    ],
+)
+def test_form_refuses(change: dict[str, object], error: tuple[str, str]) -> None:
+    """The vectors' own schema refuses an ill-formed test."""
+    group = {
+        "description": "x",
+        "schema": {"$ref": "urn:logto-mail-contract:schema:1.35:guard"},
+        "tests": [GOOD | change],
+    }
+    assert error in python_errors(Draft202012Validator(load("vectors.schema.json")), [group])
+
+
+@pytest.mark.parametrize(("revision", "layer"), layers())
+def test_jsonschema_judges_as_stated(revision: str, layer: str) -> None:
+    """Python's jsonschema reports exactly the one stated error, and none where the message is valid."""
+    validator = Draft202012Validator(schema(revision, layer))
+    wrong = {}
+    for vector in vectors(revision, layer):
+        reported = python_errors(validator, vector.value) if vector.readable else [("syntax", "")]
+        if reported != vector.errors:
+            wrong[vector.id] = (vector.errors, reported)
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(("revision", "layer"), layers())
+def test_jsonschema_rs_judges_as_stated(revision: str, layer: str) -> None:
+    """So does jsonschema-rs, wherever it can read the value."""
+    validator = jsonschema_rs.Draft202012Validator(schema(revision, layer))
+    wrong, unread = {}, set()
+    for vector in vectors(revision, layer):
+        if not vector.readable:
+            continue
+        with deep_recursion():
+            reported = rust_errors(validator, vector.value)
+        if reported is None:
+            unread.add(vector.id)
+        # The engine leaves an empty member name out of its path.
+        elif reported != [(keyword, place.removesuffix("/")) for keyword, place in vector.errors]:
+            wrong[vector.id] = (vector.errors, reported)
+    assert wrong == {}
+    assert all(name.startswith(("surrogate-", "depth-")) for name in unread), unread
+
+
+@pytest.mark.parametrize(("revision", "layer"), layers())
+def test_both_verdicts_for_every_type(revision: str, layer: str) -> None:
+    """Every template type of the schema has messages that pass and messages that do not."""
+    shown = {
+        (vector.value["type"], vector.error is None) for vector in vectors(revision, layer) if plain(vector)
+    }
+    names = schema(revision, layer)["properties"]["type"]["enum"]
+    assert {(name, True) for name in names} <= shown
+    if layer != "guard":
+        assert {(name, False) for name in names} <= shown
+
+
+def plain(vector: Any) -> bool:
+    """Return whether the message is an object with a type that is text."""
+    return isinstance(vector.value, dict) and isinstance(vector.value.get("type"), str)
+
+
+def written(document: Schema, path: Any) -> tuple[str, ...]:
+    """Return where a reported keyword is written: references are followed to their definition."""
+    location: tuple[str, ...] = ()
+    for step in map(str, path):
+        part = at(document, location)
+        while isinstance(part, dict) and "$ref" in part and step not in part:
+            location = tuple(part["$ref"].removeprefix("#/").split("/"))
+            part = at(document, location)
+        location = (*location, step)
+    return location
+
+
+@pytest.mark.parametrize(("revision", "layer"), layers())
+def test_every_demand_is_reached(revision: str, layer: str) -> None:
+    """For every keyword that can refuse, at every place where it stands, some vector is refused by it."""
+    document = schema(revision, layer)
+    demands = {
+        (*location, keyword)
+        for location, part in subschemas(document)
+        for keyword in ASSERTIONS & set(part)
+        if not NOT_JUDGED_ALONE & set(without_names(location))
+        if location != ("$defs", "WhiteSpace")
+        if keyword != "additionalProperties" or part[keyword] is False
+    }
+    validator = Draft202012Validator(document)
+    reached = set()
+    for vector in vectors(revision, layer):
+        if vector.readable and vector.error:
+            with deep_recursion():
+                paths = [list(error.absolute_schema_path) for error in validator.iter_errors(vector.value)]
+            for path in paths:
+                cut = path.index("propertyNames") + 1 if "propertyNames" in path else len(path)
+                reached.add(written(document, path[:cut]))
+    assert demands - reached == set()
+
+
+def without_names(location: tuple[str, ...]) -> list[str]:
+    """Return a location's keywords, without the names of properties and definitions."""
+    kept: list[str] = []
+    after_name = False
+    for step in location:
+        if not after_name:
+            kept.append(step)
+        after_name = not after_name and step in ("properties", "$defs")
+    return kept
+
+
+@pytest.mark.parametrize(("revision", "layer"), [pair for pair in layers() if pair[1] != "guard"])
+def test_a_part_of_guard(revision: str, layer: str) -> None:
+    """What emitted or documented accepts, guard accepts."""
+    guard = Draft202012Validator(schema(revision, "guard"))
+    for vector in vectors(revision, layer):
+        if vector.error is None:
+            assert python_errors(guard, vector.value) == [], vector.id
+
+
+JUNK = st.sampled_from(
+    [None, True, 0, 1.5, "", "x", "000000", "a@b.c", [], ["x"], {}, {"id": "x"}, {"id": "x", "name": "y"}]
+)
+NAMES = st.sampled_from(["to", "type", "payload", "ip", "code", "link", "locale", "uiLocales", "user", "x"])
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of every part of a value but the value itself."""
+    found = [path] if path else []
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        found += places(inner, (*path, key))
+    return found
+
+
+@pytest.mark.parametrize(("revision", "layer"), [pair for pair in layers() if pair[1] != "guard"])
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_part_of_guard_after_changes(revision: str, layer: str, data: st.DataObject) -> None:
+    """Still so after one or two changes to a valid message: dropped, replaced or added parts."""
+    valid = [
+        vector.value
+        for vector in vectors(revision, layer)
+        if vector.error is None and not vector.id.startswith("depth-")
+    ]
+    value = copy.deepcopy(data.draw(st.sampled_from(valid)))
+    for _ in range(data.draw(st.integers(1, 2))):
+        *steps, last = data.draw(st.sampled_from(places(value) or [("x",)]))
+        parent = value
+        for step in steps:
+            parent = parent[step]
+        change = data.draw(st.sampled_from(["drop", "replace", "add"]))
+        if change == "drop":
+            parent.pop(last, None) if isinstance(parent, dict) else parent.pop(last)
+        elif change == "replace" or not isinstance(parent, dict):
+            parent[last] = copy.deepcopy(data.draw(JUNK))
+        else:
+            parent[data.draw(NAMES)] = copy.deepcopy(data.draw(JUNK))
+    part = Draft202012Validator(schema(revision, layer))
+    if part.is_valid(value):
+        assert python_errors(Draft202012Validator(schema(revision, "guard")), value) == []
