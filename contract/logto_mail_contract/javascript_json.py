@@ -38,7 +38,7 @@ class NotJson(ValueError):
 
     Attributes:
         problem: What is wrong, without the place.
-        line: The line of the place, from 1.
+        line: The line of the place, from 1; whoever reads a part of a file may add what stands before it.
         column: The column of the place in characters, from 1.
     """
 
@@ -46,7 +46,10 @@ class NotJson(ValueError):
         self.problem = problem
         self.line = text.count("\n", 0, position) + 1
         self.column = position - text.rfind("\n", 0, position)
-        super().__init__(f"{problem} at line {self.line}, column {self.column}")
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        return f"{self.problem} at line {self.line}, column {self.column}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from functools import cache
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import catalogue
 from .findings import ContractViolation, Finding
-from .javascript_json import NotJson, NotUtf8, TooDeep, escape, parse, walk
+from .javascript_json import MAX_DEPTH, NotJson, NotUtf8, TooDeep, escape, parse, walk
 from .message import Message
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _ARTICLES = {
     "array": "an array",
     "object": "an object",
 }
+_BITS_OF_A_DOUBLE = 1024
 _SECRETS = ("/payload/code", "/payload/link")
 
 
@@ -50,18 +52,10 @@ def validate(message: Any, revision: str | None = None, layer: str = "guard") ->
         TypeError: The value has a part that JSON has not, say a datetime or a tuple.
     """
     judge = validator(revision, layer)
-    if isinstance(message, (str, bytes, bytearray)):
-        try:
-            value = parse(bytes(message) if isinstance(message, bytearray) else message)
-        except (NotUtf8, NotJson, TooDeep) as problem:
-            return (text_finding(problem),)
-    else:
-        value = message
-        try:
-            _require_json_types(value)
-        except TooDeep as problem:
-            return (text_finding(problem),)
-    return judge.findings(value)
+    try:
+        return judge.findings(_read(message))
+    except (NotUtf8, NotJson, TooDeep) as problem:
+        return (text_finding(problem),)
 
 
 def check(message: Any, revision: str | None = None, layer: str = "guard") -> Message:
@@ -84,7 +78,7 @@ def check(message: Any, revision: str | None = None, layer: str = "guard") -> Me
         raise ContractViolation(
             findings, f"The message breaks revision {judge.revision} of the contract, layer {layer}"
         )
-    return Message(parse(message) if isinstance(message, (str, bytes)) else message)
+    return Message(_read(message))
 
 
 def validator(revision: str | None = None, layer: str = "guard") -> Validator:
@@ -164,7 +158,11 @@ class Validator:
 
     def _finding(self, error: ValidationError, missing: str | None) -> Finding:
         pointer = "".join(f"/{escape(str(token))}" for token in error.absolute_path)
-        place = pointer if missing is None else f"{pointer}/{missing}"
+        # What is wrong with the payload as a whole, unknown variables say, is the business of `values`.
+        member = missing or (
+            "*" if error.validator in ("additionalProperties", "propertyNames", "not") else None
+        )
+        place = pointer if member is None else f"{pointer}/{member}"
         expected, actual = _outcomes(error, missing, pointer)
         return _finding(f"message/{self.layer}/{self._slug(place)}", self.layer, pointer, expected, actual)
 
@@ -208,8 +206,15 @@ def _finding(rule: str, layer: str | None, pointer: str, expected: tuple[str, ..
     )
 
 
-def _require_json_types(value: Any) -> None:
-    for pointer, part in walk(value):
+def _read(message: Any) -> Any:
+    if isinstance(message, (str, bytes)):
+        return parse(message)
+    if isinstance(message, bytearray):
+        return parse(bytes(message))
+    if _is_plain(message):
+        return message
+    parts = walk(message)
+    for pointer, part in parts:
         if not (part is None or isinstance(part, (str, int, float, list, dict))):
             raise TypeError(
                 f"A message is JSON text or a value as json.loads returns it, but at {pointer or 'the top'} "
@@ -217,6 +222,48 @@ def _require_json_types(value: Any) -> None:
             )
         if isinstance(part, dict) and not all(isinstance(key, str) for key in part):
             raise TypeError(f"The object at {pointer or 'the top'} has a key that is not a str")
+    return _with_infinities([part for _, part in parts])
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether a value is beyond doubt what ``json.loads`` returns; a cheap look, most values pass."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for part in level:
+            kind = type(part)
+            if kind is dict:
+                if not all(type(key) is str for key in part):
+                    return False
+                below += part.values()
+            elif kind is list:
+                below += part
+            elif kind is int:
+                if part.bit_length() > _BITS_OF_A_DOUBLE:
+                    return False
+            elif not (kind is str or part is None or kind is bool or kind is float):
+                return False
+        if not below:
+            return True
+        level = below
+    return False
+
+
+def _with_infinities(parts: list[Any]) -> Any:
+    # An integer that Python refuses to print cannot be told about; in JavaScript it is infinity.
+    copies: dict[int, Any] = {}
+
+    def copy(part: Any) -> Any:
+        if isinstance(part, int) and part.bit_length() > _BITS_OF_A_DOUBLE:
+            return math.inf if part > 0 else -math.inf
+        return copies.get(id(part), part)
+
+    for part in reversed(parts):
+        if isinstance(part, dict):
+            copies[id(part)] = {key: copy(member) for key, member in part.items()}
+        elif isinstance(part, list):
+            copies[id(part)] = [copy(member) for member in part]
+    return copy(parts[0])
 
 
 def _with_missing_names(
@@ -246,7 +293,7 @@ def _outcomes(error: ValidationError, missing: str | None, pointer: str) -> tupl
     actual = shown(instance, secret=pointer in _SECRETS)
     match error.validator:
         case "required":
-            return (f"a member {missing!r}",), f"an object without it, its members: {_names(instance)}"
+            return (f'a member "{missing}"',), f"an object without it, its members: {_names(instance)}"
         case "type":
             types = value if isinstance(value, list) else [value]
             return tuple(_ARTICLES[name] for name in types), actual
@@ -257,11 +304,15 @@ def _outcomes(error: ValidationError, missing: str | None, pointer: str) -> tupl
             extra = [name for name in instance if name not in known]
             return (f"no members but {_names(known)}",), f"also {_names(extra)}"
         case "minLength":
-            return (f"at least {value} characters",), actual
+            return ("text that is not empty" if value == 1 else f"at least {value} characters",), actual
         case "maxLength":
             return (f"at most {value} characters",), f"{len(instance)} characters: {actual}"
         case "pattern":
             return (f"text that matches {value}",), actual
+        case "not" if "pattern" in value:
+            return (f"text that does not match {json.dumps(value['pattern'])}",), actual
+        case "not" if "const" in value:
+            return (f"anything but {json.dumps(value['const'])}",), actual
         case "not" if value == {}:
             return ("no such member",), actual
     return (str(schema.get("description", f"what {error.validator} allows")),), actual
@@ -278,16 +329,15 @@ def shown(value: Any, *, secret: bool = False) -> str:
         return f"an object with the members {_names(value)}" if value else "an empty object"
     if isinstance(value, list):
         return f"an array of {len(value)}"
-    # Cut before the text is made, for a value may hold megabytes.
-    text = value[: _MOST_SHOWN + 1] if isinstance(value, str) else value
-    try:
-        text = json.dumps(text)
-    except ValueError:  # an integer of more digits than Python writes
-        return "a number of thousands of digits"
-    if secret:
-        text = re.sub("[0-9]", "0", re.sub("[A-Za-z]", "x", text)) if isinstance(value, str) else "a number"
-        text += " (masked)"
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+    if isinstance(value, str):
+        # Cut before the text is made, for a value may hold megabytes.
+        text = json.dumps(value[: _MOST_SHOWN + 1])
+        if secret:
+            text = re.sub("[A-Za-z]", "x", re.sub("[0-9]", "0", text)) + " (masked)"
+        return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+    if secret and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return "a number (masked)"
+    return json.dumps(value)[:_MOST_SHOWN]
 
 
 def _names(members: Iterable[str]) -> str:

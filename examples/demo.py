@@ -1,0 +1,93 @@
+"""The main job, on real input: what a sender posts reaches the fake mail endpoint and is judged.
+
+Posts one body of each template type as a real Logto v1.42.0 wrote it, then a broken message and one without
+authorization. The sender is Logto's own HTTP email connector where Node is there, and else Python writing the
+same bytes. Run it with ``make demo``.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from logto_mail_contract import Delivery, MailServer, catalogue, transport
+
+CONNECTOR = Path(__file__).parents[1] / "tests" / "logto"
+AUTHORIZATION = "Bearer demo-token"
+
+
+def recorded_messages() -> list[dict[str, Any]]:
+    """Return one recorded message of each template type, in the order of the catalogue."""
+    tests = [test for group in catalogue.load("vectors/1.35/emitted.json") for test in group["tests"]]
+    recorded = [test["data"] for test in tests if test["id"].startswith("recorded-") and "data" in test]
+    first = {message["type"]: message for message in reversed(recorded)}
+    return [first[name] for name in catalogue.index()["revisions"][-1]["templateTypes"]]
+
+
+def send_with_connector(jobs: list[dict[str, Any]]) -> list[str]:
+    """Send with the real connector and return what it says of each message."""
+    run = subprocess.run(  # noqa: S603 - the project's own script, with the Node that PATH has
+        [shutil.which("node") or "node", str(CONNECTOR / "connector.mjs")],
+        input="".join(json.dumps(job) + "\n" for job in jobs),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answers = [json.loads(line) for line in run.stdout.splitlines()]
+    return ["sent" if answer["ok"] else f"ConnectorError {answer['code']}" for answer in answers]
+
+
+def send_with_python(jobs: list[dict[str, Any]]) -> list[str]:
+    """Send the bytes that the connector would and return the statuses."""
+    answers = [transport.post(job["endpoint"], job["message"], job.get("authorization")) for job in jobs]
+    return [f"HTTP {answer.status}" for answer in answers]
+
+
+def tell(delivery: Delivery, said: str) -> None:
+    """Print one delivery, and what is wrong with it."""
+    message = delivery.message
+    variables = ", ".join(message.payload) or "none"
+    print(f"{delivery.number:>3}  {delivery.status}  {message.type:<25} to {message.to}")
+    print(f"          variables: {variables}; the sender was told: {said}")
+    for finding in delivery.findings:
+        for line in str(finding).splitlines():
+            print(f"          {line}")
+
+
+def main() -> int:
+    """Run the demo; 0 when exactly the two broken requests were refused."""
+    node = shutil.which("node") is not None and (CONNECTOR / "node_modules").is_dir()
+    if node:
+        package = json.loads((CONNECTOR / "package.json").read_text(encoding="utf-8"))
+        version = package["dependencies"]["@logto/connector-http-email"]
+        print(f"Sender: the real @logto/connector-http-email {version}, on Node.")
+    else:
+        print("Sender: Python, writing the connector's bytes; Node or tests/logto/node_modules is not here.")
+    with MailServer() as server:
+        endpoint = server.endpoint(authorization=AUTHORIZATION, lenient=True)
+        print(
+            f"Receiver: the fake mail endpoint at {endpoint.url}, revision {endpoint.revision}, "
+            f"layer {endpoint.layer}, authorization wanted.\n"
+        )
+        messages = recorded_messages()
+        broken = {"to": "foo@example.com", "type": "SignIn", "payload": {"code": 12345, "locale": "en"}}
+        jobs = [
+            {"message": message, "endpoint": endpoint.url, "authorization": AUTHORIZATION}
+            for message in [*messages, broken]
+        ]
+        jobs.append({"message": messages[0], "endpoint": endpoint.url})
+        said = send_with_connector(jobs) if node else send_with_python(jobs)
+        deliveries = list(endpoint.inbox)
+        for delivery, outcome in zip(deliveries, said, strict=True):
+            tell(delivery, outcome)
+    kept = sum(not delivery.violations for delivery in deliveries)
+    print(f"\n{len(deliveries)} deliveries: {kept} keep the contract, {len(deliveries) - kept} break it.")
+    return 0 if [delivery.status for delivery in deliveries] == [200] * len(messages) + [400, 401] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

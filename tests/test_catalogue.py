@@ -1,0 +1,60 @@
+"""The catalogue: revisions, releases, schemas, rules."""
+
+from __future__ import annotations
+
+import pytest
+
+from logto_mail_contract import catalogue
+from logto_mail_contract.catalogue import UnknownLayer, UnknownRevision
+
+
+@pytest.mark.parametrize(
+    ("name", "revision"),
+    [
+        *[(revision, revision) for revision in ("1.22", "1.25", "1.31", "1.32", "1.35")],
+        ("1.38", "1.35"),
+        ("v1.42.0", "1.35"),
+        ("1.42", "1.35"),
+        ("1.24.1", "1.22"),
+        ("v1.30", "1.25"),
+        ("1.30.1", "1.25"),
+        ("1.31.0", "1.31"),
+        ("v1.34.0", "1.32"),
+        ("1.37.1", "1.35"),
+    ],
+)
+def test_a_revision_or_a_release_names_a_revision(name: str, revision: str) -> None:
+    assert catalogue.resolve_revision(name) == revision
+
+
+@pytest.mark.parametrize("name", ["1.21", "1.21.0", "1.99", "1", "", "vv1.22", "1.35.9", "latest", "1.30.0"])
+def test_an_unknown_name_is_told_with_what_there_is(name: str) -> None:
+    with pytest.raises(UnknownRevision) as caught:
+        catalogue.resolve_revision(name)
+    assert "1.22, 1.25, 1.31, 1.32, 1.35" in str(caught.value)
+
+
+def test_every_revision_has_a_guard_and_an_emitted_schema() -> None:
+    for revision in catalogue.revisions():
+        for layer in ("guard", "emitted"):
+            assert (
+                catalogue.schema(revision, layer)["$id"]
+                == f"urn:logto-mail-contract:schema:{revision}:{layer}"
+            )
+    assert catalogue.current_revision() == catalogue.revisions()[-1] == "1.35"
+
+
+def test_only_the_current_revision_is_documented() -> None:
+    assert catalogue.schema("1.35", "documented")
+    with pytest.raises(UnknownLayer, match=r"Only 1\.35 has 'documented'"):
+        catalogue.schema("1.32", "documented")
+    with pytest.raises(UnknownLayer, match=r"no layer 'gard'. Its layers: guard, emitted, documented"):
+        catalogue.schema("1.35", "gard")
+
+
+def test_rules_are_found_by_their_ids() -> None:
+    rule = catalogue.rules()["message/guard/type"]
+    assert (rule.role, rule.level, rule.since) == ("message", "MUST", "1.22")
+    assert rule.requirement
+    assert rule.consequence
+    assert rule.source
