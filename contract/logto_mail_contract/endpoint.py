@@ -8,37 +8,35 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
+import re
 import secrets
 import socket
 import struct
 import threading
 import time
 from collections import deque
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self, cast
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from pytest_httpserver import HTTPServer
-from werkzeug.serving import DechunkedInput, WSGIRequestHandler
 
 from .exchange import Request, judge_request
+from .http1 import LARGEST_BODY, NotARequest, read_request
 from .inbox import Inbox
-from .replies import Answer, Endless, Garbage, Reply, Reset, Script, seconds
+from .replies import Answer, Endless, Garbage, Reset, Script, answer
 from .validation import validator
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
-
-LARGEST_BODY = 64 * 1024 * 1024
-"""Bytes of a body that are read; Logto's own API takes about 1 MB. A larger one is refused."""
 
 _POLL_INTERVAL = 0.01
 _HANDSHAKE_TIMEOUT = 10.0
+_DRAIN_TIMEOUT = 2.0
 _STOP_TIMEOUT = 2.0
-_MOST_STRAYS = 100
+_MOST_STRAYS = 10
+_LONGEST_STRAY = 200
+_PATH = re.compile(r"/[!$-;=@-Z_a-z~]*")
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -68,7 +66,7 @@ class MailEndpoint:
         self._server = server
         self._label = label
         self._path: str | None = None
-        self._open = threading.Event()
+        self._lock = threading.Lock()
         self._script = Script()
 
     def begin(
@@ -102,14 +100,16 @@ class MailEndpoint:
         self._closing = threading.Event()
         self._script = Script()
         self.inbox = self._new_inbox(lenient=lenient)
-        self._path = self._server.mount(path or f"/{secrets.token_hex(4)}/mail", self)
+        # Last: from here on requests come.
+        self._path = self._server.mount(f"/{secrets.token_hex(4)}/mail" if path is None else path, self)
 
     def close(self) -> None:
         """Take nothing more at the URL and let go of every reply that is still under way."""
-        if self._path is not None:
-            self._server.unmount(self._path)
-            self._closing.set()
-            self._path = None
+        with self._lock:
+            if self._path is not None:
+                self._server.unmount(self._path)
+                self._closing.set()
+                self._path = None
 
     @property
     def url(self) -> str:
@@ -159,13 +159,10 @@ class MailEndpoint:
             times: For how many requests, after those already scripted; None until ``reset_replies``.
 
         Raises:
-            ValueError: ``delay`` is negative, ``times`` less than 1 or ``status`` not of three digits.
+            ValueError: ``delay`` is negative, ``times`` less than 1, ``status`` not of three digits, or a
+                header line cannot be sent.
         """
-        if not 100 <= status <= 999:
-            raise ValueError(f"An HTTP status has three digits; it was {status}")
-        data = body.encode() if isinstance(body, str) else body
-        answer = Answer(status, data, dict(headers or {}), delay=seconds(delay, "delay"))
-        self._script.add(answer, times)
+        self._script.add(answer(status, body, headers, delay=delay), times)
 
     def reply_redirect(self, location: str, status: int = 307, *, times: int | None = None) -> None:
         """Answer valid requests with a redirect from now on.
@@ -176,7 +173,7 @@ class MailEndpoint:
             times: For how many requests; None until ``reset_replies``.
 
         Raises:
-            ValueError: ``times`` is less than 1 or ``status`` not of three digits.
+            ValueError: ``times`` is less than 1, ``status`` not of three digits, or ``location`` no header.
         """
         self.reply(status, headers={"Location": location}, times=times)
 
@@ -226,10 +223,9 @@ class MailEndpoint:
             times: For how many requests; None until ``reset_replies``.
 
         Raises:
-            ValueError: ``interval`` is negative or ``times`` less than 1.
+            ValueError: ``interval`` is negative, ``times`` less than 1 or ``status`` not of three digits.
         """
-        data = body.encode() if isinstance(body, str) else body
-        self._script.add(Answer(status, data, drip=seconds(interval, "interval")), times)
+        self._script.add(answer(status, body, drip=interval), times)
 
     def reset_replies(self) -> None:
         """Forget what is scripted; replies that are under way go on."""
@@ -244,203 +240,170 @@ class MailEndpoint:
             ContractViolation: There are some, and the endpoint is not lenient.
         """
         __tracebackhide__ = True
-        self.inbox.verify()
+        self.inbox.tell()
 
-    @contextmanager
-    def recording(self) -> Iterator[Inbox]:
-        """Give a block an inbox of its own, for use inside ``@given``.
+    def recording(self) -> Recording:
+        """Give a block an inbox of its own, for use inside ``@given``: ``with ...recording() as inbox:``.
 
         What arrives during the block goes to that inbox alone. At its end the violations that no call has
         told raise ContractViolation; where the block itself raises, they are added as a note.
         """
-        __tracebackhide__ = True
-        outer = self.inbox
-        inner = self.inbox = self._new_inbox(lenient=outer.lenient)
-        try:
-            yield inner
-        except BaseException as error:
-            inner.add_note(error)
-            raise
-        finally:
-            self.inbox = outer
-        inner.verify()
-
-    def add_note(self, error: BaseException) -> None:
-        """Add the violations that no call of the inbox has told yet to an exception, unless lenient."""
-        self.inbox.add_note(error)
+        return Recording(self)
 
     def _new_inbox(self, *, lenient: bool) -> Inbox:
-        return Inbox(self._label, lenient=lenient, strays=self._server.strays_since(time.time()))
+        start = time.time()
+
+        def surroundings() -> list[str]:
+            strays = self._server.strays_since(start)
+            lines = [f"{self._label} listens at {self.url}"] if self._path is not None else []
+            return lines + (["Requests that reached this server, but no inbox:", *strays] if strays else [])
+
+        return Inbox(self._label, lenient=lenient, surroundings=surroundings)
 
     # What the server calls.
 
-    def receive(self, request: Request, wire: _Connection) -> None:
-        """Judge a request, record it, and answer it."""
-        closing = self._closing
-        verdict = judge_request(request, self.revision, self.layer, self.authorization)
-        reply: Reply | None = self._script.next() if verdict.status == 200 else None
+    def receive(self, path: str, request: Request, wire: _Connection) -> bool:
+        """Judge a request, record it and answer it; return False where the path is no longer this one's."""
+        with self._lock:
+            # Looked up again under the lock: what is late for one test must not reach the next one's inbox.
+            if not self._server.has(path, self):
+                return False
+            wire.closing = self._closing
+            verdict = judge_request(request, self.revision, self.layer, self.authorization)
+            reply = self._script.next() if verdict.status == 200 else None
+            answered = f"{reply} (scripted)" if reply else str(verdict.status)
+            self.inbox.record(request, verdict, answered, time.time())
         if reply is None:
-            self.inbox.record(request, verdict, str(verdict.status), time.time())
-            wire.answer_verdict(verdict.status, verdict.answer)
+            wire.answer(verdict.status, verdict.answer)
         else:
-            self.inbox.record(request, verdict, f"{reply} (scripted)", time.time())
-            wire.closing = closing
             reply.send(wire)
+        return True
 
 
-class _Connection(WSGIRequestHandler):
-    """One connection of a sender; the base class is pytest-httpserver's server's own handler."""
+class Recording:
+    """The block that ``MailEndpoint.recording`` opens.
 
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    head_only = False
+    Not made by ``contextlib.contextmanager``: its frames would stand in the traceback of every violation.
+    """
+
+    def __init__(self, endpoint: MailEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def __enter__(self) -> Inbox:
+        self._outer = self._endpoint.inbox
+        self._endpoint.inbox = self._inner = self._endpoint._new_inbox(lenient=self._outer.lenient)  # noqa: SLF001
+        return self._inner
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        __tracebackhide__ = True
+        self._endpoint.inbox = self._outer
+        self._inner.tell(exc_value)
+
+
+class _Connection(threading.Thread):
+    """One connection of a sender, in a thread of its own."""
+
     closing: threading.Event
 
-    @property
-    def mail(self) -> MailServer:
-        return cast("_MailWSGIServer", self.server).mail_server
+    def __init__(self, server: MailServer, accepted: socket.socket) -> None:
+        super().__init__(name="mail endpoint connection", daemon=True)
+        self._server = server
+        self._socket = accepted
+        self._resetting = False
+        self.keep_alive = True
+        self.head_only = False
 
-    @property
-    def keep_alive(self) -> bool:
-        return not self.close_connection
-
-    @keep_alive.setter
-    def keep_alive(self, value: bool) -> None:
-        self.close_connection = not value
-
-    def setup(self) -> None:
-        self.mail.connections.add(self)
-        tls = self.mail.tls
-        if tls is not None:
-            # Here rather than on the listening socket: a client that is silent must not hold up the others.
-            self.request.settimeout(_HANDSHAKE_TIMEOUT)
-            self.request = tls.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
-        super().setup()
-
-    def handle(self) -> None:
-        if self.mail.tls is not None:
-            try:
-                self.connection.do_handshake()
-                self.connection.settimeout(None)
-            except OSError as error:
-                self.mail.stray(f"a connection whose TLS handshake failed: {error}")
-                return
-        with contextlib.suppress(OSError, ValueError):  # the client or stop() has closed the socket
-            super().handle()
-
-    def finish(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            super().finish()
-        with contextlib.suppress(OSError):
-            if self.mail.tls is not None:
-                self.connection.close()
-        self.mail.connections.discard(self)
-
-    def handle_one_request(self) -> None:
-        self.raw_requestline = self.rfile.readline(65537)
-        if not self.raw_requestline:
-            self.close_connection = True
-            return
-        if len(self.raw_requestline) > 65536:
-            self.requestline = self.command = self.request_version = ""
-            self.send_error(414)
-            return
-        if not self.parse_request():
-            return
-        body, framing = self._body()
-        request = Request(self.command, self.path, tuple(self.headers.raw_items()), body, framing)
-        self.head_only = self.command == "HEAD"
-        endpoint = self.mail.find(self.path)
-        if endpoint is None:
-            self.mail.stray(f"{self.command} {self.path}")
-            self.answer_verdict(404, b'{"accepted":false,"reason":"There is no mail endpoint at this path"}')
-        else:
-            endpoint.receive(request, self)
-
-    def _body(self) -> tuple[bytes, str | None]:
-        if self.headers.defects:
-            return self._cut(b"", "a header line without a colon")
-        codings = self.headers.get_all("transfer-encoding", [])
-        lengths = self.headers.get_all("content-length", [])
-        if codings:
-            if lengths:
-                return self._cut(b"", "both Content-Length and Transfer-Encoding")
-            return (
-                self._chunked_body()
-                if codings == ["chunked"]
-                else self._cut(b"", f"Transfer-Encoding {', '.join(codings)}")
-            )
-        if not lengths:
-            return b"", None
-        length = lengths[0].strip(" \t")
-        if len(lengths) > 1 or not (length.isascii() and length.isdigit()):
-            return self._cut(b"", f"Content-Length {' and '.join(lengths)}")
-        if int(length) > LARGEST_BODY:
-            return self._cut(b"", f"a body of {length} bytes; the endpoint reads {LARGEST_BODY}")
-        body = self.rfile.read(int(length))
-        if len(body) < int(length):
-            return self._cut(body, f"Content-Length {length}, but {len(body)} bytes and the end")
-        return body, None
-
-    def _chunked_body(self) -> tuple[bytes, str | None]:
-        # The stub lets DechunkedInput take an IO[bytes], and rfile is a BufferedIOBase.
-        source, body = DechunkedInput(cast("Any", self.rfile)), bytearray()
+    def run(self) -> None:
         try:
-            while part := source.read(65536):
-                body += part
-                if len(body) > LARGEST_BODY:
-                    return self._cut(bytes(body), f"chunks of more than {LARGEST_BODY} bytes")
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+            if self._handshake():
+                with self._socket.makefile("rb") as source:
+                    while self.keep_alive:
+                        self._exchange(source)
+        except OSError:
+            pass  # the client has gone, or stop() has ended the connection
+        finally:
+            self._socket.close()
+            self._server.connections.discard(self)
+
+    def hang_up(self) -> None:
+        """End the connection from another thread."""
+        with contextlib.suppress(OSError):
+            # Not SSLSocket.shutdown, which pulls the TLS session from under a thread that reads.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def _handshake(self) -> bool:
+        if self._server.tls is None:
+            return True
+        # Here rather than on the listening socket: a client that is silent must not hold up the others.
+        self._socket.settimeout(_HANDSHAKE_TIMEOUT)
+        try:
+            self._socket = self._server.tls.wrap_socket(
+                self._socket, server_side=True, do_handshake_on_connect=False
+            )
+            self._socket.do_handshake()
         except OSError as error:
-            return self._cut(bytes(body), f"chunked coding: {error}")
-        return bytes(body), None
+            self._server.stray(f"a connection whose TLS handshake failed: {error}")
+            return False
+        self._socket.settimeout(None)
+        return True
 
-    def _cut(self, body: bytes, problem: str) -> tuple[bytes, str]:
-        # Nobody can tell where the next request would begin.
-        self.close_connection = True
-        return body, problem
+    def _exchange(self, source: BinaryIO) -> None:
+        try:
+            came = read_request(source, lambda: self.send(b"HTTP/1.1 100 Continue\r\n\r\n"))
+        except NotARequest as line:
+            self.keep_alive = False
+            self._server.stray(f"{line}, which is no HTTP/1.1 request line")
+            self.answer(400, b'{"accepted":false,"reason":"This is no HTTP/1.1 request"}')
+            self._drain(source)
+            return
+        if came is None:
+            self.keep_alive = False
+            return
+        request, self.keep_alive = came
+        self.head_only = request.method == "HEAD"
+        if not self._server.deliver(request, self):
+            self.answer(
+                404, b'{"accepted":false,"reason":"There is no mail endpoint at this path (any more)"}'
+            )
+        if request.framing is not None:
+            self._drain(source)
 
-    def answer_verdict(self, status: int, body: bytes) -> None:
+    def _drain(self, source: BinaryIO) -> None:
+        # Closing with bytes unread resets the connection, and the client might never see its answer.
+        if not self._resetting:
+            self._socket.shutdown(socket.SHUT_WR)
+            self._socket.settimeout(_DRAIN_TIMEOUT)
+            left = LARGEST_BODY
+            while left > 0 and (part := source.read(min(left, 65536))):
+                left -= len(part)
+
+    def answer(self, status: int, body: bytes) -> None:
+        """Answer as the judgement asks."""
         headers = {"Content-Type": "application/json"}
         if status == 405:
             headers["Allow"] = "POST"
         if status == 401:
             headers["WWW-Authenticate"] = "Custom"
-        self.send(Answer(status, body, headers).encode(close=self.close_connection, head_only=self.head_only))
+        self.send(Answer(status, body, headers).encode(close=not self.keep_alive, head_only=self.head_only))
 
     # The wire of a scripted reply.
 
     def send(self, data: bytes) -> None:
-        self.connection.sendall(data)
+        self._socket.sendall(data)
 
     def pause(self, seconds: float) -> bool:
-        return not self.closing.wait(None if math.isinf(seconds) else seconds)
+        return not self.closing.wait(min(seconds, threading.TIMEOUT_MAX))
 
     def reset(self) -> None:
-        self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-        # Closing the descriptor itself: rfile and wfile hold the socket open otherwise.
-        socket.close(self.connection.detach())
-
-    def handle_expect_100(self) -> bool:
-        self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return True
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
-        # Called by the base class for what it cannot read as a request.
-        line = self.raw_requestline[:80].decode("latin-1").strip()
-        self.mail.stray(f"{line!r}, which cannot be read as an HTTP request: {message or code}")
-        self.close_connection = True
-        reason = '{"accepted":false,"reason":"The request cannot be read"}'
-        self.answer_verdict(code, reason.encode())
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        """Say nothing: the inbox tells what came."""
-
-
-class _MailWSGIServer:
-    """What the handler finds on the server object; for the type checker."""
-
-    mail_server: MailServer
+        self.keep_alive = False
+        self._resetting = True
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
 
 
 class MailServer(HTTPServer):
@@ -486,39 +449,45 @@ class MailServer(HTTPServer):
             EndpointNotStarted: The host or port cannot be had.
         """
         said = io.StringIO()
+        problem = None
         try:
             # Werkzeug prints why it cannot listen, and exits.
             with contextlib.redirect_stderr(said):
-                super().start()
-        except (SystemExit, OSError, OverflowError) as error:
-            reason = (
-                str(error)
-                if isinstance(error, (OSError, OverflowError))
-                else said.getvalue().partition("\n")[0]
-            )
+                if 0 <= self.port < 65536:
+                    super().start()
+                else:  # which the system would take modulo 65536
+                    problem = "a port is a number from 0 to 65535"
+        except (SystemExit, OSError) as error:
+            problem = said.getvalue().partition("\n")[0] or str(error)
+        if problem is not None:
             raise EndpointNotStarted(
-                f"The mail endpoint cannot listen at {self.host} port {self.port}: {reason}. "
+                f"The mail endpoint cannot listen at {self.host} port {self.port}: {problem}. "
                 "Port 0 takes a free one; with pytest-xdist every worker needs a port of its own."
-            ) from None
+            )
 
     def thread_target(self) -> None:
         """Serve; called by pytest-httpserver in the server's thread."""
         server = cast("Any", self.server)
-        server.RequestHandlerClass = _Connection
-        server.mail_server = self
+        # socketserver's own place for deciding how a connection is served.
+        server.process_request = self._connected
         server.serve_forever(poll_interval=_POLL_INTERVAL)
 
+    def _connected(self, accepted: socket.socket, address: object) -> None:  # noqa: ARG002
+        connection = _Connection(self, accepted)
+        self.connections.add(connection)
+        connection.start()
+
     def stop(self) -> None:
-        """Stop listening, close every connection and wait for their threads."""
+        """Stop listening, end every connection and wait for their threads."""
         for endpoint in list(self._endpoints.values()):
             endpoint.close()
         super().stop()
         deadline = time.monotonic() + _STOP_TIMEOUT
-        while self.connections and time.monotonic() < deadline:
-            for connection in list(self.connections):
-                with contextlib.suppress(OSError):
-                    connection.request.shutdown(socket.SHUT_RDWR)
-            time.sleep(0.001)
+        for connection in list(self.connections):
+            while connection.is_alive() and time.monotonic() < deadline:
+                # More than once: a TLS handshake may be about to put its socket in the place of this one.
+                connection.hang_up()
+                connection.join(_POLL_INTERVAL)
 
     @property
     def url(self) -> str:
@@ -561,8 +530,7 @@ class MailServer(HTTPServer):
 
     def mount(self, path: str, endpoint: MailEndpoint) -> str:
         """Route a path to an endpoint, and return the path."""
-        if not path.startswith("/"):
-            raise ValueError(f"The path of an endpoint begins with a slash; it was {path!r}")
+        check_path(path)
         if path in self._endpoints:
             raise ValueError(f"Another endpoint has the path {path!r} already")
         self._endpoints[path] = endpoint
@@ -572,18 +540,48 @@ class MailServer(HTTPServer):
         """Route a path to nobody."""
         self._endpoints.pop(path, None)
 
-    def find(self, target: str) -> MailEndpoint | None:
-        """Return the endpoint that a request target means."""
-        path = target.partition("?")[0]
-        return self._endpoints.get(path if path.startswith("/") else urlsplit(path).path)
+    def has(self, path: str, endpoint: MailEndpoint) -> bool:
+        """Return whether a path is routed to an endpoint."""
+        return self._endpoints.get(path) is endpoint
+
+    def deliver(self, request: Request, wire: _Connection) -> bool:
+        """Have a request judged, recorded and answered; return False where no endpoint has its path."""
+        path = _path(request.target)
+        endpoint = self._endpoints.get(path)
+        if endpoint is None or not endpoint.receive(path, request, wire):
+            self.stray(f"{request.method} {request.target}")
+            return False
+        return True
 
     def stray(self, what: str) -> None:
         """Note a request that reached no endpoint."""
-        self._strays.append((time.time(), what))
+        line = what[:_LONGEST_STRAY].encode("ascii", "backslashreplace").decode()
+        self._strays.append((time.time(), line))
 
-    def strays_since(self, start: float) -> Any:
-        """Return a function that returns what reached no endpoint since ``start``."""
-        return lambda: [what for when, what in list(self._strays) if when >= start]
+    def strays_since(self, start: float) -> list[str]:
+        """Return what reached no endpoint since ``start``, a line each."""
+        return [f"  {what}" for when, what in list(self._strays) if when >= start]
+
+
+def check_path(path: str) -> None:
+    """Check that a path is one that a request's target can have.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not _PATH.fullmatch(path):
+        raise ValueError(
+            "The path of an endpoint begins with a slash and has no query, spaces or letters that a URL "
+            f"escapes; it was {path!r}"
+        )
+
+
+def _path(target: str) -> str:
+    # RFC 9112, 3.2.2: the absolute form, http://host/path, is a target too.
+    _, scheme, rest = target.partition("://")
+    if scheme and not target.startswith("/"):
+        target = "/" + rest.partition("/")[2]
+    return target.partition("?")[0]
 
 
 def _tls_context(host: str) -> tuple[ssl.SSLContext, bytes]:

@@ -131,12 +131,13 @@ def _authorization_finding(came: list[str]) -> Finding:
     elif len(came) > 1:
         actual = f"{len(came)} Authorization headers"
     else:
-        # The scheme is no secret, what follows it is.
         scheme, _, credential = came[0].partition(" ")
+        # A well-known scheme is no secret; all else may be.
+        known = credential and scheme.lower() in ("basic", "bearer")
         actual = (
-            f"another value: {shown(scheme)} and {len(credential)} more characters (masked)"
-            if credential
-            else (f"another value of {len(scheme)} characters (masked)")
+            f"another value: {scheme} and {len(credential)} more characters (masked)"
+            if known
+            else f"another value of {len(came[0])} characters (masked)"
         )
     return rule_finding("sender/request/authorization", expected, actual)
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .findings import ContractViolation, Finding
@@ -17,7 +18,7 @@ from .message import Message
 from .validation import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from .exchange import Request, Verdict
 
@@ -128,22 +129,18 @@ class Delivery:
         value = self.message.payload.get(name)
         if not isinstance(value, str):
             raise MailNotReceived(
-                f"Delivery {self.number} has no {name}: {self}. Its variables: "
-                f"{', '.join(self.message.payload) or 'none'}."
+                f"This delivery has no {name}; its payload is {shown(self.json.get('payload'))}.\n  {self}"
             )
         return value
 
     def __str__(self) -> str:
         document = self.json if isinstance(self.json, dict) else None
         what = (
-            f"{self.request.method} with {len(self.body)} bytes that are no message"
+            f"{self.request.method[:20]} with {len(self.body)} bytes that are no message"
             if document is None
             else f"{shown(document.get('type'))} to {shown(document.get('to'))}"
         )
-        broken = (
-            f", breaks {', '.join(finding.rule for finding in self.violations)}" if self.violations else ""
-        )
-        return f"{self.number}. {self.time:%H:%M:%S.%f} {what}, answered {self.answered}{broken}"
+        return f"{self.number}, {self.time:%H:%M:%S.%f} UTC: {what}, answered {self.answered}"
 
     def __repr__(self) -> str:
         return f"<Delivery {self}>"
@@ -151,9 +148,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    to: str | None
-    type: str | None
-    payload: Mapping[str, Any] | None
+    to: str | None = None
+    type: str | None = None
+    payload: Mapping[str, Any] | None = None
 
     def mismatch(self, delivery: Delivery) -> str | None:
         """Return why a delivery is not what is wanted, None when it is."""
@@ -164,26 +161,72 @@ class _Wanted:
         for name, wanted in (("to", self.to), ("type", self.type)):
             if wanted is not None and delivery.json.get(name) != wanted:
                 return f"its {name} is {shown(delivery.json.get(name))}"
-        if self.payload is not None and not _contains(delivery.json.get("payload"), self.payload):
-            return "its payload differs"
-        return None
+        if self.payload is None:
+            return None
+        return _difference(delivery.json.get("payload"), self.payload, "payload")
 
     def __str__(self) -> str:
         parts = [
-            f"{name} {value!s}" for name, value in (("to", self.to), ("type", self.type)) if value is not None
+            f"{name} {shown(value)}"
+            for name, value in (("to", self.to), ("type", self.type))
+            if value is not None
         ]
         if self.payload is not None:
-            parts.append(f"a payload with {dict(self.payload)}")
+            parts += [f"payload {name} {_masked(name, value)}" for name, value in self.payload.items()]
         return f"message with {', '.join(parts)}" if parts else "message"
 
 
-def _contains(actual: Any, wanted: Any) -> bool:
-    if isinstance(wanted, dict):
-        return isinstance(actual, dict) and all(
-            name in actual and _contains(actual[name], value) for name, value in wanted.items()
-        )
+def _difference(actual: Any, wanted: Any, place: str) -> str | None:
+    if isinstance(wanted, dict) and isinstance(actual, dict):
+        for name, value in wanted.items():
+            if name not in actual:
+                return f"its {place} has no {name}"
+            difference = _difference(actual[name], value, f"{place}.{name}")
+            if difference:
+                return difference
+        return None
     # In JSON true is no number, though in Python it equals 1.
-    return isinstance(actual, bool) == isinstance(wanted, bool) and bool(actual == wanted)
+    if isinstance(actual, bool) == isinstance(wanted, bool) and actual == wanted:
+        return None
+    return f"its {place} is {_masked(place, actual)}"
+
+
+def _masked(place: str, value: Any) -> str:
+    return shown(value, secret=place.removeprefix("payload.") in ("code", "link"))
+
+
+def tell(
+    violations: Sequence[ContractViolation], failure: BaseException | None = None, note: str | None = None
+) -> None:
+    """Raise violations, or add them as notes to the failure that ends a test or block by itself.
+
+    Args:
+        violations: What to tell.
+        failure: What ends the test or block, if anything; a skip counts as nothing, for nobody reads it.
+        note: What to add to the violation that is raised.
+
+    Raises:
+        ContractViolation: The first one, with the others as notes.
+    """
+    __tracebackhide__ = True
+    if not violations:
+        return
+    if failure is not None and not _is_skip(failure):
+        for violation in violations:
+            failure.add_note(f"Beside that, {violation}")
+        return
+    first, *others = violations
+    for text in [*map(str, others), *([note] if note else [])]:
+        first.add_note(text)
+    raise first from None
+
+
+def _is_skip(failure: BaseException) -> bool:
+    import unittest
+
+    import pytest
+
+    return isinstance(failure, (pytest.skip.Exception, unittest.SkipTest))
 
 
 class Inbox:
@@ -195,7 +238,7 @@ class Inbox:
     Args:
         label: What the inbox belongs to, for messages.
         lenient: Record violations and raise nothing for them.
-        strays: Returns a line for each request that reached the server on no endpoint's path.
+        surroundings: Returns lines on what else is known when mail is missing.
         limit: How many deliveries are kept.
 
     Attributes:
@@ -208,13 +251,13 @@ class Inbox:
         label: str = "mail_endpoint",
         *,
         lenient: bool = False,
-        strays: Callable[[], list[str]] = list,
+        surroundings: Callable[[], list[str]] = list,
         limit: int = MOST_DELIVERIES,
     ) -> None:
         self.lenient = lenient
         self.dropped = 0
         self._label = label
-        self._strays = strays
+        self._surroundings = surroundings
         self._limit = limit
         self._arrival = threading.Condition()
         self._wakers: set[Callable[[], None]] = set()
@@ -254,36 +297,40 @@ class Inbox:
         with self._arrival:
             return self._untold()
 
-    def verify(self) -> None:
-        """Tell the violations that were not told yet.
+    def tell(self, failure: BaseException | None = None) -> None:
+        """Tell the violations that were not told yet, unless lenient.
+
+        Args:
+            failure: What ends the test or block by itself, if anything; they are added to it as a note.
 
         Raises:
-            ContractViolation: There are some, and the inbox is not lenient.
+            ContractViolation: There are some, and nothing to add them to.
         """
         __tracebackhide__ = True
-        with self._arrival:
-            self._tell()
-
-    def add_note(self, error: BaseException) -> None:
-        """Add the violations that were not told yet to an exception as a note, unless lenient."""
         if not self.lenient:
             violation = self.violation()
-            if violation is not None:
-                error.add_note(str(violation))
+            tell([violation] if violation else [], failure)
 
     def _untold(self) -> ContractViolation | None:
         if not self._violating:
             return None
         deliveries = list(self._violating)
         self._violating.clear()
-        more = len(deliveries) - 1
-        lines = [f"{self._label} received what breaks the contract, delivery {deliveries[0]}"]
-        if more:
-            lines.append(f"and {more} more: " + "; ".join(str(other) for other in deliveries[1:_MOST_TOLD]))
+        lines = [f"{self._label} received what breaks the contract:"]
+        for delivery in deliveries[:_MOST_TOLD]:
+            rules = ", ".join(finding.rule for finding in delivery.violations)
+            lines.append(f"  delivery {delivery}; breaks {rules}")
+        if len(deliveries) > _MOST_TOLD:
+            lines.append(f"  … and {len(deliveries) - _MOST_TOLD} more")
+        # Each rule and place once: a sender that errs, errs every time.
+        findings: dict[tuple[str, str], Finding] = {}
+        for delivery in deliveries:
+            for finding in delivery.violations:
+                findings.setdefault((finding.rule, finding.pointer), finding)
         return ContractViolation(
-            [finding for delivery in deliveries for finding in delivery.violations],
+            findings.values(),
             "\n".join(lines),
-            ["  to silence  @pytest.mark.mail_contract(lenient=True), or lenient=True for this endpoint"],
+            ["to silence: @pytest.mark.mail_contract(lenient=True), or lenient=True for this endpoint"],
         )
 
     def _tell(self) -> None:
@@ -311,7 +358,12 @@ class Inbox:
         __tracebackhide__ = True
         with self._arrival:
             self._tell()
-            return self._deliveries[position]
+            try:
+                return self._deliveries[position]
+            except IndexError:
+                raise IndexError(
+                    f"There is no delivery {position}.\n{self._what_arrived(_Wanted())}"
+                ) from None
 
     def __bool__(self) -> bool:
         __tracebackhide__ = True
@@ -425,7 +477,7 @@ class Inbox:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
                     raise self._not_received(f"No {wanted} arrived within {timeout:g} s.", wanted)
-                self._arrival.wait(remaining)
+                self._arrival.wait(min(remaining, threading.TIMEOUT_MAX))
 
     async def wait_for_async(
         self,
@@ -455,23 +507,20 @@ class Inbox:
         wanted = _Wanted(to, type, payload)
         seen = after.number if after else 0
         arrived = asyncio.Event()
+        deadline = time.monotonic() + timeout
         with self._waking(asyncio.get_running_loop(), arrived):
-            deadline = time.monotonic() + timeout
             while True:
                 arrived.clear()
+                remaining = deadline - time.monotonic()
                 with self._arrival:
                     self._tell()
                     found, seen = self._first(wanted, seen)
-                if found is not None:
-                    return found
-                try:
-                    await asyncio.wait_for(arrived.wait(), max(0.0, deadline - time.monotonic()))
-                except TimeoutError:
-                    with self._arrival:
-                        self._tell()
-                        raise self._not_received(
-                            f"No {wanted} arrived within {timeout:g} s.", wanted
-                        ) from None
+                    if found is not None:
+                        return found
+                    if remaining <= 0:
+                        raise self._not_received(f"No {wanted} arrived within {timeout:g} s.", wanted)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(arrived.wait(), remaining)
 
     def assert_empty(self, within: float = 0.0) -> None:
         """Assert that nothing has arrived and nothing arrives for a while.
@@ -492,7 +541,7 @@ class Inbox:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
                     return
-                self._arrival.wait(remaining)
+                self._arrival.wait(min(remaining, threading.TIMEOUT_MAX))
 
     async def assert_empty_async(self, within: float = 0.0) -> None:
         """Do what ``assert_empty`` does without blocking the running asyncio loop.
@@ -535,19 +584,18 @@ class Inbox:
                 self._wakers.discard(wake)
 
     def _first(self, wanted: _Wanted, seen: int) -> tuple[Delivery | None, int]:
-        for delivery in self._deliveries:
-            if delivery.number > seen:
-                seen = delivery.number
-                if wanted.mismatch(delivery) is None:
-                    return delivery, seen
+        # Numbers have no gaps, so what was seen can be passed over without looking at it.
+        passed = seen + 1 - self._deliveries[0].number if self._deliveries else 0
+        for delivery in islice(self._deliveries, max(passed, 0), None):
+            seen = delivery.number
+            if wanted.mismatch(delivery) is None:
+                return delivery, seen
         return None, seen
 
     def _require_empty(self) -> None:
         __tracebackhide__ = True
         if self._deliveries:
-            raise MailNotReceived(
-                f"The inbox should be empty.\n{self._what_arrived(_Wanted(None, None, None))}"
-            )
+            raise MailNotReceived(f"The inbox should be empty.\n{self._what_arrived(_Wanted())}")
 
     def _not_received(self, problem: str, wanted: _Wanted) -> MailNotReceived:
         return MailNotReceived(f"{problem}\n{self._what_arrived(wanted)}")
@@ -563,8 +611,4 @@ class Inbox:
             lines = [f"Nothing is in the inbox of {self._label}."]
         if self.dropped:
             lines.append(f"{self.dropped} older deliveries were dropped: the inbox keeps {self._limit}.")
-        strays = self._strays()
-        if strays:
-            lines.append("Requests that reached this server, but no inbox:")
-            lines += [f"  {stray}" for stray in strays[-_MOST_TOLD:]]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._surroundings()])

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from .endpoint import MailEndpoint, MailServer
+    from .findings import ContractViolation
+    from .receiver import Outbox, Receiver
 
 _OPTIONS = {
     "revision": ("contract revision or Logto release that messages are held to", "R"),
@@ -32,6 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, (meaning, metavar) in _OPTIONS.items():
         group.addoption(f"--mail-contract-{name}", metavar=metavar, help=meaning)
         parser.addini(f"mail_contract_{name}", meaning)
+    parser.addini(
+        "mail_contract_excuses", "rules that may be broken: '<id>: <reason>' a line", type="linelist"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,6 +45,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "mail_contract(revision=..., layer=..., authorization=..., lenient=...): settings of mail_endpoint "
         "for a test, class or module (logto-mail-contract)",
+    )
+    config.addinivalue_line(
+        "markers",
+        "mail_contract_excuse(rule, reason=...): a rule that the receiver or sender under test may break "
+        "(logto-mail-contract)",
     )
     config.stash[_DESK] = _Desk(config)
 
@@ -70,13 +80,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     desk = item.config.stash[_DESK]
     try:
         result = yield
-    except pytest.skip.Exception:
-        desk.verify(item)
-        raise
     except BaseException as error:
-        desk.add_notes(error)
+        desk.tell(item, error)
         raise
-    desk.verify(item)
+    desk.tell(item)
     return result
 
 
@@ -87,13 +94,27 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     desk = item.config.stash[_DESK]
     try:
         result = yield
-        desk.verify(item)
     except BaseException as error:
-        desk.add_notes(error)
+        desk.end(item, error)
         raise
-    finally:
-        desk.end()
+    desk.end(item)
     return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,  # noqa: ARG001 - the hook's signature
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell a violation also where the outcome of a unittest.TestCase takes its place."""
+    raised = call.excinfo
+    report = yield
+    if raised is not None and call.excinfo is not raised and _is_violation(raised.value):
+        if report.skipped and not hasattr(report, "wasxfail"):
+            report.outcome, report.longrepr = "failed", str(raised.value)
+        else:
+            report.sections.append(("mail-contract", f"Beside that, {raised.value}"))
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -133,6 +154,32 @@ def make_mail_endpoint(pytestconfig: pytest.Config) -> Callable[..., MailEndpoin
     return pytestconfig.stash[_DESK].make_endpoint
 
 
+@pytest.fixture(scope="class")
+def mail_receiver(request: pytest.FixtureRequest) -> Generator[Receiver, None, None]:
+    """The receiver under test of a class derived from ReceiverContract: its attribute ``receiver``.
+
+    Override it to start a server and return ``Receiver.url(...)``.
+    """
+    receiver = getattr(request.cls, "receiver", None)
+    if receiver is None:
+        pytest.fail(
+            "mail-contract: there is no receiver to test. Set the class attribute `receiver`, for example "
+            "Receiver.wsgi(app, '/logto-mail'), or override the fixture mail_receiver.",
+            pytrace=False,
+        )
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture(scope="class")
+def mail_outbox() -> Outbox | None:
+    """The mails that the receiver under test sends: a callable that returns them; None without one.
+
+    Override it, with an SmtpSink say, to turn on the rules ``receiver/deliver/*``.
+    """
+    return None
+
+
 class _Desk:
     """What the plugin keeps for a session: the test that runs, the servers, the endpoints in use."""
 
@@ -144,8 +191,8 @@ class _Desk:
         self._host = given.pop("host") or "127.0.0.1"
         self._port = _port(given.pop("port"))
         self._path = given.pop("path")
-        if self._path is not None and not self._path.startswith("/"):
-            raise pytest.UsageError(f"mail-contract: a path begins with a slash; it was {self._path!r}")
+        if self._path is not None:
+            _check_path(self._path)
         if given["revision"] or given["layer"]:
             given["revision"], given["layer"] = _checked(given["revision"], given["layer"] or "guard")
         self.settings: dict[str, Any] = {
@@ -163,28 +210,37 @@ class _Desk:
 
     def begin(self, item: pytest.Item) -> None:
         self._item = item
+        # Looked at here, not in the fixture: what a session's fixture raises fails every later test too.
+        marked = "mail_contract" in item.keywords
+        settings = self._settings_of(item) if marked or self._main is not None else self.settings
         if self._main is not None:
-            self._main.begin(path=self._path, **self._settings_of(item))
+            self._main.begin(path=self._path, **settings)
 
-    def verify(self, item: pytest.Item) -> None:
+    def tell(self, item: pytest.Item, failure: BaseException | None = None) -> None:
         __tracebackhide__ = True
+        violations = []
         for endpoint in self._endpoints():
-            if endpoint.lenient:
-                violation = endpoint.inbox.violation()
-                if violation is not None:
-                    item.user_properties.append((_TOLERATED, str(violation)))
-        for endpoint in self._endpoints():
-            endpoint.verify()
+            violation = endpoint.inbox.violation()
+            if violation is not None and endpoint.lenient:
+                item.user_properties.append((_TOLERATED, _in_short(violation)))
+            elif violation is not None:
+                violations.append(violation)
+        if violations:
+            from .inbox import tell
 
-    def add_notes(self, error: BaseException) -> None:
-        for endpoint in self._endpoints():
-            endpoint.add_note(error)
+            tell(violations, failure, "No line of the test raised this: it is told at the end of the test.")
 
-    def end(self) -> None:
-        for endpoint in self._endpoints():
+    def end(self, item: pytest.Item, failure: BaseException | None = None) -> None:
+        __tracebackhide__ = True
+        endpoints = self._endpoints()
+        # Closed first: what was recorded by then is judged, and nothing is recorded after that.
+        for endpoint in endpoints:
             endpoint.close()
-        self._made.clear()
-        self._item = None
+        try:
+            self.tell(item, failure)
+        finally:
+            self._made.clear()
+            self._item = None
 
     def stop(self) -> None:
         for server in self._servers.values():
@@ -216,7 +272,9 @@ class _Desk:
                 f"not {', '.join(sorted(unknown))}"
             )
         endpoint = self._server(https=https).endpoint(
-            label=label or f"mail endpoint {len(self._made) + 1}", path=path, **{**self.settings, **settings}
+            label=label or f"mail endpoint {len(self._made) + 1}",
+            path=path,
+            **{**self._settings_of(self._item), **settings},
         )
         self._made.append(endpoint)
         return endpoint
@@ -259,12 +317,34 @@ class _Desk:
 _DESK = pytest.StashKey[_Desk]()
 
 
+def _in_short(violation: ContractViolation) -> str:
+    return "; ".join(
+        f"{finding.rule}{finding.pointer and f' at {finding.pointer}'}: {finding.actual}"
+        for finding in violation.findings
+    )
+
+
+def _is_violation(error: BaseException) -> bool:
+    from .findings import ContractViolation
+
+    return isinstance(error, ContractViolation)
+
+
 def _port(given: str | None) -> int:
     if given is None:
         return 0
     if not (given.isascii() and given.isdigit() and int(given) < 65536):
         raise pytest.UsageError(f"mail-contract: a port is a number from 0 to 65535; it was {given!r}")
     return int(given)
+
+
+def _check_path(given: str) -> None:
+    from .endpoint import check_path
+
+    try:
+        check_path(given)
+    except ValueError as error:
+        raise pytest.UsageError(f"mail-contract: {error}") from None
 
 
 def _current_revision() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PAUSE_OF_ENDLESS = 0.05
+_HEADER_LINE = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [^\0\r\n\u0100-\U0010ffff]*")
 
 
 class Wire(Protocol):
@@ -60,16 +61,19 @@ class Answer:
             wire.send(data)
             return
         for position in range(len(data)):
-            wire.send(data[position : position + 1])
-            if not wire.pause(self.drip):
+            # Not behind the last byte: the client has its answer, and may use the connection again.
+            if position and not wire.pause(self.drip):
                 wire.keep_alive = False
                 return
+            wire.send(data[position : position + 1])
 
     def encode(self, *, close: bool, head_only: bool = False) -> bytes:
         """Return the bytes of the answer."""
         lines = [status_line(self.status), *(f"{name}: {value}" for name, value in self.headers.items())]
         # RFC 9110, 8.6: no Content-Length where there can be no body, unless the script asks for one.
-        if self.body or not (self.status < 200 or self.status in (204, 304)):
+        if (self.body or not (self.status < 200 or self.status in (204, 304))) and not any(
+            name.lower() in ("content-length", "transfer-encoding") for name in self.headers
+        ):
             lines.append(f"Content-Length: {len(self.body)}")
         if close:
             lines.append("Connection: close")
@@ -162,12 +166,26 @@ class Script:
             self._standing = None
 
 
-def seconds(value: float, name: str) -> float:
-    """Return a duration that can be waited for.
+def answer(
+    status: int,
+    body: str | bytes,
+    headers: Mapping[str, str] | None = None,
+    *,
+    delay: float = 0.0,
+    drip: float = 0.0,
+) -> Answer:
+    """Return an answer that can be sent.
 
     Raises:
-        ValueError: It is negative or not a number.
+        ValueError: It cannot: the status has not three digits, a duration is negative, or a header line
+            has characters that no header line can have.
     """
-    if math.isnan(value) or value < 0:
-        raise ValueError(f"{name} is in seconds, 0 or more; it was {value}")
-    return float(value)
+    if not 100 <= status <= 999:
+        raise ValueError(f"An HTTP status has three digits; it was {status}")
+    for value in (delay, drip):
+        if not value >= 0:  # not a number neither
+            raise ValueError(f"A delay or interval is in seconds, 0 or more; it was {value}")
+    for name, text in (headers or {}).items():
+        if not _HEADER_LINE.fullmatch(f"{name}: {text}"):
+            raise ValueError(f"This cannot be sent as a header line: {name!r}: {text!r}")
+    return Answer(status, body.encode() if isinstance(body, str) else body, dict(headers or {}), delay, drip)
