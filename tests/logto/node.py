@@ -1,0 +1,147 @@
+"""Talks with the Node workers of this folder: one line of JSON in, one line of JSON out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Self
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FOLDER = Path(__file__).parent
+INSTALL = "npm ci --prefix tests/logto"
+OLDEST_NODE = 20
+
+
+class WorkerError(AssertionError):
+    """A worker ended, or kept silent for too long, when an answer was due."""
+
+
+def lacking() -> str | None:
+    """Return what this machine lacks to run the workers, and the remedy; None if it lacks nothing."""
+    node = shutil.which("node")
+    if node is None:
+        return f"the real Logto packages need Node {OLDEST_NODE} or later: install it, then run: {INSTALL}"
+    version = subprocess.check_output([node, "--version"], text=True).strip()
+    if int(version.removeprefix("v").split(".")[0]) < OLDEST_NODE:
+        return f"the real Logto packages need Node {OLDEST_NODE} or later, not {version}; then run: {INSTALL}"
+    # npm writes this file last: it says what is installed.
+    installed = FOLDER / "node_modules" / ".package-lock.json"
+    if not installed.is_file():
+        return f"the real Logto packages are not installed: run: {INSTALL}"
+    packages = json.loads((FOLDER / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    present = json.loads(installed.read_text(encoding="utf-8"))["packages"]
+    wanted = {name: entry["version"] for name, entry in packages.items() if name}
+    if wanted != {name: entry["version"] for name, entry in present.items()}:
+        return f"other packages are installed than package-lock.json says: run: {INSTALL}"
+    return None
+
+
+def require_packages() -> None:
+    """Skip where Node or the packages are missing; in CI (``CI=true``) fail, there they must not be."""
+    reason = lacking()
+    if reason is None:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+class NodeWorker:
+    """A long-lived Node process that answers each line with a line; a context manager.
+
+    Args:
+        script: The file name of the worker, in this folder.
+        arguments: The worker's command line arguments.
+        environment: Variables to set for it, beside those of this process.
+    """
+
+    def __init__(
+        self, script: str, *arguments: str | Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._script = script
+        self._command = ["node", str(FOLDER / script), *map(str, arguments)]
+        self._environment = {**os.environ, **(environment or {})}
+        self._answers: queue.Queue[bytes | None] = queue.Queue()
+
+    def __enter__(self) -> Self:
+        # A file, since nobody reads along: a pipe that is full would stop the worker.
+        self._stderr = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=self._environment,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin: IO[bytes] = self._process.stdin
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+        self._reader.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            with contextlib.suppress(BrokenPipeError):  # it has ended already
+                self._stdin.close()
+            try:
+                self._process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._reader.join()
+        finally:
+            self._stderr.close()
+
+    def _read(self, stdout: IO[bytes]) -> None:
+        with stdout:
+            for line in stdout:
+                self._answers.put(line)
+        self._answers.put(None)
+
+    def _failed(self, what: str) -> WorkerError:
+        self._stderr.seek(0)
+        said = self._stderr.read().decode(errors="replace").strip() or "(nothing)"
+        return WorkerError(f"{self._script} {what}; on standard error it said:\n{said}")
+
+    def tell(self, job: object) -> None:
+        """Write one job and do not wait for its answer."""
+        try:
+            self._stdin.write(json.dumps(job).encode() + b"\n")
+            self._stdin.flush()
+        except BrokenPipeError as error:
+            raise self._failed("has ended") from error
+
+    def hear(self, *, timeout: float = 30) -> Any:
+        """Return the next answer.
+
+        Args:
+            timeout: How many seconds to wait for it.
+
+        Raises:
+            WorkerError: No answer came; with what the worker wrote to standard error.
+        """
+        try:
+            line = self._answers.get(timeout=timeout)
+        except queue.Empty:
+            raise self._failed(f"gave no answer within {timeout} s") from None
+        if line is None:
+            self._answers.put(None)
+            raise self._failed(f"ended, with status {self._process.wait()}")
+        return json.loads(line)
+
+    def ask(self, job: object, *, timeout: float = 30) -> Any:
+        """Write one job, usually a batch, and return its answer: see ``hear``."""
+        self.tell(job)
+        return self.hear(timeout=timeout)

@@ -1,0 +1,215 @@
+"""The real connector posts to this project's fake mail endpoint."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+from tests.logto import recorded
+from tests.logto.node import NodeWorker, WorkerError
+
+from logto_mail_contract.findings import ContractViolation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from logto_mail_contract.endpoint import MailEndpoint
+
+MESSAGE = '{"to":"foo@example.com","type":"SignIn","payload":{"code":"031415"}}'
+OK = {"ok": True}
+
+
+def send(connector: NodeWorker, endpoint: MailEndpoint, message: str = MESSAGE, **settings: Any) -> Any:
+    """Send one message, given as JSON text, and return the connector's answer."""
+    return connector.ask({"endpoint": endpoint.url, "json": message, **settings})
+
+
+@pytest.mark.parametrize("body", recorded.bodies(), ids=recorded.type_of)
+def test_message_arrives(body: str, connector: NodeWorker, mail_endpoint: MailEndpoint) -> None:
+    """What a real Logto posted arrives as it was handed in, keys in order, and keeps the contract."""
+    message = json.loads(body)
+    assert send(connector, mail_endpoint, body) == OK
+    delivery = mail_endpoint.inbox.latest(to=message["to"], type=message["type"], payload=message["payload"])
+    assert delivery.json == message
+    assert list(delivery.json) == [key for key in ("to", "type", "payload", "ip") if key in message]
+    assert delivery.body == body.encode()
+    assert (delivery.status, delivery.findings) == (200, ())
+    assert len(mail_endpoint.inbox) == 1
+
+
+@pytest.mark.mail_contract(layer="emitted")
+@pytest.mark.parametrize("body", recorded.bodies(), ids=recorded.type_of)
+def test_message_keeps_the_emitted_layer(
+    body: str, connector: NodeWorker, mail_endpoint: MailEndpoint
+) -> None:
+    """It keeps the narrower layer as well."""
+    assert send(connector, mail_endpoint, body) == OK
+    assert [delivery.findings for delivery in mail_endpoint.inbox] == [()]
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer s3cret"])
+def test_request_is_recorded_as_it_came(
+    authorization: str | None, connector: NodeWorker, mail_endpoint: MailEndpoint
+) -> None:
+    """Method, target and header lines, in order and case, stand in the inbox as they came."""
+    mail_endpoint.authorization = authorization
+    settings = {} if authorization is None else {"authorization": authorization}
+    assert connector.ask({"endpoint": f"{mail_endpoint.url}?a=ü#b", "json": MESSAGE, **settings}) == OK
+    (delivery,) = mail_endpoint.inbox
+    url = urlsplit(mail_endpoint.url)
+    assert (delivery.request.method, delivery.request.target) == ("POST", f"{url.path}?a=%C3%BC")
+    headers = [
+        ("user-agent", "got (https://github.com/sindresorhus/got)"),
+        *settings.items(),
+        ("content-type", "application/json"),
+        ("content-length", str(len(MESSAGE))),
+        ("accept-encoding", dict(delivery.headers)["accept-encoding"]),
+        ("Host", url.netloc),
+        ("Connection", "keep-alive"),
+    ]
+    assert list(delivery.headers) == headers
+
+
+@pytest.mark.parametrize("ip", ['""', "null", None])
+def test_empty_ip_is_absent(ip: str | None, connector: NodeWorker, mail_endpoint: MailEndpoint) -> None:
+    """An empty ``ip`` does not arrive at all."""
+    assert send(connector, mail_endpoint, "{" + (f'"ip":{ip},' if ip else "") + MESSAGE[1:]) == OK
+    assert mail_endpoint.inbox.latest().body.decode() == MESSAGE
+
+
+def test_odd_text_arrives(connector: NodeWorker, mail_endpoint: MailEndpoint) -> None:
+    """Text that is hard to carry arrives whole."""
+    payload = r'{"code":"\ud800","link":"ü\u2028\u0000😀","x":{"__proto__":1,"":[null]}}'
+    message = f'{{"to":"foo@example.com","type":"Generic","payload":{payload}}}'
+    assert send(connector, mail_endpoint, message) == OK
+    assert mail_endpoint.inbox.latest().json == json.loads(message)
+
+
+@pytest.mark.parametrize("sent", [{}, {"authorization": ""}, {"authorization": "Bearer wrong"}])
+def test_authorization_is_asked_for(
+    sent: dict[str, str], connector: NodeWorker, mail_endpoint: MailEndpoint
+) -> None:
+    """A missing or wrong authorization is refused, recorded, and told to the sender."""
+    mail_endpoint.authorization = "Bearer s3cret"
+    answer = send(connector, mail_endpoint, **sent)
+    assert (answer["ok"], answer["code"]) == (False, "general")
+    assert "uthorization" in answer["error"]
+    with pytest.raises(ContractViolation) as violation:
+        mail_endpoint.verify()
+    assert [finding.rule for finding in violation.value.findings] == ["sender/request/authorization"]
+    assert [delivery.status for delivery in mail_endpoint.inbox] == [401]
+
+
+def test_broken_message_is_refused(connector: NodeWorker, mail_endpoint: MailEndpoint) -> None:
+    """A message that the guard rejects is refused, recorded, and the reason reaches the sender."""
+    answer = send(connector, mail_endpoint, MESSAGE.replace('"031415"', "31415"))
+    assert (answer["ok"], answer["code"]) == (False, "general")
+    assert "/payload/code" in answer["error"]
+    with pytest.raises(ContractViolation) as violation:
+        mail_endpoint.verify()
+    assert [(finding.rule, finding.pointer) for finding in violation.value.findings] == [
+        ("message/guard/code", "/payload/code")
+    ]
+    assert [delivery.status for delivery in mail_endpoint.inbox] == [400]
+
+
+def test_messages_at_once_are_all_recorded(connector: NodeWorker, mail_endpoint: MailEndpoint) -> None:
+    """Of many messages at once none is lost."""
+    recipients = {f"foo+{number}@example.com" for number in range(64)}
+    for to in recipients:
+        connector.tell(
+            {"id": to, "endpoint": mail_endpoint.url, "json": MESSAGE.replace("foo@example.com", to)}
+        )
+    answers = [connector.hear() for _ in recipients]
+    assert [answer["ok"] for answer in answers] == [True] * 64
+    assert {delivery.message.to for delivery in mail_endpoint.inbox} == recipients
+    assert len(mail_endpoint.inbox) == 64
+
+
+@pytest.mark.parametrize(
+    ("script", "ok", "error"),
+    [
+        pytest.param(lambda endpoint: endpoint.reply(204), True, None, id="204"),
+        pytest.param(lambda endpoint: endpoint.reply(200, "late", delay=0.1), True, None, id="late"),
+        pytest.param(lambda endpoint: endpoint.reply_drip(200, "ok", interval=0.001), True, None, id="drip"),
+        pytest.param(lambda endpoint: endpoint.reply(503, "no mail today"), False, "no mail today", id="503"),
+        pytest.param(
+            lambda endpoint: endpoint.reply(429, "", headers={"Retry-After": "0"}), False, "", id="429"
+        ),
+        pytest.param(lambda endpoint: endpoint.reply_reset(), False, None, id="reset"),
+        pytest.param(lambda endpoint: endpoint.reply_garbage(), False, None, id="garbage"),
+    ],
+)
+def test_scripted_reply(
+    script: Callable[[MailEndpoint], None],
+    ok: bool,
+    error: str | None,
+    connector: NodeWorker,
+    mail_endpoint: MailEndpoint,
+) -> None:
+    """A scripted reply reaches the connector, which takes it as it takes that of any server."""
+    script(mail_endpoint)
+    answer = send(connector, mail_endpoint)
+    assert answer["ok"] is ok
+    if error is not None:
+        assert answer["error"] == error
+    assert mail_endpoint.inbox.code == "031415"
+    assert len(mail_endpoint.inbox) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_scripted_redirect(
+    status: int,
+    connector: NodeWorker,
+    mail_endpoint: MailEndpoint,
+    make_mail_endpoint: Callable[..., MailEndpoint],
+) -> None:
+    """A redirect brings the message to another endpoint, and to both it is a delivery."""
+    elsewhere = make_mail_endpoint()
+    mail_endpoint.reply_redirect(elsewhere.url, status)
+    assert send(connector, mail_endpoint) == OK
+    assert mail_endpoint.inbox.code == elsewhere.inbox.code == "031415"
+
+
+def test_endless_reply_ends_when_the_endpoint_closes(
+    connector: NodeWorker, make_mail_endpoint: Callable[..., MailEndpoint]
+) -> None:
+    """A body that never ends keeps the connector waiting until the endpoint lets go of it."""
+    endpoint = make_mail_endpoint()
+    endpoint.reply_endless()
+    connector.tell({"endpoint": endpoint.url, "json": MESSAGE})
+    assert endpoint.inbox.wait_for().code == "031415"
+    with pytest.raises(WorkerError, match="no answer within"):
+        connector.hear(timeout=0.2)
+    endpoint.close()
+    connector.hear()
+
+
+def test_connection_lives_on_after_a_dripping_reply(
+    connector: NodeWorker, mail_endpoint: MailEndpoint, make_mail_endpoint: Callable[..., MailEndpoint]
+) -> None:
+    """An endpoint that closes once its reply is through does not cut the connection of the next message."""
+    first = make_mail_endpoint()
+    first.reply_drip(200, interval=0.005)
+    assert send(connector, first) == OK
+    first.close()
+    assert send(connector, mail_endpoint) == OK
+
+
+def test_https(
+    tmp_path: Path, make_mail_endpoint: Callable[..., MailEndpoint], connector: NodeWorker
+) -> None:
+    """Over https the message arrives where the endpoint's authority is trusted, and else not."""
+    endpoint = make_mail_endpoint(https=True)
+    assert endpoint.ca_pem is not None
+    authority = tmp_path / "authority.pem"
+    authority.write_bytes(endpoint.ca_pem)
+    answer = send(connector, endpoint)
+    assert (answer["ok"], answer["code"]) == (False, "general")
+    assert len(endpoint.inbox) == 0
+    with NodeWorker("connector.mjs", environment={"NODE_EXTRA_CA_CERTS": str(authority)}) as trusting:
+        assert send(trusting, endpoint) == OK
+    assert endpoint.inbox.code == "031415"

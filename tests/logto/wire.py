@@ -1,0 +1,162 @@
+"""A server that shows a request as it came over the wire and answers with any bytes at all.
+
+The fake mail endpoint of this project shows what a receiver may rely on; this one hides nothing, knows
+nothing of mail, and so can be held against both: the real connector and the fake endpoint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import socketserver
+import struct
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Self, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What to answer to one request.
+
+    Attributes:
+        data: The bytes to send, of whatever kind.
+        then: What becomes of the connection: it is kept for the next request, closed, or reset.
+        before: Called before the bytes are sent; it may wait.
+    """
+
+    data: bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+    then: Literal["keep", "close", "reset"] = "keep"
+    before: Callable[[], object] = field(default=lambda: None)
+
+
+def reply(status: str, *headers: str, body: bytes = b"") -> Reply:
+    """Return a well-formed reply.
+
+    Args:
+        status: Code and reason.
+        headers: Header lines beside ``content-length``.
+        body: The body.
+    """
+    lines = [f"HTTP/1.1 {status}", *headers, f"content-length: {len(body)}", "", ""]
+    return Reply("\r\n".join(lines).encode() + body)
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """One request.
+
+    Attributes:
+        start: The request line.
+        headers: The header lines, as they came; each byte is one character.
+        body: The body.
+        connection: The number of the connection that it came by, from 0.
+    """
+
+    start: str
+    headers: tuple[str, ...]
+    body: bytes
+    connection: int
+
+    def header(self, name: str) -> list[str]:
+        """Return what follows the colon and space in each header line of that exact name."""
+        return [line.removeprefix(f"{name}: ") for line in self.headers if line.startswith(f"{name}: ")]
+
+
+class Wire:
+    """The server, a context manager.
+
+    Args:
+        replies: What to answer to the first, second, … request; the last answers all further ones.
+
+    Attributes:
+        requests: The requests in order of arrival, recorded before they are answered.
+    """
+
+    def __init__(self, *replies: Reply) -> None:
+        self.requests: list[WireRequest] = []
+        self._replies = replies or (Reply(),)
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._connections = 0
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.wire = self
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    @property
+    def origin(self) -> str:
+        """The scheme, host and port of its URLs."""
+        return f"http://{self.host}"
+
+    @property
+    def host(self) -> str:
+        """Its host and port."""
+        return f"127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        with self._lock:
+            for connection in self._open:
+                with contextlib.suppress(OSError):  # the client was first
+                    connection.shutdown(socket.SHUT_RDWR)
+        self._server.server_close()
+
+    def connected(self, connection: socket.socket) -> int:
+        """Note a new connection and return its number."""
+        with self._lock:
+            self._open.add(connection)
+            self._connections += 1
+            return self._connections - 1
+
+    def disconnected(self, connection: socket.socket) -> None:
+        """Note that a connection is served no more."""
+        with self._lock:
+            self._open.discard(connection)
+
+    def arrived(self, request: WireRequest) -> Reply:
+        """Record a request and return its reply."""
+        with self._lock:
+            self.requests.append(request)
+            return self._replies[min(len(self.requests), len(self._replies)) - 1]
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    request_queue_size = 64
+    wire: Wire
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        wire = cast("_Server", self.server).wire
+        number = wire.connected(self.connection)
+        try:
+            with contextlib.suppress(ConnectionError):  # the client may go at any time
+                while self._serve_one(wire, number):
+                    pass
+        finally:
+            wire.disconnected(self.connection)
+
+    def _serve_one(self, wire: Wire, number: int) -> bool:
+        lines = []
+        while (line := self.rfile.readline()) != b"\r\n":
+            if not line.endswith(b"\r\n"):
+                return False
+            lines.append(line.decode("latin-1").removesuffix("\r\n"))
+        lengths = [int(line.split(":")[1]) for line in lines if line.lower().startswith("content-length:")]
+        body = self.rfile.read(sum(lengths))
+        answer = wire.arrived(WireRequest(lines[0], tuple(lines[1:]), body, number))
+        answer.before()
+        self.wfile.write(answer.data)
+        if answer.then == "reset":
+            # With nothing left to linger for, closing sends a reset instead of an orderly end.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            socket.close(self.connection.detach())
+        return answer.then == "keep"
