@@ -2,4 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 pytest_plugins = ["pytester"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say once what to do where the plugin under test is not there, not in an error for every test."""
+    if not config.pluginmanager.hasplugin("logto_mail_contract"):
+        raise pytest.UsageError(
+            "these tests need the pytest plugin logto_mail_contract, which is not loaded. Run `make test`, "
+            "or install the project and run pytest from that environment: pip install -e . --group dev"
+        )

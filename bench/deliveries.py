@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from urllib.parse import urlsplit
 
 from _measure import alternate, judge, tell
@@ -83,19 +84,22 @@ def main() -> None:
         bare.expect_request("/mail").respond_with_json({"accepted": True})
         for clients in (1, 16):
 
-            def ours(clients: int = clients) -> float:
+            def ours(clients: int) -> float:
                 endpoint = server.endpoint()
                 rate = measured(endpoint.url, clients, 4000)[0]
                 assert len(endpoint.inbox) == 4000
                 endpoint.close()
                 return rate
 
-            def theirs(clients: int = clients) -> float:
+            def theirs(clients: int) -> float:
                 rate = measured(bare.url_for("/mail"), clients, 4000)[0]
                 bare.clear_log()
                 return rate
 
-            sides = {"mail_endpoint, judging and recording": ours, "pytest-httpserver, a constant": theirs}
+            sides = {
+                "mail_endpoint, judging and recording": partial(ours, clients),
+                "pytest-httpserver, a constant": partial(theirs, clients),
+            }
             figures = alternate(sides, 5)
             first, second = tell(f"(b) Deliveries, {clients} client(s)", figures, "requests/s").values()
             judge("ours / bare pytest-httpserver", first / second, 1, at_most=False)
@@ -125,8 +129,8 @@ def main() -> None:
         stopping.stop()
         return (time.perf_counter() - start) * 1e3
 
-    sides = {"the mail endpoint's server": stop_ours, "pytest-httpserver": stop_theirs}
-    ours_ms = tell("(d) Stopping the server", alternate(sides, 7), "ms")["the mail endpoint's server"]
+    stops = {"the mail endpoint's server": stop_ours, "pytest-httpserver": stop_theirs}
+    ours_ms = tell("(d) Stopping the server", alternate(stops, 7), "ms")["the mail endpoint's server"]
     judge("milliseconds", ours_ms, 50, at_most=True)
 
 

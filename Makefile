@@ -1,0 +1,108 @@
+# `make test` and `make demo` install what they need into .venv and tests/logto/node_modules, and nothing elsewhere.
+# A second run finds it there and goes straight to work.
+#
+#   make test ARGS="-k inbox"      further arguments for pytest
+#   make test PYTHON=python3.13    the Python to make a new .venv with
+
+ARGS =
+PYTHON =
+
+VENV = .venv
+BIN = $(VENV)/bin
+PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
+PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
+NODE_PACKAGES = tests/logto/node_modules/.package-lock.json
+
+.DEFAULT_GOAL = help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test lint types unit bench schemas clean install node
+
+help:
+	@echo 'make demo     the main job: messages sent, received and judged'
+	@echo 'make test     all that CI checks: lint, types, tests'
+	@echo 'make lint     ruff alone: its rules and its format'
+	@echo 'make types    mypy --strict alone'
+	@echo 'make unit     pytest alone; ARGS="..." hands it arguments'
+	@echo 'make bench    the measurements'
+	@echo 'make schemas  write schemas/ anew from tools/'
+	@echo 'make clean    remove .venv, the Node packages and every cache'
+
+demo: install node
+	@$(BIN)/python examples/demo.py
+
+test: lint types unit
+
+lint: install
+	@echo '== ruff check'
+	@$(BIN)/ruff check
+	@echo '== ruff format --check'
+	@$(BIN)/ruff format --check
+
+types: install
+	@echo '== mypy --strict'
+	@$(BIN)/mypy
+
+# Two workers halve the time on two cores; ARGS="-n 0" for one process and a debugger.
+unit: install node
+	@echo '== pytest'
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+bench: install
+	@set -e; for script in bench/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+schemas: install
+	@$(BIN)/python tools/build_schemas.py
+	@$(BIN)/python tools/build_vectors.py
+
+clean:
+	rm -rf $(VENV) tests/logto/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+install: $(VENV)/installed
+
+# A .venv that works keeps its Python. The pip that comes with a Python may not know dependency groups yet: the
+# pinned one comes first. The build backend is in the group, so that without build isolation it is pinned too.
+$(VENV)/installed: pyproject.toml constraints.txt
+	@set -e; \
+	if [ -n '$(PYTHON)' ] || ! $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		python=; \
+		for candidate in $(PYTHONS); do \
+			if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+				python=$$candidate; break; \
+			fi; \
+		done; \
+		if [ -z "$$python" ]; then \
+			echo 'No Python 3.11 or later here; looked for: $(PYTHONS).' >&2; \
+			echo 'Install one, or name one: make PYTHON=/path/to/python3' >&2; \
+			exit 1; \
+		fi; \
+		if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+			echo "$$python cannot make a virtual environment: it lacks the module venv or ensurepip." >&2; \
+			echo 'On Debian and Ubuntu: apt-get install python3-venv' >&2; \
+			exit 1; \
+		fi; \
+		"$$python" -m venv --clear $(VENV); \
+	fi; \
+	echo "== installing into $(VENV), $$($(BIN)/python --version)"; \
+	$(PIP_INSTALL) --upgrade pip; \
+	$(PIP_INSTALL) --group dev; \
+	$(PIP_INSTALL) --no-build-isolation --editable .; \
+	touch $@
+
+# Without Node the tests of tests/logto skip, in CI (CI=true) they fail; so a failing npm must not hide there.
+node:
+	@if ! command -v node >/dev/null || ! command -v npm >/dev/null; then \
+		echo '== no Node with npm here: what runs the real Logto packages is skipped'; \
+	elif ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then \
+		echo "== Node $$(node --version) is older than 20: what runs the real Logto packages is skipped"; \
+	elif ! $(MAKE) --silent --no-print-directory $(NODE_PACKAGES); then \
+		if [ "$$CI" = true ]; then exit 1; fi; \
+		echo '== npm failed: what runs the real Logto packages is skipped'; \
+	fi
+
+# npm writes the target, its own record of what it installed, last.
+$(NODE_PACKAGES): tests/logto/package.json tests/logto/package-lock.json
+	@echo '== installing the real Logto packages into tests/logto/node_modules'
+	@npm ci --prefix tests/logto >/dev/null
+	@touch $@

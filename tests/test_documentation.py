@@ -1,0 +1,236 @@
+"""The examples in README.md and docs/ are executed; ``executed_documents.py`` says how to write them."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.executed_documents import ROOT, BrokenExample, Story, blocks, documents, same
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_example_does_what_the_page_says(document: Path, tmp_path: Path) -> None:
+    with Story(tmp_path) as story:
+        story.tell(document.read_text(encoding="utf-8"))
+
+
+GOOD = """\
+# A page
+
+1. In a list:
+
+   <!-- file: test_signin.py -->
+   ```python
+   def test_code(mail_endpoint):
+       assert mail_endpoint.inbox.count() == 0
+
+
+   def test_fails():
+       assert 1 == 2
+   ```
+
+<!-- exit: 1 -->
+```console
+$ echo one; \\
+> echo two >&2
+one
+two
+$ pytest test_signin.py
+===...
+...
+mail-contract: revision 1.35, layer guard
+…
+FAILED test_signin.py::test_fails - assert 1 == 2
+...= 1 failed, 1 passed in ...s =...
+```
+
+<!-- a note to editors -->
+```python
+import json
+number = json.loads("3")
+```
+
+~~~python
+assert number == 3
+open("made", "w").close()
+~~~
+
+```console
+$ ls made schemas/index.json
+made
+schemas/index.json
+$ sleep 600 &
+```
+
+<!-- file: pytest.ini -->
+```ini
+[pytest]
+addopts = --strict-markers
+```
+
+```json
+{"to": "foo@example.com"}
+```
+
+```ndjson
+{}
+[]
+```
+
+```toml
+a = 1
+```
+
+```yaml
+a: [1]
+```
+
+<!-- file: conftest.py -->
+```python
+import pytest
+
+@pytest.fixture
+def three():
+    return 3
+```
+
+<!-- file: test_left.py -->
+```python
+def test_left(three, mail_endpoint):
+    open("left-was-run", "w").close()
+    assert three == 3
+```
+
+<!-- not run: another language -->
+```js
+nonsense(
+```
+"""
+
+
+def test_a_good_page(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with Story(folder) as story:
+        assert story.tell(GOOD) == 13
+        groups = list(story._started)
+    assert (folder / "left-was-run").exists()
+    assert (folder / "pytest.ini").read_text(encoding="utf-8") == "[pytest]\naddopts = --strict-markers\n"
+    # What ran in the background has ended; the system needs a moment to clear it away.
+    deadline = time.monotonic() + 10
+    while any(map(_alive, groups)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_what_is_not_a_python_block_to_run_has_no_side_effect(tmp_path: Path) -> None:
+    page = "<!-- not run: it would end the tests -->\n```python\nraise SystemExit\n```\n"
+    with Story(tmp_path) as story:
+        assert story.tell(page) == 1
+
+
+@pytest.mark.parametrize(
+    ("page", "told"),
+    [
+        pytest.param(
+            "```console\n$ echo one\ntwo\n```", r"line 2: \$ echo one\n(.*\n)*two\n(.*\n)*one", id="output"
+        ),
+        pytest.param("```console\n$ echo one\n```", r"line 2: \$ echo one", id="output-not-shown"),
+        pytest.param("```console\n$ true\nmore\n```", r"line 2: \$ true", id="no-output"),
+        pytest.param("```console\n$ false\n```", r"exit 0\)\n--- what happened \(exit 1\)", id="exit-code"),
+        pytest.param("<!-- exit: 1 -->\n```console\n$ true\n```", r"exit 1\)\n--- .*exit 0", id="no-failure"),
+        pytest.param(
+            "<!-- exit: 1 -->\n```console\n$ false\n$ false\n```", "line 3", id="exit-code-is-the-last-ones"
+        ),
+        pytest.param("```console\n$ no-such-command\n...\n```", "exit 127", id="no-such-command"),
+        pytest.param("```console\nls\n```", "begins with a command", id="no-prompt"),
+        pytest.param("```console\n```", "without a command", id="no-command"),
+        pytest.param("```js\nlet a\n```", "nothing executes a block in js", id="other-language"),
+        pytest.param("```\nanything\n```", "nothing executes a block in no language", id="no-language"),
+        pytest.param("```text\nanything\n```", "nothing executes a block in text", id="text"),
+        pytest.param("- a\n  ```sh\n  ls\n  ```", "nothing executes a block in sh", id="in-a-list"),
+        pytest.param("Text:\n\n    $ ls\n", "line 3: an indented example", id="indented"),
+        pytest.param("<pre>\nls\n</pre>", "line 1: an example in HTML", id="html"),
+        pytest.param("```json\n{}\n", "line 1: the block is not closed", id="not-closed"),
+        pytest.param("```python\ndef test_it():\n    pass\n```", "nothing runs these tests", id="tests"),
+        pytest.param("```python\nclass TestIt:\n    x = 1\n```", "nothing runs these tests", id="test-class"),
+        pytest.param(
+            "<!-- file: test_it.py -->\n```python\ndef test_it():\n    assert 0\n```",
+            "test_it.py fails:\n(.*\n)*.*assert 0",
+            id="left-file-fails",
+        ),
+        pytest.param(
+            "<!-- file: test_it.py -->\n```python\nx = 1\n```",
+            "test_it.py fails:",
+            id="left-no-tests",
+        ),
+        pytest.param("<!-- file: app.py -->\n```python\nx = 1\n```", "nothing runs", id="left-module"),
+        pytest.param("<!-- file: ../a.json -->\n```json\n1\n```", "outside of the folder", id="outside"),
+        pytest.param("<!-- file: a -->\n```console\n$ true\n```", "is no file", id="console-file"),
+        pytest.param("<!-- exit: 1 -->\n```json\n1\n```", "only a console block", id="exit-of-json"),
+        pytest.param("<!-- exit: 1 -->\nText\n```console\n$ true\n```", "right before a block", id="loose"),
+        pytest.param("Text\n\n<!-- exit: 1 -->\n", "right before a block", id="loose-at-the-end"),
+        pytest.param("<!-- exit: 1 -->\n<!-- exit: 2 -->\n", "said twice", id="twice"),
+        pytest.param("<!-- exits: 1 -->\n", "no directive 'exits: 1'", id="misspelt"),
+        pytest.param("<!-- not run: -->\n```js\n1\n```", "no directive 'not run:'", id="no-reason"),
+    ],
+)
+def test_a_broken_page_is_told(page: str, told: str, tmp_path: Path) -> None:
+    with Story(tmp_path) as story, pytest.raises(BrokenExample, match=told):
+        story.tell(page)
+
+
+@pytest.mark.parametrize(
+    ("page", "error", "told"),
+    [
+        ("```json\n{,}\n```", "JSONDecodeError", "Expecting property name|Illegal trailing comma"),
+        ("```ndjson\n{}\n{,}\n```", "JSONDecodeError", "Expecting property name|Illegal trailing comma"),
+        ("```toml\na =\n```", "TOMLDecodeError", "Invalid value"),
+        ("```ini\na\n```", "MissingSectionHeaderError", "no section headers"),
+        ("```yaml\na: [\n```", "ParserError", "while parsing"),
+        ("```python\na b\n```", "SyntaxError", "invalid syntax"),
+        ("```python\n1 / 0\n```", "ZeroDivisionError", "division by zero"),
+        ("<!-- file: test_it.py -->\n```python\na b\n```", "SyntaxError", "invalid syntax"),
+    ],
+)
+def test_a_block_that_is_not_what_it_says_fails(page: str, error: str, told: str, tmp_path: Path) -> None:
+    with Story(tmp_path) as story, pytest.raises(Exception, match=told) as caught:
+        story.tell(page)
+    assert type(caught.value).__name__ == error
+    assert " block at line " in caught.value.__notes__[0]
+
+
+def test_a_fence_within_a_longer_fence_is_text() -> None:
+    page = "````text\n```js\nx\n```\n````\n"
+    assert [(block.language, block.text) for block in blocks(page)] == [("text", "```js\nx\n```\n")]
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "verdict"),
+    [
+        (["a ... c"], ["a b c"], True),
+        (["a … c"], ["a b", "c"], False),
+        (["a", "...", "d"], ["a", "b", "c", "d"], True),
+        (["a", "...", "d"], ["a", "d"], True),
+        (["a", "..."], ["a"], True),
+        (["a", "...", "e"], ["a", "b", "d"], False),
+        (["3.5"], ["305"], False),
+        (["a  "], ["a"], True),
+        ([], ["a"], False),
+    ],
+)
+def test_the_comparison_of_outputs(expected: list[str], actual: list[str], verdict: bool) -> None:
+    assert same(expected, actual) is verdict
