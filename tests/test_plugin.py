@@ -45,6 +45,7 @@ def post(url, message=GOOD, context=None, **headers):
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run pytest on the source of a test file."""
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.delenv("CI", raising=False)  # pytest shortens its summary lines only outside of CI
     pytester.makeini("[pytest]\nfilterwarnings = error\n")
 
     def run_source(source: str, *options: str, subprocess: bool = False) -> pytest.RunResult:

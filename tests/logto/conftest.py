@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.logto.node import NodeWorker, require_packages
+from tests.logto.node import NodeWorker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,6 @@ SCHEMAS = Path(__file__).parents[2] / "schemas"
 @pytest.fixture(scope="session")
 def guards() -> Iterator[NodeWorker]:
     """Return the worker that judges JSON texts with the real guards, see ``guards.mjs``."""
-    require_packages()
     with NodeWorker("guards.mjs") as worker:
         yield worker
 
@@ -25,7 +24,6 @@ def guards() -> Iterator[NodeWorker]:
 @pytest.fixture(scope="session")
 def connector() -> Iterator[NodeWorker]:
     """Return the worker that sends with the real connector, see ``connector.mjs``."""
-    require_packages()
     with NodeWorker("connector.mjs") as worker:
         yield worker
 
@@ -33,6 +31,5 @@ def connector() -> Iterator[NodeWorker]:
 @pytest.fixture(scope="session")
 def ajv() -> Iterator[NodeWorker]:
     """Return the worker that judges with Ajv by every schema in ``schemas/``, see ``ajv.mjs``."""
-    require_packages()
     with NodeWorker("ajv.mjs", *sorted(SCHEMAS.rglob("*.schema.json"))) as worker:
         yield worker

@@ -60,6 +60,8 @@ def require_packages() -> None:
 class NodeWorker:
     """A long-lived Node process that answers each line with a line; a context manager.
 
+    Entering it skips the test, or in CI fails it, where Node or the packages are missing.
+
     Args:
         script: The file name of the worker, in this folder.
         arguments: The worker's command line arguments.
@@ -75,6 +77,7 @@ class NodeWorker:
         self._answers: queue.Queue[bytes | None] = queue.Queue()
 
     def __enter__(self) -> Self:
+        require_packages()
         # A file, since nobody reads along: a pipe that is full would stop the worker.
         self._stderr = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
