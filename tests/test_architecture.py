@@ -30,7 +30,7 @@ FLOORS = (
     {"cases", "exchange", "strategies", "validation"},
     {"endpoint", "http1", "in_process", "inbox", "outbox", "replies", "sending", "transport"},
     {"accept_rules", "answer_rules", "deliver_rules", "receiver", "sender", "suite"},
-    {"cli", "commands", "plugin", "report", "serve", "validate_command", "verify", "verify_suite"},
+    {"cli", "commands", "desk", "plugin", "report", "serve", "validate_command", "verify", "verify_suite"},
     # The name of the package itself: it offers what is in the modules, and none of them asks it for anything.
     {"__init__"},
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from logto_mail_contract import cli
-from logto_mail_contract.catalogue import load
+from logto_mail_contract import MailEndpoint, cli, validate, validate_command
+from logto_mail_contract.catalogue import load, rules
 
 GOOD = '{"to": "foo@example.com", "type": "SignIn", "payload": {"code": "012345"}}'
 BAD = '{"to": "foo@example.com", "type": "SignIn", "payload": {"code": 12345}}'
@@ -70,7 +71,7 @@ def test_ndjson_has_a_message_a_line(capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        (b'{"to":\n "a",}', "line 2, column 6"),
+        (b'{"to":\n "a" 1}', "line 2, column 6"),
         (b"", "line 1, column 1"),
         (b'{"to": NaN}', "line 1, column 8"),
         (b"\xef\xbb\xbf{}", "byte order mark"),
@@ -171,7 +172,7 @@ def test_the_json_report_keeps_its_published_schema(capsys: pytest.CaptureFixtur
 def test_a_fault_of_ours_exits_4_and_says_so(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "_judge", lambda *_: 1 // 0)
+    monkeypatch.setattr(validate_command, "_judge", lambda *_: 1 // 0)
     assert cli.main(["validate", str(folder / "good.json")]) == 4
     assert "a fault of mail-contract itself" in capsys.readouterr().err
 
@@ -182,7 +183,7 @@ def test_an_interrupt_exits_130(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_judge", interrupt)
+    monkeypatch.setattr(validate_command, "_judge", interrupt)
     assert cli.main(["validate", str(folder / "good.json")]) == 130
     assert capsys.readouterr().err == "mail-contract: interrupted\n"
 
@@ -218,3 +219,111 @@ def test_the_command_is_installed() -> None:
     command = Path(sys.executable).with_name("mail-contract")
     done = subprocess.run([command, "validate", "-"], input=GOOD.encode(), capture_output=True, check=False)
     assert done.returncode == 0
+
+
+def test_rules_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["rules"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert len(listed) == len(rules())
+    assert any(line.startswith("MUST   receiver/accept/null-user ") for line in listed)
+    assert cli.main(["rules", "receiver/accept/null-user"]) == 0
+    told = capsys.readouterr().out
+    for part in (
+        "receiver/accept/null-user  MUST",
+        "requires",
+        "expected  any 2xx",
+        "in Logto",
+        "source",
+        "since",
+    ):
+        assert part in told
+    assert cli.main(["rules", "receiver/accept/nulluser"]) == 2
+    assert "did you mean receiver/accept/null-user?" in capsys.readouterr().err
+
+
+def test_samples_are_valid_and_the_same_for_the_same_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    def sample(*arguments: str) -> list[str]:
+        assert cli.main(["sample", *arguments]) == 0
+        # Not splitlines(): it splits at U+2028 too, which may stand in a JSON string.
+        return capsys.readouterr().out.removesuffix("\n").split("\n")
+
+    messages = sample("-n", "30", "--seed", "7", "--type", "BindMfa")
+    assert len(messages) == 30
+    assert all(json.loads(message)["type"] == "BindMfa" for message in messages)
+    assert all(validate(message, layer="emitted") == () for message in messages)
+    assert sample("-n", "30", "--seed", "7", "--type", "BindMfa") == messages
+    assert sample("-n", "30", "--seed", "8", "--type", "BindMfa") != messages
+    assert len(sample()) == 1
+    old = sample("-n", "10", "--revision", "v1.24.0", "--layer", "guard")
+    assert all(validate(message, "1.22") == () for message in old)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--type", "SingIn"], "SingIn"),
+        (["--revision", "3"], "Revisions: 1.22"),
+        (["--revision", "1.22", "--layer", "documented"], "Only 1.35"),
+    ],
+)
+def test_a_sample_of_what_there_is_not_exits_2(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["sample", *arguments]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_send_posts_one_message(
+    mail_endpoint: MailEndpoint, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MAIL_AUTHORIZATION", "Bearer s3cret")
+    mail_endpoint.authorization = "Bearer s3cret"
+    arguments = ["send", mail_endpoint.url, "--authorization-env", "MAIL_AUTHORIZATION"]
+    settings = [
+        "--set",
+        "payload.code=012345",
+        "--set",
+        "to=bar@example.com",
+        "--set",
+        'payload.x={"a": [1]}',
+    ]
+    assert cli.main([*arguments, *settings]) == 0
+    mail = mail_endpoint.inbox.latest(to="bar@example.com", type="SignIn", payload={"x": {"a": [1]}})
+    assert mail.code == "012345"
+    told = capsys.readouterr()
+    assert "200 OK after" in told.out
+    assert mail.body.decode() in told.out
+    assert "s3cret" not in told.out + told.err
+
+
+@pytest.mark.mail_contract(lenient=True)
+def test_send_tells_what_is_refused(mail_endpoint: MailEndpoint, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["send", mail_endpoint.url, "--type", "NewTemplate", "--set", "ip=1"]) == 1
+    told = capsys.readouterr()
+    assert "400 Bad Request" in told.out
+    assert "the message is not valid: message/guard/type at /type; it is sent all the same" in told.err
+    assert "message/guard/ip at /ip" in told.err
+
+
+def test_send_to_nobody_exits_3(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    assert cli.main(["send", f"http://127.0.0.1:{port}/mail"]) == 3
+    assert "no connection" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["ftp://example.com"], "http or https"),
+        (["http://127.0.0.1:1/", "--set", "x"], "PATH=VALUE"),
+        (["http://127.0.0.1:1/", "--set", "to.x=1"], "to is no object"),
+        (["http://127.0.0.1:1/", "--authorization-env", "NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE is not set"),
+        (["https://127.0.0.1:1/", "--ca-file", "no-such-file"], "No such file"),
+    ],
+)
+def test_send_cannot_do_everything(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["send", *arguments]) == 2
+    assert told in capsys.readouterr().err

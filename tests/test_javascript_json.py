@@ -41,7 +41,7 @@ def test_reads_whatever_python_writes(value: object) -> None:
     [
         ("", "expecting value at line 1, column 1"),
         ("{", "line 1, column 2"),
-        ("[1,]", "line 1, column 4"),
+        ("[1 2]", "line 1, column 4"),
         ('{"a":NaN}', "NaN is no JSON value at line 1, column 6"),
         ('{"NaN":\n -Infinity}', "-Infinity is no JSON value at line 2, column 2"),
         ('["Infinity", Infinity]', "Infinity is no JSON value at line 1, column 14"),

@@ -5,19 +5,18 @@ This is the only module that knows the folder.
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
 
+# The name is known to type checkers; importing typing would cost the command line a tenth of its start.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from importlib.resources.abc import Traversable
+    from typing import Any
 
-Layer = Literal["guard", "emitted", "documented"]
+    from .findings import Rule
 
-LAYERS: tuple[Layer, ...] = ("guard", "emitted", "documented")
+LAYERS = ("guard", "emitted", "documented")
 
 
 class UnknownRevision(ValueError):
@@ -28,20 +27,6 @@ class UnknownLayer(ValueError):
     """A layer was asked for that does not exist, or not for that revision."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One requirement of a message, a sender or a receiver, as ``schemas/rules.json`` tells it."""
-
-    id: str
-    role: str
-    level: str
-    requirement: str
-    outcomes: tuple[str, ...]
-    consequence: str
-    source: str
-    since: str
-
-
 @cache
 def folder() -> Traversable:
     """Return the folder ``schemas``: inside the installed package, else beside the source root.
@@ -50,6 +35,7 @@ def folder() -> Traversable:
         FileNotFoundError: The installation is damaged, neither place holds the folder.
     """
     from importlib.resources import files
+    from pathlib import Path
 
     packaged = files("logto_mail_contract") / "schemas"
     if packaged.joinpath("index.json").is_file():
@@ -65,6 +51,8 @@ def folder() -> Traversable:
 
 def load(name: str) -> Any:
     """Return the parsed JSON file ``name``, a path below ``schemas/`` with forward slashes."""
+    import json
+
     return json.loads(folder().joinpath(*name.split("/")).read_text(encoding="utf-8"))
 
 
@@ -134,6 +122,8 @@ def schema(revision: str, layer: str) -> Mapping[str, Any]:
 @cache
 def rules() -> Mapping[str, Rule]:
     """Return every rule of ``schemas/rules.json`` by its id, in the order of the file."""
+    from .findings import Rule
+
     return {
         entry["id"]: Rule(**{**entry, "outcomes": tuple(entry["outcomes"])})
         for entry in load("rules.json")["rules"]

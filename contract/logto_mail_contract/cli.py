@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-import traceback
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from importlib import import_module
 
-from . import __version__, catalogue
+from . import __version__
+from .catalogue import LAYERS
+from .exit_codes import BROKEN, INTERRUPTED, OWN_FAULT, WRONG_USE, WrongUse, say
 
+# As in catalogue: typing is not worth a tenth of the command's start.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from .findings import Finding
-
-KEPT, BROKEN, WRONG_USE, UNREACHABLE, OWN_FAULT, NOTHING_RUN, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
-"""The exit codes of every command."""
-
-
-class WrongUse(Exception):
-    """The command line asks for what there is not, or names what cannot be read."""
+    from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,23 +30,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         # A terminal or pipe that cannot take a character must not end the command.
         sys.stdout.reconfigure(errors="backslashreplace")
-    run: Callable[[argparse.Namespace], int] = options.run
+    # Each command's module is imported when it is run: --help shall not wait for them.
+    module, _, function = options.run.partition(":")
     try:
-        code = run(options)
+        code: int = getattr(import_module(f".{module}", __package__), function)(options)
         sys.stdout.flush()
     except WrongUse as problem:
-        _say(str(problem))
+        say(str(problem))
         return WRONG_USE
     except KeyboardInterrupt:
-        _say("interrupted")
+        say("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever reads has seen enough; Python would complain once more while it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN
     except Exception:  # noqa: BLE001 - the last line of defence: a fault of ours has an exit code of its own
+        import traceback
+
         traceback.print_exc()
-        _say("this is a fault of mail-contract itself; please report it with the lines above")
+        say("this is a fault of mail-contract itself; please report it with the lines above")
         return OWN_FAULT
     return code
 
@@ -67,9 +62,9 @@ def _parser() -> argparse.ArgumentParser:
         "4 a fault of mail-contract, 5 nothing to judge, 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"mail-contract {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    validate = commands.add_parser(
+    validate = subparsers.add_parser(
         "validate",
         help="judge messages in files",
         description="Judge messages against the contract: one JSON document a file, or one a line in files "
@@ -79,119 +74,113 @@ def _parser() -> argparse.ArgumentParser:
     validate.add_argument(
         "--revision", metavar="R", help="contract revision or Logto release (default: the current revision)"
     )
-    validate.add_argument("--layer", choices=catalogue.LAYERS, default="guard", help="default: guard")
+    validate.add_argument("--layer", choices=LAYERS, default="guard", help="default: guard")
     validate.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
-    validate.set_defaults(run=_validate)
+    validate.set_defaults(run="validate_command:run")
+    verify = subparsers.add_parser(
+        "verify",
+        help="hold a receiver to the contract",
+        description="Send a receiver what Logto sends, and what goes wrong around it, and judge its answers.",
+    )
+    verify.add_argument("url", metavar="URL", help="the receiver's endpoint")
+    verify.add_argument(
+        "--authorization-env",
+        metavar="NAME",
+        help="environment variable that holds the value of Authorization (default: none is sent)",
+    )
+    verify.add_argument(
+        "--revision", metavar="R", help="contract revision or Logto release (default: current)"
+    )
+    verify.add_argument(
+        "--rules", nargs="+", metavar="GLOB", help="only these rules (see mail-contract rules)"
+    )
+    verify.add_argument("--exclude", nargs="+", metavar="GLOB", default=[], help="not these rules")
+    verify.add_argument("--examples", type=_count, default=25, metavar="N", help="generated messages (25)")
+    verify.add_argument("--seed", type=int, default=0, metavar="N", help="what they are generated from (0)")
+    verify.add_argument("--strict", action="store_true", help="a broken SHOULD counts as broken")
+    verify.add_argument("--warn-after", type=_seconds, default=2.0, metavar="S", help="late after (2)")
+    verify.add_argument("--fail-after", type=_seconds, default=10.0, metavar="S", help="given up after (10)")
+    verify.add_argument(
+        "--wait", type=_seconds, default=10.0, metavar="S", help="for the receiver to start (10)"
+    )
+    verify.add_argument(
+        "--recipient-domain", metavar="DOMAIN", help="domain of every recipient (default: example.com)"
+    )
+    verify.add_argument("--ca-file", metavar="FILE", help="authorities to trust for https, PEM")
+    verify.add_argument(
+        "--excuse", nargs="+", metavar="ID=REASON", default=[], help="rules that may be broken, and why"
+    )
+    verify.add_argument(
+        "--smtp-sink",
+        type=int,
+        metavar="PORT",
+        help="take the receiver's mails by SMTP at this port of 127.0.0.1 and judge them too",
+    )
+    verify.add_argument(
+        "--report",
+        nargs="+",
+        metavar="FORMAT=PATH",
+        default=[],
+        help="text, json or junit; - is standard output",
+    )
+    verify.add_argument("--allow-remote", action="store_true", help="allow a receiver on another machine")
+    verify.set_defaults(run="verify:run")
+
+    rules = subparsers.add_parser(
+        "rules", help="list the rules, or explain one", description="List the rules."
+    )
+    rules.add_argument("id", nargs="?", metavar="ID", help="explain this one")
+    rules.set_defaults(run="commands:rules")
+
+    sample = subparsers.add_parser(
+        "sample",
+        help="print generated messages",
+        description="Print generated messages, one a line (NDJSON), as Logto's connector writes them.",
+    )
+    sample.add_argument("--type", metavar="TYPE", help="only this template type")
+    sample.add_argument("-n", type=_count, default=1, metavar="N", help="how many (1)")
+    sample.add_argument("--seed", type=int, default=0, metavar="N", help="what they are generated from (0)")
+    sample.add_argument(
+        "--revision", metavar="R", help="contract revision or Logto release (default: current)"
+    )
+    sample.add_argument("--layer", choices=LAYERS, default="emitted", help="default: emitted")
+    sample.set_defaults(run="commands:sample")
+
+    send = subparsers.add_parser(
+        "send",
+        help="post one message as Logto does",
+        description="Post one message as Logto's connector does, and tell the answer.",
+    )
+    send.add_argument("url", metavar="URL", help="the receiver's endpoint")
+    send.add_argument("--type", default="SignIn", metavar="TYPE", help="the template type (SignIn)")
+    send.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        help="set a member, payload.code=012345 say; a value that is JSON is taken as JSON, but for codes",
+    )
+    send.add_argument(
+        "--authorization-env", metavar="NAME", help="environment variable with the Authorization"
+    )
+    send.add_argument("--ca-file", metavar="FILE", help="authorities to trust for https, PEM")
+    send.add_argument("--timeout", type=float, default=10.0, metavar="S", help="seconds to wait (10)")
+    send.set_defaults(run="commands:send")
     return parser
 
 
-def _say(line: str) -> None:
-    sys.stderr.write(f"mail-contract: {line}\n")
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError
+    return value
 
 
-class _Judged(NamedTuple):
-    source: str
-    line: int | None
-    findings: tuple[Finding, ...]
-    notes: list[str]
-
-
-def _validate(options: argparse.Namespace) -> int:
-    from .validation import validator
-
-    try:
-        revision = validator(options.revision, options.layer).revision
-    except (catalogue.UnknownRevision, catalogue.UnknownLayer) as problem:
-        raise WrongUse(str(problem)) from None
-    judged: list[_Judged] = []
-    unreadable: list[dict[str, str]] = []
-    for name in options.files:
-        try:
-            for line, text in _messages(name):
-                result = _judge(name, line, text, revision, options.layer)
-                if options.format == "text":
-                    sys.stdout.write(_told(result))
-                judged.append(result)
-        except BrokenPipeError:
-            raise
-        except OSError as problem:
-            _say(f"{name} cannot be read: {problem.strerror or problem}")
-            unreadable.append({"source": name, "problem": problem.strerror or str(problem)})
-    broken = sum(bool(result.findings) for result in judged)
-    if options.format == "json":
-        sys.stdout.write(json.dumps(_report(revision, options.layer, judged, unreadable), indent=2) + "\n")
-    else:
-        sys.stdout.write(
-            f"{len(judged)} judged, {len(judged) - broken} valid, {broken} broken "
-            f"(revision {revision}, layer {options.layer})\n"
-        )
-    if unreadable:
-        return WRONG_USE
-    if not judged:
-        _say(f"there is no message in {', '.join(options.files)}")
-        return NOTHING_RUN
-    return BROKEN if broken else KEPT
-
-
-def _messages(name: str) -> Iterator[tuple[int | None, bytes]]:
-    if name == "-":
-        yield None, sys.stdin.buffer.read()
-    elif name.endswith((".ndjson", ".jsonl")):
-        with Path(name).open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield number, line.rstrip(b"\r\n")
-    else:
-        yield None, Path(name).read_bytes()
-
-
-def _judge(source: str, line: int | None, text: bytes, revision: str, layer: str) -> _Judged:
-    from .javascript_json import NotJson, NotUtf8, TooDeep, parse_with_duplicates
-    from .validation import shown, text_finding, validator
-
-    try:
-        value, duplicates = parse_with_duplicates(text)
-    except (NotUtf8, NotJson, TooDeep) as problem:
-        if line is not None and isinstance(problem, NotJson):
-            problem.line += line - 1
-        return _Judged(source, line, (text_finding(problem),), [])
-    notes = [
-        f"{shown(duplicate.key)} stands more than once in the object at {duplicate.pointer or 'the top'}; "
-        "the last counts, as for Logto's guard"
-        for duplicate in duplicates
-    ]
-    return _Judged(source, line, validator(revision, layer).findings(value), notes)
-
-
-def _told(judged: _Judged) -> str:
-    where = judged.source if judged.line is None else f"{judged.source}:{judged.line}"
-    lines = [f"{where}: {'broken' if judged.findings else 'valid'}"]
-    lines += [f"  {line}" for finding in judged.findings for line in str(finding).splitlines()]
-    lines += [f"  note: {note}" for note in judged.notes]
-    return "\n".join(lines) + "\n"
-
-
-def _report(
-    revision: str, layer: str, judged: list[_Judged], unreadable: list[dict[str, str]]
-) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {
-        "revision": revision,
-        "layer": layer,
-        "valid": not unreadable and not any(result.findings for result in judged),
-        "messages": [
-            {
-                "source": result.source,
-                "line": result.line,
-                "valid": not result.findings,
-                "findings": [asdict(finding) for finding in result.findings],
-                "notes": result.notes,
-            }
-            for result in judged
-        ],
-        "unreadable": unreadable,
-    }
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
 
 
 if __name__ == "__main__":

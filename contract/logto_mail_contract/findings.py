@@ -1,4 +1,4 @@
-"""What is wrong with a message or an exchange: findings, and the failure that carries them."""
+"""What is required, what is wrong with a message or an exchange, and the failure that carries it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One requirement of a message, a sender or a receiver, as ``schemas/rules.json`` tells it."""
+
+    id: str
+    role: str
+    level: str
+    requirement: str
+    outcomes: tuple[str, ...]
+    consequence: str
+    source: str
+    since: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +39,10 @@ class Finding:
         actual: The one outcome that came, shortened; codes, links and credentials are masked.
         sentence: What the rule requires, in one sentence.
         consequence: What follows in Logto, or for the receiver, when the rule is broken.
+        share: In how many of the cases the rule was broken, ``"1 of 14 messages"`` say; empty where there
+            was one case.
+        message: What was sent, for a rule about an exchange.
+        again: A command that shows the same once more.
     """
 
     rule: str
@@ -35,16 +53,24 @@ class Finding:
     actual: str
     sentence: str
     consequence: str
+    share: str = ""
+    message: str = ""
+    again: str = ""
 
     def __str__(self) -> str:
-        lines = [f"{self.rule}  {self.level}", f"  {self.sentence}"]
+        share = f"  ({self.share})" if self.share else ""
+        lines = [f"{self.rule}  {self.level}{share}", f"  {self.sentence}"]
         if self.layer is not None:
             lines.append(f"  where     {self.pointer or 'the whole message'} (layer {self.layer})")
         lines += [
             f"  expected  {', or '.join(self.expected)}",
             f"  actual    {self.actual}",
-            f"  in Logto  {self.consequence}",
         ]
+        if self.message:
+            lines.append(f"  message   {self.message}")
+        lines.append(f"  in Logto  {self.consequence}")
+        if self.again:
+            lines.append(f"  again     {self.again}")
         return "\n".join(lines)
 
 

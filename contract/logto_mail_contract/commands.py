@@ -1,0 +1,148 @@
+"""The small commands of ``mail-contract``: ``rules``, ``sample`` and ``send``."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import ssl
+import sys
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from . import catalogue, transport
+from .cases import template_types, typical
+from .exit_codes import BROKEN, KEPT, UNREACHABLE, WrongUse, say
+from .javascript_json import stringify
+from .receiver import described
+from .validation import validate
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def authorization_from(name: str | None) -> str | None:
+    """Return the value of the environment variable that an option names.
+
+    Raises:
+        WrongUse: It is not set, or empty.
+    """
+    if name is None:
+        return None
+    if not os.environ.get(name):
+        raise WrongUse(f"the environment variable {name} is not set, or empty")
+    return os.environ[name]
+
+
+def rules(options: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    known = catalogue.rules()
+    if options.id is None:
+        for rule in known.values():
+            sys.stdout.write(f"{rule.level:<7}{rule.id:<50}{rule.requirement}\n")
+        return KEPT
+    if options.id not in known:
+        near = difflib.get_close_matches(options.id, known, 1)
+        raise WrongUse(f"there is no rule {options.id!r}" + (f"; did you mean {near[0]}?" if near else ""))
+    rule = known[options.id]
+    told = [
+        ("requires", rule.requirement),
+        ("expected", ", or ".join(rule.outcomes)),
+        ("in Logto", rule.consequence),
+        ("source", rule.source),
+        ("since", f"contract revision {rule.since}"),
+    ]
+    sys.stdout.write(f"{rule.id}  {rule.level}\n")
+    for name, text in told:
+        sys.stdout.write(
+            textwrap.fill(text, 100, initial_indent=f"  {name:<10}", subsequent_indent=" " * 12) + "\n"
+        )
+    return KEPT
+
+
+def sample(options: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    for message in samples(options.n, options.seed, options.revision, options.layer, options.type):
+        sys.stdout.write(stringify(message).decode() + "\n")
+    return KEPT
+
+
+def samples(
+    number: int, seed: int, revision: str | None, layer: str, type: str | None
+) -> list[dict[str, Any]]:
+    """Return generated messages; the same arguments give the same messages.
+
+    Args:
+        number: How many.
+        seed: What they are generated from.
+        revision: A contract revision or Logto release; the current revision when None.
+        layer: ``guard``, ``emitted`` or ``documented``.
+        type: A template type of the revision; any when None.
+
+    Raises:
+        WrongUse: There is no such revision, layer or type.
+    """
+    import hypothesis
+
+    from .strategies import messages
+
+    try:
+        strategy = messages(revision=revision, layer=layer, types=None if type is None else [type])
+    except (catalogue.UnknownRevision, catalogue.UnknownLayer, ValueError) as problem:
+        raise WrongUse(str(problem)) from None
+    drawn: list[dict[str, Any]] = []
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=number,
+        database=None,
+        deadline=None,
+        phases=(hypothesis.Phase.generate,),
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(strategy)
+    def collect(message: dict[str, Any]) -> None:
+        drawn.append(message)
+
+    collect()
+    return drawn[:number]
+
+
+def send(options: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    authorization = authorization_from(options.authorization_env)
+    known = options.type in template_types()
+    message = typical(options.type) if known else {**typical("Generic"), "type": options.type}
+    for assignment in options.set:
+        _assign(message, assignment)
+    for finding in validate(message):
+        where = finding.pointer or "the top"
+        say(f"the message is not valid: {finding.rule} at {where}; it is sent all the same")
+    try:
+        tls = ssl.create_default_context(cafile=options.ca_file) if options.ca_file else None
+        outcome = transport.post(options.url, message, authorization, timeout=options.timeout, tls=tls)
+    except (ValueError, OSError) as problem:
+        raise WrongUse(str(problem)) from None
+    sys.stdout.write(transport.encode_body(message).decode() + "\n")
+    sys.stdout.write(described(outcome) + "\n")
+    if isinstance(outcome, transport.NoResponse):
+        return UNREACHABLE if outcome.kind == "unreachable" else BROKEN
+    return KEPT if 200 <= outcome.status < 300 else BROKEN
+
+
+def _assign(message: dict[str, Any], assignment: str) -> None:
+    path, equals, text = assignment.partition("=")
+    if not equals or not path:
+        raise WrongUse(f"--set takes PATH=VALUE, payload.code=012345 say; it was {assignment!r}")
+    *outer, last = path.split(".")
+    target = message
+    for name in outer:
+        target = target.setdefault(name, {})
+        if not isinstance(target, dict):
+            raise WrongUse(f"--set {assignment!r}: {name} is no object")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    # A code of digits is text to whoever types it, though it would be a number as JSON.
+    target[last] = text if isinstance(value, (int, float)) and last in ("code", "link", "locale") else value
