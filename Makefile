@@ -1,4 +1,4 @@
-# `make test` and `make demo` install what they need into .venv and tests/logto/node_modules, and nothing elsewhere.
+# `make test` and `make demo` install what they need into .venv and node_modules folders, and nothing elsewhere.
 # A second run finds it there and goes straight to work.
 #
 #   make test ARGS="-k inbox"      further arguments for pytest
@@ -11,7 +11,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
-NODE_PACKAGES = tests/logto/node_modules/.package-lock.json
+NODE_PACKAGES = $(addsuffix /node_modules/.package-lock.json,tests/logto examples/receiver_node)
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
@@ -56,7 +56,7 @@ schemas: install
 	@$(BIN)/python tools/build_vectors.py
 
 clean:
-	rm -rf $(VENV) tests/logto/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) tests/logto/node_modules examples/receiver_node/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install: $(VENV)/installed
@@ -102,7 +102,7 @@ node:
 	fi
 
 # npm writes the target, its own record of what it installed, last.
-$(NODE_PACKAGES): tests/logto/package.json tests/logto/package-lock.json
-	@echo '== installing the real Logto packages into tests/logto/node_modules'
-	@npm ci --prefix tests/logto >/dev/null
+$(NODE_PACKAGES): %/node_modules/.package-lock.json: %/package.json %/package-lock.json
+	@echo '== installing the Node packages of $*'
+	@npm ci --prefix $* >/dev/null
 	@touch $@

@@ -44,7 +44,10 @@ def send_with_connector(jobs: list[dict[str, Any]]) -> list[str]:
 def send_with_python(jobs: list[dict[str, Any]]) -> list[str]:
     """Send the bytes that the connector would and return the statuses."""
     answers = [transport.post(job["endpoint"], job["message"], job.get("authorization")) for job in jobs]
-    return [f"HTTP {answer.status}" for answer in answers]
+    return [
+        f"HTTP {answer.status}" if isinstance(answer, transport.Response) else answer.problem
+        for answer in answers
+    ]
 
 
 def tell(delivery: Delivery, said: str) -> None:

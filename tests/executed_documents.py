@@ -23,6 +23,8 @@ Comments directly before a block say more about it:
     later, but for a ``conftest.py``. ``text`` is a language for such blocks too.
 ``<!-- exit: 1 -->``
     The last command of the ``console`` block exits with 1.
+``<!-- ports: 8600 2525 -->``
+    Anywhere in the page, alone in a line: where the page says 8600, a free port of this machine is meant.
 ``<!-- not run: it needs a Logto of your own -->``
     The block is not executed, for that reason. Blocks in every other language, or in none, must say so, and
     what is indented instead of fenced is an error: no example goes unexecuted unseen.
@@ -36,11 +38,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
 import tomllib
-from contextlib import chdir
+from contextlib import ExitStack, chdir
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -57,6 +60,7 @@ _FENCE = re.compile(r"(?P<indent> *)(?P<fence>`{3,}|~{3,}) *(?P<language>[^`]*)"
 _COMMENT = re.compile(r" *<!--\s*(?P<text>.*?)\s*-->\s*")
 _DIRECTIVE = re.compile(r"(?P<name>exit|file|not run):\s*(?P<value>\S.*)")
 _TEST_FILE = re.compile(r"(?:test_.*|.*_test)\.py")
+_PORTS = re.compile(r"^<!-- ports: ([0-9 ]+) -->$", re.MULTILINE)
 _WILDCARD = re.compile(r"\.\.\.|…")
 
 
@@ -81,6 +85,17 @@ class Command:
     line: int
     text: str
     output: list[str]
+
+
+def with_free_ports(text: str) -> str:
+    """Return a document with free ports in the place of those that it names as examples."""
+    named = [port for line in _PORTS.findall(text) for port in line.split()]
+    text = _PORTS.sub("", text)
+    with ExitStack() as taken:
+        for port in named:
+            free = taken.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+            text = re.sub(rf"\b{port}\b", str(free), text)
+    return text
 
 
 def blocks(text: str) -> list[Block]:
@@ -213,7 +228,7 @@ class Story:
     def __enter__(self) -> Self:
         for name in ("examples", "schemas"):
             if (ROOT / name).is_dir():
-                ignored = shutil.ignore_patterns("__pycache__")
+                ignored = shutil.ignore_patterns("__pycache__", "node_modules")
                 shutil.copytree(ROOT / name, self._folder / name, ignore=ignored)
         return self
 
@@ -230,7 +245,7 @@ class Story:
         Raises:
             BrokenExample: One does not do what the document says, or would not be executed.
         """
-        told = blocks(text)
+        told = blocks(with_free_ports(text))
         for block in told:
             try:
                 self._execute(block)

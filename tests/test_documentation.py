@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.executed_documents import ROOT, BrokenExample, Story, blocks, documents, same
+from tests.executed_documents import (
+    ROOT,
+    BrokenExample,
+    Story,
+    blocks,
+    documents,
+    same,
+    with_free_ports,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -234,3 +243,11 @@ def test_a_fence_within_a_longer_fence_is_text() -> None:
 )
 def test_the_comparison_of_outputs(expected: list[str], actual: list[str], verdict: bool) -> None:
     assert same(expected, actual) is verdict
+
+
+def test_ports_of_a_page_are_free_ones() -> None:
+    """Each port that a page names for an example becomes the same free port everywhere in the page."""
+    page = "<!-- ports: 8600 2525 -->\nPORT=8600 SMTP=2525 http://127.0.0.1:8600/ 18600"
+    found = re.fullmatch(r"\nPORT=(\d+) SMTP=(\d+) http://127.0.0.1:\1/ 18600", with_free_ports(page))
+    assert found
+    assert len({found[1], found[2], "8600", "2525"}) == 4

@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_JOBS = """\
+Have a sender send messages to an endpoint of ours, and judge what arrives and what the sender makes of the
+answers. COMMAND reads jobs from standard input, one a line, and answers each with a line:
+
+  job     {"message": {...}, "endpoint": "http://127.0.0.1:...", "authorization": "..."}
+  answer  {"ok": true}   or   {"ok": false, "error": "..."}
+
+The member authorization is absent where none is configured. What COMMAND logs belongs on standard error.
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
@@ -126,6 +137,40 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--allow-remote", action="store_true", help="allow a receiver on another machine")
     verify.set_defaults(run="verify:run")
 
+    sender = subparsers.add_parser(
+        "verify-sender",
+        help="hold a sender to the contract",
+        usage="mail-contract verify-sender [options] -- COMMAND...",
+        description=_JOBS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sender.add_argument(
+        "command", nargs="+", metavar="COMMAND", help="the sender: a program and its arguments"
+    )
+    sender.add_argument(
+        "--revision", metavar="R", help="contract revision or Logto release (default: current)"
+    )
+    sender.add_argument(
+        "--rules", nargs="+", metavar="GLOB", help="only these rules (see mail-contract rules)"
+    )
+    sender.add_argument("--exclude", nargs="+", metavar="GLOB", default=[], help="not these rules")
+    sender.add_argument(
+        "--examples", type=_count, default=25, metavar="N", help="generated messages for each rule (25)"
+    )
+    sender.add_argument("--seed", type=int, default=0, metavar="N", help="what they are generated from (0)")
+    sender.add_argument("--strict", action="store_true", help="a broken SHOULD counts as broken")
+    sender.add_argument(
+        "--slow", type=_seconds, default=6.0, metavar="S", help="how long a late answer takes (6)"
+    )
+    sender.add_argument(
+        "--patience",
+        type=_seconds,
+        default=20.0,
+        metavar="S",
+        help="how long one job may take beside that (20)",
+    )
+    sender.set_defaults(run="verify_sender:run")
+
     rules = subparsers.add_parser(
         "rules", help="list the rules, or explain one", description="List the rules."
     )
@@ -170,17 +215,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < float("inf"):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"a number of seconds is more than 0; it was {text!r}")
     return value
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"a number of messages is 1 or more; it was {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,295 @@
+"""The mails that a receiver sends: an SMTP sink that catches them, and how they are read.
+
+An outbox is any callable that returns the mails sent so far, oldest first. ``SmtpSink`` is one: the receiver
+under test is pointed at its port. Where the receiver runs in the test's own process and hands its mails to
+something else, a function does as well::
+
+    def outbox():
+        return [Mail.from_message(mail.message(), recipients=mail.recipients()) for mail in django_outbox]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.errors import MessageError
+from email.header import decode_header, make_header
+from email.utils import getaddresses
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from email.message import EmailMessage, Message
+    from types import TracebackType
+
+_FIRST_PAUSE = 0.002
+_LONGEST_PAUSE = 0.05
+_SECONDS_TO_START = 10.0
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One mail that a receiver handed over.
+
+    Nothing here raises for a mail that is broken: what cannot be read is read as well as can be.
+
+    Attributes:
+        sender: The sender of the envelope.
+        recipients: The recipients of the envelope: who really gets it, whatever its headers say.
+        content: The mail itself: headers, an empty line, the body.
+    """
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes
+
+    @classmethod
+    def from_message(
+        cls,
+        message: EmailMessage | Message[Any, Any],
+        *,
+        sender: str | None = None,
+        recipients: Iterable[str] | None = None,
+    ) -> Mail:
+        """Return the mail that a message of the standard email package makes.
+
+        Args:
+            message: The message.
+            sender: The sender of the envelope; the address in ``From`` when None.
+            recipients: The recipients of the envelope; the addresses in ``To``, ``Cc`` and ``Bcc`` when None.
+        """
+        mail = cls("", (), message.as_bytes())
+        if sender is None:
+            sender = next(iter(mail.addresses("from")), "")
+        if recipients is None:
+            recipients = mail.addresses("to", "cc", "bcc")
+        return cls(sender, tuple(recipients), mail.content)
+
+    @cached_property
+    def parts(self) -> tuple[Message, ...]:
+        """The mail itself and each of its MIME parts, as the standard email package reads them."""
+        # With its policy compat32: the others raise for some headers that are broken.
+        return tuple(message_from_bytes(self.content).walk())
+
+    @cached_property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """The header lines in order: names as they were written, values unfolded and decoded."""
+        return tuple((name, _decoded(value)) for name, value in self._raw_headers())
+
+    def _raw_headers(self) -> list[tuple[str, str]]:
+        return [(name, _unfolded(str(value))) for name, value in self.parts[0].raw_items()]
+
+    def values(self, *names: str) -> list[str]:
+        """Return the values of every header line with one of these names, in whatever case."""
+        wanted = {name.lower() for name in names}
+        return [value for name, value in self.headers if name.lower() in wanted]
+
+    def addresses(self, *names: str) -> list[str]:
+        """Return the addresses in the header lines with these names."""
+        wanted = {name.lower() for name in names}
+        # Before decoding: an encoded word may hold commas, which separate nothing.
+        raw = [value for name, value in self._raw_headers() if name.lower() in wanted]
+        return [address for _, address in getaddresses(raw) if address]
+
+    @property
+    def subject(self) -> str:
+        """The decoded subject; empty when there is none."""
+        return next(iter(self.values("subject")), "")
+
+    @cached_property
+    def text(self) -> str:
+        """The decoded plain text; empty when the mail has none."""
+        return "\n".join(self._texts("text/plain"))
+
+    @cached_property
+    def html(self) -> str:
+        """The decoded HTML; empty when the mail has none."""
+        return "\n".join(self._texts("text/html"))
+
+    def _texts(self, kind: str) -> Iterator[str]:
+        for part in self.parts:
+            if part.get_content_type() != kind or part.get_content_disposition() == "attachment":
+                continue
+            data = part.get_payload(decode=True)
+            if not isinstance(data, bytes):
+                continue
+            try:
+                text = data.decode(part.get_content_charset("utf-8"), "replace")
+            except (LookupError, ValueError):
+                text = data.decode("utf-8", "replace")
+            text = re.sub(r"\r\n?", "\n", text)
+            if str(part.get_param("format", "")).lower() == "flowed":
+                text = _reflowed(text, delete_space=str(part.get_param("delsp", "")).lower() == "yes")
+            yield text
+
+
+def _unfolded(value: str) -> str:
+    # Bytes beyond ASCII are UTF-8 in a header, where they are anything.
+    text = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return re.sub(r"[\r\n]+[ \t]?", " ", text).strip()
+
+
+def _decoded(value: str) -> str:
+    try:
+        return str(make_header(decode_header(value)))
+    except (LookupError, ValueError, MessageError):
+        return value
+
+
+def _reflowed(text: str, *, delete_space: bool) -> str:
+    # RFC 3676: a line that ends in a space goes on in the next one.
+    lines: list[str] = []
+    flowing = False
+    for line in text.split("\n"):
+        stuffed = line.removeprefix(" ")
+        if flowing:
+            lines[-1] += stuffed
+        else:
+            lines.append(stuffed)
+        flowing = stuffed.endswith(" ") and stuffed != "-- "
+        if flowing and delete_space:
+            lines[-1] = lines[-1][:-1]
+    return "\n".join(lines)
+
+
+class SmtpSink:
+    """An SMTP server that keeps every mail and delivers none; a context manager, and an outbox.
+
+    It takes any recipient and any credentials. Needs aiosmtpd.
+
+    Args:
+        host: The address to listen on.
+        port: The port to listen on; any free one when 0.
+
+    Raises:
+        ModuleNotFoundError: On entering: aiosmtpd is not installed.
+        OSError: On entering: it cannot listen there.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.host = host
+        self._wanted_port = port
+        self._port = 0
+        self._mails: list[Mail] = []
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on.
+
+        Raises:
+            RuntimeError: It is not running.
+        """
+        if self._thread is None:
+            raise RuntimeError("The SMTP sink is not running: use it in a with statement")
+        return self._port
+
+    def __call__(self) -> list[Mail]:
+        """Return the mails so far, oldest first."""
+        with self._lock:
+            return list(self._mails)
+
+    def clear(self) -> None:
+        """Forget the mails so far."""
+        with self._lock:
+            self._mails.clear()
+
+    def __enter__(self) -> Self:
+        try:
+            from aiosmtpd import smtp
+        except ModuleNotFoundError:
+            raise ModuleNotFoundError(
+                "The SMTP sink needs aiosmtpd: pip install 'logto-mail-contract[smtp]'"
+            ) from None
+        ready: Future[int] = Future()
+        thread = threading.Thread(
+            target=asyncio.run, args=(self._serve(smtp, ready),), name="smtp-sink", daemon=True
+        )
+        thread.start()
+        try:
+            self._port = ready.result(_SECONDS_TO_START)
+        except OSError:
+            thread.join()
+            raise
+        self._thread = thread
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._thread is None or self._loop is None or self._stop is None:
+            return
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._thread = None
+
+    async def _serve(self, smtp: Any, ready: Future[int]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        sessions: list[Any] = []
+
+        def session() -> Any:
+            # Addresses and texts beyond ASCII are taken as they are, as large mail providers do. A hostname
+            # is given so that none is looked up.
+            made = smtp.SMTP(
+                self,
+                enable_SMTPUTF8=True,
+                hostname="localhost",
+                auth_require_tls=False,
+                authenticator=lambda *_: smtp.AuthResult(success=True),
+            )
+            sessions[:] = [one for one in sessions if one.transport is not None]
+            sessions.append(made)
+            return made
+
+        try:
+            server = await self._loop.create_server(session, self.host, self._wanted_port)
+        except OSError as problem:
+            ready.set_exception(problem)
+            return
+        ready.set_result(server.sockets[0].getsockname()[1])
+        await self._stop.wait()
+        server.close()
+        for one in sessions:
+            # A client may keep its connection for the next mail.
+            if one.transport is not None:
+                one.transport.abort()
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: ARG002, N802 - aiosmtpd's names
+        """Keep a mail; aiosmtpd calls it."""
+        mail = Mail(envelope.mail_from or "", tuple(envelope.rcpt_tos), bytes(envelope.content))
+        with self._lock:
+            self._mails.append(mail)
+        return "250 OK"
+
+
+def wait_until(kept: Callable[[], bool], seconds: float) -> bool:
+    """Wait until something holds, and return whether it did.
+
+    Mails may come after the answer: a receiver may hand them to a queue.
+
+    Args:
+        kept: Tells whether it holds; it is asked again and again.
+        seconds: How long to wait for it.
+    """
+    deadline = time.monotonic() + seconds
+    pause = _FIRST_PAUSE
+    while not kept():
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        time.sleep(min(pause, left))
+        pause = min(2 * pause, _LONGEST_PAUSE)
+    return True

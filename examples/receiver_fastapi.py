@@ -1,0 +1,157 @@
+"""A receiver for Logto's HTTP email connector, in FastAPI: one mail by template type, handed to SMTP.
+
+Configured by the environment: MAIL_AUTHORIZATION (as in the connector's settings), MAIL_FROM, SMTP_HOST,
+SMTP_PORT, PORT. To run it: ``MAIL_AUTHORIZATION='Bearer s3cret' python receiver_fastapi.py``, or
+``uvicorn --factory receiver_fastapi:create_app``.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+import smtplib
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+log = logging.getLogger(__name__)
+
+# Subject and first line. Later Logto releases add template types: one that is not here gets the last pair.
+WORDS = {
+    "SignIn": ("Your sign-in code", "Enter this code to sign in"),
+    "Register": ("Welcome", "Enter this code to create your account"),
+    "ForgotPassword": ("Reset your password", "Enter this code to choose a new password"),
+    "OrganizationInvitation": ("You are invited", "Follow this link to join"),
+    "UserPermissionValidation": ("Is it you?", "Enter this code to confirm that it is you"),
+    "BindNewIdentifier": ("Your new address", "Enter this code to add this address to your account"),
+    "MfaVerification": ("Your second factor", "Enter this code to finish signing in"),
+    "BindMfa": ("A second factor", "Enter this code to receive codes here from now on"),
+}
+GENERAL = ("Your verification", "Use this to go on")
+
+
+class Message(BaseModel):
+    """What Logto posts; further members are left alone, since later releases add some."""
+
+    to: str
+    type: str
+    payload: dict[Any, Any]
+
+
+class Refused(Exception):
+    """No mail can be made of a message; the text holds nothing of it."""
+
+
+def text_of(context: object, *members: str) -> str:
+    """Return the first of some members that is a text, on one line; any may be missing, null or worse."""
+    if not isinstance(context, dict):
+        return ""
+    for member in members:
+        text = context.get(member)
+        if isinstance(text, str) and text.strip():
+            # Line breaks would make headers, and control characters and lone surrogates cannot be sent.
+            return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return ""
+
+
+def compose(message: Message, sender: str) -> EmailMessage:
+    """Return the mail for a message.
+
+    Raises:
+        Refused: There is nothing to send in it, or nobody to send it to.
+    """
+    payload = message.payload
+    secret = payload.get("link" if message.type == "OrganizationInvitation" else "code") or payload.get(
+        "link"
+    )
+    if not isinstance(secret, str) or not secret or not secret.isprintable():
+        raise Refused("The message has neither a code nor a link")
+    subject, line = WORDS.get(message.type, GENERAL)
+    place = text_of(payload.get("organization"), "name") or text_of(
+        payload.get("application"), "displayName", "name"
+    )
+    name = text_of(payload.get("user"), "name", "username")
+    inviter = text_of(payload.get("inviter"), "name", "username")
+    greeting = f"Hello {name}," if name else "Hello,"
+    closing = f"This mail was sent to {message.to}" + (f" on behalf of {inviter}." if inviter else ".")
+
+    mail = EmailMessage()
+    try:
+        mail["To"] = Address(addr_spec=message.to)
+    except (ValueError, IndexError, MessageError):
+        raise Refused("No mail can be sent to this recipient") from None
+    mail["From"] = sender
+    mail["Subject"] = f"{subject}: {place}" if place else subject
+    mail.set_content(f"{greeting}\n\n{line}:\n\n{secret}\n\n{closing}\n")
+    shown = escape(secret)
+    if secret.lower().startswith(("https://", "http://")):
+        shown = f'<a href="{shown}">{shown}</a>'
+    mail.add_alternative(
+        f"<!doctype html><html><body><p>{escape(greeting)}</p><p>{escape(line)}:</p>"
+        f"<p><b>{shown}</b></p><p><small>{escape(closing)}</small></p></body></html>\n",
+        subtype="html",
+    )
+    return mail
+
+
+def create_app(environment: Mapping[str, str] = os.environ) -> FastAPI:
+    """Return the application.
+
+    Args:
+        environment: Where its settings are.
+    """
+    authorization = environment["MAIL_AUTHORIZATION"].encode()
+    sender = environment.get("MAIL_FROM", "no-reply@example.com")
+    host, port = environment.get("SMTP_HOST", "localhost"), int(environment.get("SMTP_PORT", "25"))
+    app = FastAPI(openapi_url=None)
+
+    def send(mail: EmailMessage) -> None:
+        # Logto's user waits for the answer, and gives up after 10 seconds.
+        with smtplib.SMTP(host, port, timeout=5) as smtp:
+            smtp.send_message(mail)
+
+    @app.exception_handler(RequestValidationError)
+    async def not_a_message(_request: Request, _error: RequestValidationError) -> JSONResponse:
+        # The default answer repeats the input, and Logto shows the answer to the user: code and all.
+        return JSONResponse({"detail": "The body is not a message"}, 422)
+
+    @app.middleware("http")
+    async def authorize(request: Request, call_next: Any) -> Any:
+        # The values as bytes, compared in the same time for every wrong one; of two values neither counts.
+        given = [value for name, value in request.scope["headers"] if name == b"authorization"]
+        if len(given) != 1 or not hmac.compare_digest(given[0], authorization):
+            return JSONResponse({"detail": "Wrong authorization"}, 401)
+        return await call_next(request)
+
+    @app.post("/logto-mail", status_code=204)
+    async def receive(message: Message) -> Response:
+        try:
+            mail = compose(message, sender)
+            await run_in_threadpool(send, mail)
+        except Refused as problem:
+            raise HTTPException(422, str(problem)) from None
+        except smtplib.SMTPRecipientsRefused:
+            raise HTTPException(422, "The recipient was refused") from None
+        except (smtplib.SMTPException, OSError):
+            log.exception("The mail was not sent")
+            raise HTTPException(503, "The mail was not sent") from None
+        return Response(status_code=204)
+
+    return app
+
+
+if __name__ == "__main__":
+    uvicorn.run(create_app(), port=int(os.environ.get("PORT", "3000")))
