@@ -120,16 +120,18 @@ def test_a_broken_text_full_of_brackets_is_told_quickly() -> None:
         parse('"' + "[\\" * 300_000)
 
 
-def test_a_text_is_read_even_where_the_stack_is_nearly_used_up() -> None:
-    def descend(levels: int) -> object:
-        return descend(levels - 1) if levels else parse("[" * 400 + "]" * 400)
+def test_a_stack_that_is_nearly_used_up_is_no_crash() -> None:
+    def descend(levels: int) -> str:
+        if levels:
+            return descend(levels - 1)
+        try:
+            return str(parse("[" * 400 + "]" * 400))
+        except TooDeep as problem:
+            return str(problem)
 
-    # Whatever room is left: a value or a finding, never a RecursionError from the parser.
-    room = sys.getrecursionlimit() - 300
-    try:
-        assert descend(room)
-    except TooDeep as problem:
-        assert "call stack" in str(problem)
+    # From Python 3.12 on the parser has a limit of its own, and reads it.
+    told = {"[" * 400 + "]" * 400, "The text nests deeper than this call stack can read"}
+    assert descend(sys.getrecursionlimit() - 300) in told
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ UNLISTED = {
     "index.schema.json",
     "rules.schema.json",
     "validation-report.schema.json",
+    "verification-report.schema.json",
     "vectors.schema.json",
     "send-message-data.schema.json",
     "emitted.schema.json",

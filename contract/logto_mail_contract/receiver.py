@@ -1,0 +1,736 @@
+"""A receiver under test, and what runs a rule against it."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+import ssl
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from . import catalogue
+from .cases import CODE, LINK, typical
+from .findings import Finding, Rule
+from .javascript_json import stringify
+from .transport import (
+    Call,
+    NoResponse,
+    Outcome,
+    Response,
+    UrlTarget,
+    check_authorization,
+    connector_call,
+    deliver,
+    same_origin,
+)
+from .validation import validate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from hypothesis.strategies import SearchStrategy
+
+    from .outbox import Mail
+    from .transport import Channel, Target
+
+_SHRINKING_SECONDS = 5.0
+_MOST_BODY_SHOWN = 200
+_MOST_MESSAGE_SHOWN = 2000
+_COMES_BACK = 2.0
+"""Seconds in which a receiver that is gone may come back: something may be starting it anew."""
+_NOT_BY_CURL = {"receiver/respond/keep-alive", "receiver/concurrent/burst"}
+"""Rules that one request cannot show again."""
+
+Outbox = Callable[[], "Iterable[Mail]"]
+"""Returns the mails that the receiver has sent so far, oldest first."""
+
+
+class NotApplicable(Exception):
+    """A rule cannot be judged for this receiver; the text says why."""
+
+
+class ReceiverGone(Exception):
+    """The receiver cannot be reached, so nothing can be said of it; the text says why."""
+
+
+class OwnFault(Exception):
+    """A message of ours is not what it claims to be: a fault of this project, never of the receiver."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a receiver is tried.
+
+    Attributes:
+        examples: How many messages are generated for a rule that generates some.
+        seed: What they are generated from; the same seed, the same messages.
+        strict: Whether a broken SHOULD counts as broken.
+        warn_after: Seconds after which an answer is late.
+        fail_after: Seconds after which an answer counts as never given.
+        recipient_domain: The domain of every recipient; reserved domains when None.
+    """
+
+    examples: int = 25
+    seed: int = 0
+    strict: bool = False
+    warn_after: float = 2.0
+    fail_after: float = 10.0
+    recipient_domain: str | None = None
+
+
+class Receiver:
+    """A receiver under test; made by ``Receiver.url``, ``Receiver.wsgi`` or ``Receiver.asgi``.
+
+    Attributes:
+        target: How it is called.
+        authorization: The value of ``Authorization`` that it wants; None when it wants none.
+        authorization_name: The environment variable that commands to copy take ``authorization`` from.
+        ca_file: The file with the authorities to trust for https; None for the system's.
+        revision: The contract revision whose messages it is held to.
+        ordinary: What it answers to an ordinary message, by template type and revision; kept by Trial.
+    """
+
+    def __init__(self, target: Target, authorization: str | None, revision: str | None) -> None:
+        self.target = target
+        self.authorization = check_authorization(authorization)
+        self.authorization_name = "AUTHORIZATION"
+        self.ca_file: str | None = None
+        self.ordinary: dict[tuple[str, str], Outcome] = {}
+        self.revision = catalogue.resolve_revision(revision or catalogue.current_revision())
+        self._channel: Channel | None = None
+
+    @classmethod
+    def url(
+        cls,
+        url: str,
+        *,
+        authorization: str | None = None,
+        revision: str | None = None,
+        ca_file: str | Path | None = None,
+    ) -> Receiver:
+        """Return the receiver at a URL.
+
+        Args:
+            url: Its endpoint, http or https.
+            authorization: The value of ``Authorization`` that it wants.
+            revision: A contract revision or Logto release; the current revision when None.
+            ca_file: A PEM file with the authorities to trust for https; the system's when None.
+
+        Raises:
+            ValueError: The URL is not one of http or https, or ``authorization`` is what no header can carry.
+            catalogue.UnknownRevision: There is no such revision or release.
+            OSError: The file cannot be read.
+        """
+        tls = ssl.create_default_context(cafile=str(ca_file)) if ca_file is not None else None
+        target = UrlTarget(url, tls)
+        receiver = cls(target, target.authorization or authorization, revision)
+        receiver.ca_file = None if ca_file is None else str(ca_file)
+        return receiver
+
+    @classmethod
+    def wsgi(
+        cls,
+        app: Callable[..., Any],
+        path: str = "/",
+        *,
+        authorization: str | None = None,
+        revision: str | None = None,
+    ) -> Receiver:
+        """Return a WSGI application as a receiver, called in this process.
+
+        Args:
+            app: The application.
+            path: The path of its endpoint.
+            authorization: The value of ``Authorization`` that it wants.
+            revision: A contract revision or Logto release; the current revision when None.
+
+        Raises:
+            ValueError: ``authorization`` is what no header can carry.
+            catalogue.UnknownRevision: There is no such revision or release.
+        """
+        from .in_process import WsgiTarget
+
+        return cls(WsgiTarget(app, path), authorization, revision)
+
+    @classmethod
+    def asgi(
+        cls,
+        app: Callable[..., Any],
+        path: str = "/",
+        *,
+        authorization: str | None = None,
+        revision: str | None = None,
+    ) -> Receiver:
+        """Return an ASGI application as a receiver, called in this process.
+
+        Args:
+            app: The application.
+            path: The path of its endpoint.
+            authorization: The value of ``Authorization`` that it wants.
+            revision: A contract revision or Logto release; the current revision when None.
+
+        Raises:
+            ValueError: ``authorization`` is what no header can carry.
+            catalogue.UnknownRevision: There is no such revision or release.
+        """
+        from .in_process import AsgiTarget
+
+        return cls(AsgiTarget(app, path), authorization, revision)
+
+    @property
+    def channel(self) -> Channel:
+        """The channel that rules without parallel requests share."""
+        if self._channel is None:
+            self._channel = self.target.open()
+        return self._channel
+
+    def rest(self) -> None:
+        """Let go of the shared channel, so that a receiver that serves one connection at a time is free."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def close(self) -> None:
+        """Let go of connections, threads and event loops."""
+        self.rest()
+        self.ordinary.clear()
+        self.target.close()
+
+
+class Expectation(Protocol):
+    """Whether an outcome is acceptable."""
+
+    def __call__(self, outcome: Outcome, /) -> bool:
+        """Return whether the outcome is acceptable."""
+
+
+def accepted(outcome: Outcome) -> bool:
+    """Any 2xx, and 304, which Logto's connector takes for success too."""
+    return isinstance(outcome, Response) and (200 <= outcome.status < 300 or outcome.status == 304)
+
+
+def no_crash(outcome: Outcome) -> bool:
+    """Any answer below 500."""
+    return isinstance(outcome, Response) and outcome.status < 500
+
+
+def refused(outcome: Outcome) -> bool:
+    """Any 4xx."""
+    return isinstance(outcome, Response) and 400 <= outcome.status < 500
+
+
+def unauthorized(outcome: Outcome) -> bool:
+    """401 or 403."""
+    return isinstance(outcome, Response) and outcome.status in (401, 403)
+
+
+class _Enough(Exception):
+    """There was no answer in time; the cases that are left would cost as long each."""
+
+
+class _Probe(Exception):
+    """Carries a broken exchange through Hypothesis."""
+
+    def __init__(self, call: Call, actual: str) -> None:
+        super().__init__(actual)
+        self.call = call
+        self.actual = actual
+
+
+@dataclass(slots=True)
+class Trial:
+    """One rule being tried at one receiver: sends, and gathers what broke.
+
+    Attributes:
+        rule: The rule.
+        receiver: The receiver.
+        settings: How it is tried.
+        outbox: Returns the mails that the receiver sent; None when the test gives none.
+        cases: How many cases were judged so far.
+        failures: The broken cases: what was sent, and what came.
+        skipped: Why cases were not judged.
+        shell: How a shell makes an ``Authorization`` that must not be printed, by its value.
+    """
+
+    rule: Rule
+    receiver: Receiver
+    settings: Settings
+    outbox: Outbox | None = None
+    cases: int = 0
+    failures: list[tuple[Call | None, str]] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    shell: dict[str, str] = field(default_factory=dict)
+    _made: int = 0
+
+    # Making requests.
+
+    def typical(self, type: str, revision: str | None = None, **changed: Any) -> dict[str, Any]:
+        """Return an ordinary message as ``cases.typical`` does, with a code or link of its own.
+
+        Args:
+            type: One of the template types of the revision.
+            revision: A contract revision; the receiver's when None.
+            changed: Variables to set in the payload, and ``to`` for the recipient.
+        """
+        return self.fresh(typical(type, revision or self.receiver.revision, **changed))
+
+    def fresh(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Return a message with a code and a link of its own, in the place of those of ``cases``.
+
+        So a receiver that takes no message twice breaks the rule about that, and no other.
+        """
+        self._made += 1
+        number = f"{zlib.crc32(f'{self.rule.id} {self._made}'.encode()) % 900_000 + 100_000}"
+        own = {CODE: number, LINK: LINK.replace("n4c1x", f"n4c{number}")}
+        payload = {
+            name: own.get(value, value) if name in ("code", "link") else value
+            for name, value in message["payload"].items()
+        }
+        return {**message, "payload": payload}
+
+    def call(
+        self, message: Mapping[str, Any], *, layer: str | None = "emitted", revision: str | None = None
+    ) -> Call:
+        """Return the request that delivers a message, after a check that it is what it should be.
+
+        Args:
+            message: The message; its recipient is moved to the recipient domain of the settings.
+            layer: The layer in which it is valid; None for one that is not valid in any.
+            revision: The revision in which it is valid; the receiver's when None.
+
+        Raises:
+            OwnFault: The message is not what it should be.
+        """
+        findings = validate(dict(message), revision or self.receiver.revision, layer or "guard")
+        if bool(findings) == (layer is not None):
+            told = (
+                "; ".join(f"{finding.rule} at {finding.pointer!r}" for finding in findings) or "it is valid"
+            )
+            raise OwnFault(f"{self.rule.id} wanted a message for layer {layer}, but: {told}: {message}")
+        return self.raw(stringify(self.addressed(message)))
+
+    def raw(self, body: bytes) -> Call:
+        """Return a request with any body, otherwise as the connector writes it.
+
+        Args:
+            body: The body.
+        """
+        return connector_call(self.receiver.target, body, self.receiver.authorization)
+
+    def addressed(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a message whose recipient is in the recipient domain of the settings."""
+        domain = self.settings.recipient_domain
+        address = message.get("to")
+        if domain is None or not isinstance(address, str) or "@" not in address:
+            return dict(message)
+        return {**message, "to": f"{address.rpartition('@')[0]}@{domain}"}
+
+    # Sending and judging.
+
+    def exchange(self, call: Call, channel: Channel | None = None) -> Outcome:
+        """Send a request, follow redirects as Logto does, and return what came.
+
+        Raises:
+            ReceiverGone: The receiver cannot be reached.
+        """
+        outcome = self.reached(
+            lambda: deliver(channel or self.receiver.channel, call, self.settings.fail_after)
+        )
+        if channel is None and isinstance(outcome, Response) and outcome.status >= 400:
+            # Its body may be left unread on the connection: a rule of its own looks at that.
+            self.receiver.rest()
+        return outcome
+
+    def reached(self, send: Callable[[], Outcome]) -> Outcome:
+        """Return what comes of an exchange, tried again for a while where the receiver cannot be reached.
+
+        Raises:
+            ReceiverGone: The receiver cannot be reached.
+        """
+        until = time.monotonic() + _COMES_BACK
+        while True:
+            outcome = send()
+            if not (isinstance(outcome, NoResponse) and outcome.kind == "unreachable"):
+                return outcome
+            if time.monotonic() > until:
+                raise ReceiverGone(f"the receiver cannot be reached: {outcome.problem}")
+            time.sleep(_COMES_BACK / 20)
+
+    def expect(self, acceptable: Expectation, call: Call, outcome: Outcome | None = None) -> Outcome:
+        """Send a request, count it as a case, and note it as broken unless the outcome is acceptable.
+
+        Where there is no answer in time, the rule ends with that.
+
+        Args:
+            acceptable: What is acceptable.
+            call: The request.
+            outcome: What came of it, where it was sent already.
+
+        Raises:
+            NotApplicable: What is to be taken was redirected to another origin, where nothing is sent.
+        """
+        if outcome is None:
+            outcome = self.exchange(call)
+        if acceptable is accepted and isinstance(outcome, Response):
+            location = outcome.redirect()
+            if location is not None and same_origin(call, location) is None:
+                raise NotApplicable(
+                    "the receiver redirects to another origin, where nothing is sent; "
+                    "see receiver/respond/no-redirect"
+                )
+        self.judge(call, acceptable(outcome), described(outcome))
+        if isinstance(outcome, NoResponse) and outcome.kind == "timeout":
+            raise _Enough
+        return outcome
+
+    def judge(self, call: Call | None, kept: bool, actual: str) -> None:
+        """Count a case, and note it as broken unless it was kept."""
+        self.cases += 1
+        if not kept:
+            self.failures.append((call, actual))
+
+    def takes(self, type: str, revision: str | None = None, acceptable: Expectation = accepted) -> bool:
+        """Return whether the receiver takes an ordinary message of a type; if not, that is noted.
+
+        A case that adds something odd to an ordinary message tells nothing where that itself is refused.
+
+        Args:
+            type: A template type of the revision.
+            revision: A contract revision; the receiver's when None.
+            acceptable: What counts as taken.
+        """
+        revision = revision or self.receiver.revision
+        known = self.receiver.ordinary
+        if (type, revision) not in known:
+            if self.is_silent():
+                return False
+            call = self.call(self.typical(type, revision), revision=revision)
+            known[type, revision] = self.exchange(call)
+        if acceptable(known[type, revision]):
+            return True
+        self.skip(
+            f"an ordinary message of type {type} is not taken either: {described(known[type, revision])}"
+        )
+        return False
+
+    def is_silent(self) -> bool:
+        """Return whether an ordinary message had no answer in time; if so, that is noted.
+
+        Whatever is tried at such a receiver costs as long once more, and says nothing new.
+        """
+        for (type, _), outcome in self.receiver.ordinary.items():
+            if isinstance(outcome, NoResponse) and outcome.kind == "timeout":
+                self.skip(f"{type} had no answer in time; see receiver/respond/within-limit")
+                return True
+        return False
+
+    def skip(self, reason: str) -> None:
+        """Note why a case is not judged; without any case the rule is not applicable."""
+        self.skipped.append(self._without_secrets(reason))
+
+    def generated(
+        self,
+        messages: SearchStrategy[Any],
+        acceptable: Expectation,
+        call_for: Callable[[Any], Call],
+    ) -> None:
+        """Send generated messages; a broken one is shrunk, and noted as one case.
+
+        Args:
+            messages: What to draw from.
+            acceptable: Which outcomes are.
+            call_for: Makes the request for what was drawn.
+        """
+        import hypothesis
+
+        last: _Probe | None = None
+        give_up = 0.0
+        gone: ReceiverGone | None = None
+
+        @hypothesis.seed(self.settings.seed)
+        @hypothesis.settings(
+            max_examples=self.settings.examples,
+            database=None,
+            deadline=None,
+            derandomize=False,
+            phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
+            suppress_health_check=list(hypothesis.HealthCheck),
+            verbosity=hypothesis.Verbosity.quiet,
+            print_blob=False,
+            report_multiple_bugs=False,
+        )
+        @hypothesis.given(messages)
+        def probe(drawn: Any) -> None:
+            nonlocal last, give_up, gone
+            if gone is not None or (last is not None and time.monotonic() > give_up):
+                return
+            call = call_for(drawn)
+            try:
+                outcome = self.exchange(call)
+            except ReceiverGone as problem:  # nothing to shrink
+                gone = problem
+                return
+            if last is None:  # what shrinking tries is not counted
+                self.cases += 1
+            if not acceptable(outcome):
+                if last is None:
+                    # Where every try costs a time-out, one is enough.
+                    slow = isinstance(outcome, NoResponse) and outcome.kind == "timeout"
+                    give_up = time.monotonic() + (0 if slow else _SHRINKING_SECONDS)
+                last = _Probe(call, described(outcome))
+                raise last
+
+        try:
+            probe()
+        except _Probe as smallest:
+            self.failures.append((smallest.call, smallest.actual))
+        except OwnFault:
+            raise
+        except Exception:
+            # Hypothesis calls a failure flaky that does not come again, when shrinking was given up say.
+            if last is None:
+                raise
+            sometimes = "" if time.monotonic() > give_up else "; not every time that this message is sent"
+            self.failures.append((last.call, last.actual + sometimes))
+        if gone is not None:
+            raise gone
+
+    # What comes out.
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the broken cases as one finding, told by the case with the smallest request."""
+        if not self.failures:
+            return ()
+        call, actual = min(self.failures, key=lambda failure: len(failure[0].body) if failure[0] else 0)
+        rule = self.rule
+        return (
+            Finding(
+                rule=rule.id,
+                level=rule.level,
+                layer=None,
+                pointer="",
+                expected=rule.outcomes,
+                actual=self._without_secrets(actual),
+                sentence=rule.requirement,
+                consequence=rule.consequence,
+                share=f"{len(self.failures)} of {self.cases} cases" if self.cases > 1 else "",
+                message=_shown_body(call) if call else "",
+                again=self._again(call) if call else "",
+            ),
+        )
+
+    def _again(self, call: Call) -> str:
+        target = self.receiver.target
+        if not isinstance(target, UrlTarget):
+            return f"pytest -k {shlex.quote(self.rule.id)}"
+        name = self.receiver.authorization_name
+        url = target.shown_url
+        by_curl = self.rule.id not in _NOT_BY_CURL and len(call.body) <= _MOST_MESSAGE_SHOWN
+        words = ["curl", "-i", "-X", call.method]
+        words += ["-g"] if any(mark in url for mark in "[]{}") else []
+        words += ["--cacert", self.receiver.ca_file] if self.receiver.ca_file else []
+        line = shlex.join([*words, url])
+        for header, value in call.headers:
+            if header.lower() == "authorization":
+                # A credential is never printed: the shell puts it in.
+                told = f"${{{name}}}" if value == self.receiver.authorization else self.shell.get(value)
+                by_curl = by_curl and (told is not None or not any(s in value for s in self._secrets()))
+                # curl sends an empty header only when it is written with a semicolon.
+                literal = shlex.quote(f"{header}: {value}" if value else f"{header};")
+                line += f" -H {literal}" if told is None else f' -H "{header}: {told}"'
+            elif header.lower() == "content-type":
+                line += f" -H {shlex.quote(f'{header}: {value}')}"
+        if not by_curl:
+            own = f" --authorization-env {name}" if self.receiver.authorization else ""
+            ca = f" --ca-file {shlex.quote(self.receiver.ca_file)}" if self.receiver.ca_file else ""
+            return f"mail-contract verify {shlex.quote(url)} --rules {self.rule.id}{own}{ca}"
+        if not call.body:
+            return line if call.method != "POST" else f"{line} --data-raw ''"
+        try:
+            return f"{line} --data-raw {shlex.quote(call.body.decode())}"
+        except UnicodeDecodeError:
+            octal = "".join(f"\\{byte:03o}" for byte in call.body)
+            return f"printf '{octal}' | {line} --data-binary @-"
+
+    def _secrets(self) -> list[str]:
+        """Return what must not be printed, the longest first."""
+        whole = self.receiver.authorization
+        if not whole:
+            return []
+        found = {whole, *self.shell}
+        found |= {value.partition(" ")[2] for value in found}
+        basic = basic_credential(whole)
+        if basic is not None:
+            found |= {basic, basic.partition(":")[2]}
+        return sorted((text for text in found if len(text) > 3 or text == whole), key=len, reverse=True)
+
+    def _without_secrets(self, text: str) -> str:
+        for secret in self._secrets():
+            text = text.replace(secret, "(masked)")
+        return text
+
+
+def basic_credential(authorization: str) -> str | None:
+    """Return user and password of a value for Basic authorization; None for any other."""
+    scheme, _, credential = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        pair = base64.b64decode(credential, validate=True).decode()
+    except ValueError:
+        return None
+    return pair if ":" in pair else None
+
+
+def described(outcome: Outcome) -> str:
+    """Return what came of a request, in one line."""
+    milliseconds = f"after {outcome.seconds * 1000:.0f} ms"
+    redirects = f"{' and '.join(map(str, outcome.redirects))}, then " if outcome.redirects else ""
+    if isinstance(outcome, NoResponse):
+        kinds = {
+            "unreachable": "no connection",
+            "timeout": "no end of the answer",
+            "cut": "the connection ended before the answer did",
+            "garbled": "an answer that is not HTTP",
+            "raised": "the application raised an exception",
+        }
+        return f"{redirects}{kinds[outcome.kind]} {milliseconds}: {printable(outcome.problem)}"
+    try:
+        phrase = f" {HTTPStatus(outcome.status).phrase}"
+    except ValueError:
+        phrase = ""
+    # The head of the body alone: the rest is neither shown nor decoded.
+    body = outcome.content[: 4 * _MOST_BODY_SHOWN].decode(errors="replace").strip()
+    shown = printable(body[:_MOST_BODY_SHOWN]) + ("…" if len(body) > _MOST_BODY_SHOWN else "")
+    return f"{redirects}{outcome.status}{phrase} {milliseconds}" + (f", body: {shown}" if shown else "")
+
+
+def printable(text: str) -> str:
+    """Return a text in one line, with escapes for what a terminal would not show as it is."""
+    if text.isprintable():
+        return text
+    return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in text)
+
+
+def _shown_body(call: Call) -> str:
+    text = printable(call.body[:_MOST_MESSAGE_SHOWN].decode(errors="backslashreplace"))
+    prefix = "" if call.method == "POST" else f"{call.method} "
+    more = f"… ({len(call.body)} bytes)" if len(call.body) > _MOST_MESSAGE_SHOWN else ""
+    return f"{prefix}{text or 'an empty body'}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one rule.
+
+    Attributes:
+        rule: The rule.
+        outcome: ``kept``, ``broken`` or ``not applicable``.
+        findings: What was broken.
+        reason: Why the rule was not applicable.
+        cases: How many cases were judged.
+        seconds: How long it took.
+    """
+
+    rule: Rule
+    outcome: Literal["kept", "broken", "not applicable"]
+    findings: tuple[Finding, ...]
+    reason: str
+    cases: int
+    seconds: float
+
+    def counts(self, *, strict: bool) -> bool:
+        """Return whether the rule is broken in a way that fails: a MUST, when strict a SHOULD too."""
+        levels = ("MUST", "SHOULD") if strict else ("MUST",)
+        return self.outcome == "broken" and self.rule.level in levels
+
+
+Check = Callable[[Trial], None]
+
+_CHECKS: dict[str, tuple[Check, tuple[str, ...]]] = {}
+
+
+def check(rule: str, *needs: Literal["wire", "authorization", "outbox"]) -> Callable[[Check], Check]:
+    """Register the function that tries a rule.
+
+    Args:
+        rule: The rule's id.
+        needs: What a receiver must have so that the rule is applicable.
+    """
+
+    def register(function: Check) -> Check:
+        _CHECKS[rule] = (function, needs)
+        return function
+
+    return register
+
+
+def _checks() -> Mapping[str, tuple[Check, tuple[str, ...]]]:
+    # The modules register themselves when they are imported.
+    for name in ("accept_rules", "answer_rules", "deliver_rules"):
+        import_module(f".{name}", __package__)
+    return _CHECKS
+
+
+def receiver_rules() -> tuple[str, ...]:
+    """Return the ids of the rules for receivers, in the order of the catalogue."""
+    return tuple(rule for rule in catalogue.rules() if rule.startswith("receiver/"))
+
+
+def try_rule(
+    rule: str, receiver: Receiver, settings: Settings | None = None, outbox: Outbox | None = None
+) -> Result:
+    """Try one rule at a receiver.
+
+    Args:
+        rule: The rule's id.
+        receiver: The receiver.
+        settings: How to try it; the defaults when None.
+        outbox: Returns the mails that the receiver sent; the *deliver* rules need it.
+
+    Raises:
+        KeyError: There is no such rule for receivers.
+        OwnFault: A message of ours was not what it should be.
+        ReceiverGone: The receiver cannot be reached.
+    """
+    function, needs = _checks()[rule]
+    trial = Trial(catalogue.rules()[rule], receiver, settings or Settings(), outbox)
+    start = time.monotonic()
+    reason = ""
+    try:
+        _require(trial, needs)
+        function(trial)
+        if not trial.cases and not trial.skipped:
+            raise OwnFault(f"{rule} judged no case")
+    except NotApplicable as problem:
+        reason = str(problem)
+    except _Enough:
+        pass  # noted as broken
+    except ReceiverGone:
+        # What it was sent before may be what ended it, and is told; the next rule finds it gone.
+        if not trial.failures:
+            raise
+    seconds = time.monotonic() - start
+    findings = trial.findings()
+    if not findings and (reason or not trial.cases):
+        reason = reason or trial.skipped[0]
+        return Result(trial.rule, "not applicable", (), reason, trial.cases, seconds)
+    return Result(trial.rule, "broken" if findings else "kept", findings, "", trial.cases, seconds)
+
+
+def _require(trial: Trial, needs: tuple[str, ...]) -> None:
+    revisions = catalogue.revisions()
+    if revisions.index(trial.rule.since) > revisions.index(trial.receiver.revision):
+        raise NotApplicable(f"the receiver is held to revision {trial.receiver.revision}; this came later")
+    if "wire" in needs and not trial.receiver.target.on_wire:
+        raise NotApplicable("the receiver runs in this process, so nothing goes over a wire")
+    if "authorization" in needs and not trial.receiver.authorization:
+        raise NotApplicable("the receiver is given no authorization")
+    if "outbox" in needs and trial.outbox is None:
+        raise NotApplicable("the test gives no outbox with the mails that the receiver sends")

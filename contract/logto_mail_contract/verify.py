@@ -1,0 +1,403 @@
+"""The command ``mail-contract verify``: the rules for receivers, run at any receiver in any language.
+
+It is the very suite that a class derived from ReceiverContract is, run by pytest with its own output hidden.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import ipaddress
+import json
+import os
+import socket
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+from . import catalogue
+from .commands import authorization_from
+from .exit_codes import BROKEN, INTERRUPTED, KEPT, NOTHING_RUN, OWN_FAULT, UNREACHABLE, WrongUse, say
+from .receiver import Receiver, ReceiverGone, Settings, try_rule
+from .transport import Response
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from .receiver import Outbox, Result
+    from .transport import Call, Outcome
+
+FORMATS = ("text", "json", "junit")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command and return its exit code.
+
+    Raises:
+        WrongUse: The options cannot be followed.
+    """
+    authorization = authorization_from(options.authorization_env)
+    selected = select(options.rules, options.exclude)
+    reports = _reports(options.report)
+    excuses = _excuses(options.excuse)
+    try:
+        receiver = Receiver.url(
+            options.url, authorization=authorization, revision=options.revision, ca_file=options.ca_file
+        )
+    except ValueError as problem:
+        raise WrongUse(str(problem)) from None
+    except OSError as problem:
+        raise WrongUse(f"--ca-file {options.ca_file}: {problem.strerror or problem}") from None
+    receiver.authorization_name = options.authorization_env or receiver.authorization_name
+    address = _resolved(options.url, allow_remote=options.allow_remote)
+    if not selected:
+        say("no rule is left to run")
+        return NOTHING_RUN
+    settings = Settings(
+        examples=options.examples,
+        seed=options.seed,
+        strict=options.strict,
+        warn_after=options.warn_after,
+        fail_after=options.fail_after,
+        recipient_domain=options.recipient_domain,
+    )
+    to_standard_output = any(path == "-" for _, path in reports)
+    with ExitStack() as stack:
+        stack.enter_context(_apart())
+        outbox = _sink(options.smtp_sink, stack)
+        lines = sys.stderr if to_standard_output else sys.stdout
+        lines.write(_announcement(options.url, receiver, settings, selected))
+        lines.flush()
+        if not _wait(address, options.wait):
+            say(f"nobody listens at {_shown(options.url)}; waited {options.wait:g} s")
+            return UNREACHABLE
+        verification = Verification(receiver, settings, outbox, selected, excuses, lines.write)
+        junit = next((path for name, path in reports if name == "junit"), None)
+        start = time.monotonic()
+        interrupted = verification.run(junit)
+        seconds = time.monotonic() - start
+    receiver.close()
+    from .report import json_report, text_report
+
+    text = text_report(verification.judged, verification.faults, seconds, verification.lost)
+    lines.write(text)
+    for name, path in reports:
+        if name == "json":
+            _write(path, json_report(_shown(options.url), receiver, settings, verification, seconds))
+        elif name == "text":
+            _write(path, text)
+    if verification.faults:
+        return OWN_FAULT
+    if verification.lost:
+        return BROKEN if any(judged.counts for judged in verification.judged) else UNREACHABLE
+    if interrupted:
+        return INTERRUPTED
+    if all(judged.outcome == "not applicable" for judged in verification.judged):
+        say("no rule was applicable")
+        return NOTHING_RUN
+    return BROKEN if any(judged.counts for judged in verification.judged) else KEPT
+
+
+def select(wanted: Sequence[str] | None, excluded: Sequence[str], role: str = "receiver") -> list[str]:
+    """Return the rules of a role that globs choose.
+
+    Args:
+        wanted: Globs of ids; every rule of the role when None.
+        excluded: Globs of ids to leave out.
+        role: ``receiver`` or ``sender``.
+
+    Raises:
+        WrongUse: A glob matches no rule of the role.
+    """
+    known = [rule.id for rule in catalogue.rules().values() if rule.role == role]
+    for glob in [*(wanted or []), *excluded]:
+        if not fnmatch.filter(known, glob):
+            raise WrongUse(f"no rule for {role}s matches {glob!r}; `mail-contract rules` lists them")
+    chosen = [
+        rule for rule in known if wanted is None or any(fnmatch.fnmatchcase(rule, glob) for glob in wanted)
+    ]
+    return [rule for rule in chosen if not any(fnmatch.fnmatchcase(rule, glob) for glob in excluded)]
+
+
+class Judged(NamedTuple):
+    """What came of one rule, with what the command line made of it.
+
+    Attributes:
+        result: What came of the rule.
+        outcome: ``kept``, ``broken``, ``excused``, ``excuse not needed`` or ``not applicable``.
+        counts: Whether it makes the command exit with 1.
+        note: A reason or excuse, empty where there is none.
+    """
+
+    result: Result
+    outcome: Literal["kept", "broken", "excused", "excuse not needed", "not applicable"]
+    counts: bool
+    note: str
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """Keep the run apart from whoever calls the command: its plugins, options and folders."""
+    before = {name: os.environ.pop(name, None) for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", *_OWN)}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(zip(_OWN, ("1", folder), strict=True))
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+
+
+_OWN = ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "HYPOTHESIS_STORAGE_DIRECTORY")
+
+
+class Verification:
+    """One run of the rules; also the pytest plugin that selects, watches and tells them.
+
+    Attributes:
+        judged: What came of the rules so far.
+        faults: What went wrong on our own side.
+        lost: Why the receiver could not be reached any more, in the middle of the run; empty otherwise.
+    """
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        settings: Settings,
+        outbox: Outbox | None,
+        selected: Sequence[str],
+        excuses: dict[str, str],
+        write: Any,
+    ) -> None:
+        self.receiver = receiver
+        self.settings = settings
+        self.outbox = outbox
+        self.selected = set(selected)
+        self.excuses = excuses
+        self.judged: list[Judged] = []
+        self.faults: list[str] = []
+        self.lost = ""
+        self._write = write
+
+    def run(self, junit: str | None) -> bool:
+        """Run the rules; return whether the run was interrupted."""
+        with tempfile.TemporaryDirectory() as folder:
+            arguments = [
+                str(Path(__file__).with_name("verify_suite.py")),
+                *("-p", "no:terminal", "-p", "no:cacheprovider", "-p", "logto_mail_contract.plugin"),
+                *("-c", os.devnull, "--rootdir", folder, "--noconftest", "--import-mode", "importlib"),
+                *(
+                    "-o",
+                    "mail_contract_excuses="
+                    + "\n".join(f"{rule}: {why}" for rule, why in self.excuses.items()),
+                ),
+                *(("--junitxml", junit) if junit else ()),
+            ]
+            code = pytest.main(arguments, plugins=[self])
+        if code not in (0, 1, 2, 5) or (code == 5 and not self.faults):
+            self.faults.append(f"pytest ended with exit code {int(code)}")
+        return code == 2
+
+    # The hooks.
+
+    def pytest_configure(self, config: Any) -> None:
+        """Hand this run to ``verify_suite``."""
+        from .verify_suite import RUN
+
+        config.stash[RUN] = self
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        """Leave the rules that were chosen."""
+        items[:] = [item for item in items if item.callspec.params["mail_contract_rule"] in self.selected]
+
+    def pytest_collectreport(self, report: Any) -> None:
+        """Keep what went wrong before any rule was tried."""
+        if report.failed:
+            self.faults.append(str(report.longrepr))
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Keep a fault of ours."""
+        fault = dict(report.user_properties).get("fault")
+        if fault and report.when == "teardown":
+            self.faults.append(fault)
+
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
+        """Judge a rule when it was tried, and tell it in one line."""
+        from .findings import ContractViolation
+        from .suite import RESULT
+
+        result = item.stash.get(RESULT, None)
+        error = call.excinfo.value if call.excinfo else None
+        # An expected failure is one of the last.
+        expected = isinstance(error, (ContractViolation, pytest.skip.Exception, pytest.fail.Exception))
+        if isinstance(error, ReceiverGone):
+            self.lost = f"{item.callspec.params['mail_contract_rule']}: {error}"
+            item.session.shouldstop = self.lost
+            return
+        if error is not None and (result is None or not expected):
+            item.user_properties.append(("fault", f"{item.name}: {type(error).__name__}: {error}"))
+            return
+        if call.when != "call" or result is None:
+            return
+        excuse = self.excuses.get(result.rule.id)
+        judged = Judged(result, result.outcome, False, result.reason)
+        if result.outcome == "broken" and excuse is not None:
+            judged = Judged(result, "excused", False, excuse)
+        elif result.outcome == "kept" and excuse is not None:
+            judged = Judged(result, "excuse not needed", True, excuse)
+        elif result.outcome == "broken":
+            judged = judged._replace(counts=result.counts(strict=self.settings.strict))
+        self.judged.append(judged)
+        from .report import line
+
+        try:
+            self._write(line(judged))
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever reads has seen enough; the command itself says so at its end
+            item.session.shouldstop = "nobody reads any more"
+
+
+def _reports(given: Sequence[str]) -> list[tuple[str, str]]:
+    reports = []
+    for report in given:
+        name, equals, path = report.partition("=")
+        if name not in FORMATS or not equals or not path:
+            raise WrongUse(f"a report is FORMAT=PATH with the format text, json or junit; it was {report!r}")
+        if name == "junit" and path == "-":
+            raise WrongUse("a junit report needs a file")
+        # Before anything is sent: a report that cannot be written would waste the whole run.
+        if path != "-" and not Path(path).absolute().parent.is_dir():
+            raise WrongUse(f"there is no folder for the report {path}")
+        if path != "-" and Path(path).is_dir():
+            raise WrongUse(f"the report {path} cannot be written: it is a folder")
+        reports.append((name, path))
+    return reports
+
+
+def _write(path: str, text: str) -> None:
+    if path == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise WrongUse(f"the report {path} cannot be written: {problem.strerror or problem}") from None
+
+
+def _excuses(given: Sequence[str]) -> dict[str, str]:
+    excuses = {}
+    for excuse in given:
+        rule, _, reason = excuse.partition("=")
+        if rule not in catalogue.rules() or not reason.strip():
+            raise WrongUse(f"an excuse is ID=REASON with the id of a rule; it was {excuse!r}")
+        excuses[rule] = reason.strip()
+    return excuses
+
+
+def _resolved(url: str, *, allow_remote: bool) -> tuple[str, int]:
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme]
+    try:
+        addresses = {str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError) as problem:
+        told = getattr(problem, "strerror", None) or problem
+        raise WrongUse(f"the host {host} is not known: {told}") from None
+    remote = [
+        address for address in addresses if not ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    ]
+    if remote and not allow_remote:
+        raise WrongUse(
+            f"{host} is another machine ({', '.join(sorted(remote))}), and a receiver may really send mail; "
+            "--allow-remote allows it"
+        )
+    return host, port
+
+
+def _wait(address: tuple[str, int], patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            socket.create_connection(address, timeout=max(0.1, deadline - time.monotonic())).close()
+        except OSError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
+
+
+def _sink(port: int | None, stack: ExitStack) -> Outbox | None:
+    if port is None:
+        return None
+    from .outbox import SmtpSink
+
+    try:
+        return stack.enter_context(SmtpSink(port=port))
+    except (OSError, ModuleNotFoundError) as problem:
+        raise WrongUse(f"the SMTP sink cannot listen at port {port}: {problem}") from None
+
+
+def _shown(url: str) -> str:
+    parts = urlsplit(url)
+    return (
+        url
+        if parts.username is None
+        else parts._replace(netloc=f"(masked)@{parts.netloc.rpartition('@')[2]}").geturl()
+    )
+
+
+def _announcement(url: str, receiver: Receiver, settings: Settings, selected: Sequence[str]) -> str:
+    messages, recipients = _rehearse(receiver, settings, selected)
+    domains = ", ".join(sorted({recipient.rpartition("@")[2] for recipient in recipients})[:8])
+    return (
+        f"{_shown(url)}: revision {receiver.revision}, {len(selected)} rules, seed {settings.seed}\n"
+        f"About {messages} requests, for {len(recipients)} recipients at {domains or 'no domain'}. "
+        "A receiver under test may really send.\n\n"
+    )
+
+
+def _rehearse(receiver: Receiver, settings: Settings, selected: Sequence[str]) -> tuple[int, set[str]]:
+    """Try the rules at a receiver that takes everything, and return what would have been sent."""
+    calls: list[Call] = []
+
+    class Everything:
+        on_wire = True
+        scheme = receiver.target.scheme
+        host, path = receiver.target.host, receiver.target.path
+
+        def open(self) -> Everything:
+            return self
+
+        def exchange(self, call: Call, timeout: float) -> Outcome:  # noqa: ARG002 - it answers at once
+            calls.append(call)
+            return Response(200, (), b"", 0.0)
+
+        def late_bytes(self, seconds: float) -> tuple[str, ...]:  # noqa: ARG002 - there are none
+            return ()
+
+        def exchange_again(self, call: Call, timeout: float) -> Outcome | None:
+            return self.exchange(call, timeout)
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    rehearsal = Receiver(Everything(), receiver.authorization, receiver.revision)
+    for rule in selected:
+        try_rule(rule, rehearsal, settings)
+    recipients = set()
+    for call in calls:
+        try:
+            message = json.loads(call.body)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(message, dict) and isinstance(message.get("to"), str):
+            recipients.add(message["to"])
+    return len(calls), recipients
