@@ -111,7 +111,11 @@ def test_what_cannot_be_read_exits_2_and_the_rest_is_judged(capsys: pytest.Captu
 
 @pytest.mark.usefixtures("folder")
 def test_no_message_at_all_exits_5(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["validate", "empty.ndjson"]) == 5
+    assert cli.main(["validate", "empty.ndjson", "--format", "json"]) == 5
+    told = capsys.readouterr()
+    assert "there is no message in empty.ndjson" in told.err
+    assert json.loads(told.out)["valid"] is False
+    assert cli.main(["validate", "good.json", "empty.ndjson"]) == 0
     assert "there is no message in empty.ndjson" in capsys.readouterr().err
 
 

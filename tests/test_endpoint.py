@@ -24,6 +24,7 @@ from logto_mail_contract import (
     MailEndpoint,
     MailNotReceived,
     MailServer,
+    UnknownRevision,
 )
 from logto_mail_contract import endpoint as endpoint_module
 
@@ -807,3 +808,14 @@ def test_https_without_trustme_says_what_to_install(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'logto-mail-contract\[https\]'"):
         MailServer(https=True)
     assert endpoint_module.MailServer().ca_pem is None
+
+
+def test_settings_that_no_request_could_meet_are_refused_when_they_are_set() -> None:
+    with MailServer() as server:
+        endpoint = server.endpoint()
+        with pytest.raises(TypeError, match="authorization is text or None"):
+            endpoint.authorization = 3  # type: ignore[assignment]
+        with pytest.raises(AttributeError):
+            endpoint.revision = "bogus"  # type: ignore[misc]
+        with pytest.raises(UnknownRevision):
+            server.endpoint(revision="bogus")

@@ -147,7 +147,7 @@ def test_what_is_wrong_first_decides() -> None:
         pytest.param(BROKEN, "message/guard/code", id="guard"),
         pytest.param(b"", "message/text/json", id="empty"),
         pytest.param(b"null", "message/guard/object", id="null"),
-        pytest.param(b"\xef\xbb\xbf" + GOOD, "message/text/json", id="bom"),
+        pytest.param(b"\xef\xbb\xbf" + GOOD, "message/text/utf-8", id="bom"),
         pytest.param(GOOD.replace(b"foo", b"f\xff"), "message/text/utf-8", id="not-utf-8"),
         pytest.param(GOOD.replace(b"foo", b"f\0o"), "message/text/json", id="nul"),
         pytest.param(GOOD.decode().encode("utf-16"), "message/text/utf-8", id="utf-16"),

@@ -177,7 +177,7 @@ def test_what_is_not_there_is_told_with_what_is() -> None:
     with pytest.raises(MailNotReceived) as other:
         inbox.latest(type="Register", payload={"code": "990000"})
     assert str(other.value) == (
-        'No message with type "Register", payload code "000000" (masked) has arrived.\n'
+        'No message with type "Register", payload code "######" (masked) has arrived.\n'
         "1 in the inbox of the mail:\n"
         '  1, 22:13:20.250000 UTC: "SignIn" to "foo@example.com", answered 200 (its type is "SignIn")\n'
         "it listens"
@@ -191,7 +191,7 @@ def test_what_is_not_there_is_told_with_what_is() -> None:
 @pytest.mark.parametrize(
     ("payload", "told"),
     [
-        ({"code": "990000"}, '(its payload.code is "000000" (masked))'),
+        ({"code": "990000"}, '(its payload.code is "######" (masked))'),
         ({"user": {"name": "B"}}, '(its payload.user.name is "A")'),
         ({"user": {"id": "B"}}, "(its payload.user has no id)"),
         ({"link": "https://other.test"}, '(its payload.link is "xxxxx://xxxxxx.xxxx" (masked))'),
@@ -523,3 +523,15 @@ def test_violations_are_kept_within_the_limit_too() -> None:
     for _ in range(5):
         deliver(inbox, BROKEN)
     assert len(inbox._violating) == 2
+
+
+def test_a_wanted_payload_is_compared_and_told_to_its_depth() -> None:
+    inbox = Inbox()
+    deliver(inbox, message(a=[1, {"b": 2}], user={"name": "Foo"}))
+    assert inbox.count(payload={"a": [1, {"b": 2}]}) == 1
+    assert inbox.count(payload={"a": [True, {"b": 2}]}) == 0
+    assert inbox.count(payload={"a": [1]}) == 0
+    with pytest.raises(MailNotReceived) as caught:
+        inbox.latest(payload={"user": {"name": "Bar"}, "a": [3]})
+    assert 'payload user {"name": "Bar"}' in str(caught.value)
+    assert "payload a [3]" in str(caught.value)

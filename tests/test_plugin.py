@@ -827,3 +827,70 @@ def test_a_session_that_is_interrupted_stops_the_server(run: Run) -> None:
     result = run("def test_it(mail_endpoint):\n    post(mail_endpoint.url)\n    pytest.exit('enough')")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert threading.enumerate() == before
+
+
+POST_BROKEN = "post(make_mail_endpoint().url, {})"
+
+
+@pytest.mark.parametrize(
+    ("body", "outcomes"),
+    [
+        pytest.param(f"{POST_BROKEN}", {"failed": 1}, id="passes by itself"),
+        pytest.param(f"{POST_BROKEN}; assert 1 == 2", {"failed": 1}, id="fails by itself"),
+        pytest.param(f"{POST_BROKEN}; pytest.skip('enough')", {"failed": 1}, id="skips"),
+    ],
+)
+@pytest.mark.parametrize("late", [False, True], ids=["by the fixture", "by getfixturevalue"])
+def test_the_first_endpoint_of_a_session_is_watched_too(
+    run: Run, body: str, outcomes: dict[str, int], late: bool
+) -> None:
+    fixture = "request" if late else "make_mail_endpoint"
+    asks = "make_mail_endpoint = request.getfixturevalue('make_mail_endpoint')" if late else "pass"
+    result = run(f"def test_it({fixture}):\n    {asks}\n    {body}\n")
+    result.assert_outcomes(**outcomes)
+    told = result.stdout.str()
+    assert "message/guard/to" in told
+    assert ("assert 1 == 2" in told) == ("1 == 2" in body)
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+def test_odd_characters_of_a_message_reach_the_controller_of_xdist(run: Run, lenient: bool) -> None:
+    message = {"to": "a", "type": "SignIn", "payload": {"\ud800\x1b": 1}}
+    result = run(
+        f"""
+        @pytest.mark.mail_contract(revision="1.22", lenient={lenient})
+        def test_it(mail_endpoint):
+            post(mail_endpoint.url, {message!r})
+
+        def test_other():
+            pass
+        """.replace("\n        ", "\n"),
+        "-n",
+        "2",
+        subprocess=True,
+    )
+    result.assert_outcomes(passed=2 if lenient else 1, failed=0 if lenient else 1)
+    assert r"/payload/\ud800\u001b" in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("marker", "told"),
+    [
+        ("revision=1.35", 'A revision is text, "1.35" say; it was 1.35, a float'),
+        ("authorization=3", "authorization is text or None; it was 3"),
+        ("lenient='yes'", "lenient is True or False; it was 'yes'"),
+    ],
+)
+def test_a_marker_of_the_wrong_type_is_told(run: Run, marker: str, told: str) -> None:
+    result = run(f"@pytest.mark.mail_contract({marker})\ndef test_it(mail_endpoint):\n    pass\n")
+    result.assert_outcomes(errors=1)
+    assert told in result.stdout.str()
+    assert "Traceback" not in result.stdout.str()
+
+
+def test_a_host_that_cannot_be_had_is_told_once(run: Run) -> None:
+    result = run("def test_it(mail_endpoint):\n    pass\n", "--mail-contract-host", "192.0.2.1")
+    result.assert_outcomes(errors=1)
+    told = result.stdout.str()
+    assert "cannot listen at 192.0.2.1" in told
+    assert "During handling" not in told

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from logto_mail_contract.replies import Answer, Endless, Garbage, Reply, Reset, Script, answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Wire:
@@ -167,3 +170,15 @@ def test_the_last_standing_reply_stands() -> None:
 def test_times_is_at_least_one(times: int) -> None:
     with pytest.raises(ValueError, match=f"1 or more, or None; it was {times}"):
         Script().add(Answer(), times)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: answer("503", b""), "whole number"),  # type: ignore[arg-type]
+        (lambda: answer(200, {"ok": True}), "text or bytes"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_no_reply_is_refused_when_it_is_scripted(call: Callable[[], object], told: str) -> None:
+    with pytest.raises(TypeError, match=told):
+        call()

@@ -103,7 +103,7 @@ def test_every_message_is_valid_in_its_layer(revision: str, layer: str) -> None:
 @pytest.mark.parametrize(
     ("pool", "wrong", "layer", "told"),
     [
-        ("_CODE", st.just(-1), "emitted", "message/emitted/code at /payload/code"),
+        ("_CODES", 10**8, "emitted", "message/emitted/code at /payload/code"),
         ("_LOCALE", st.just(""), "emitted", "message/emitted/locale at /payload/locale"),
         ("_PHONE", st.just("+15550001"), "emitted", "message/emitted/user at /payload/user/primaryPhone"),
         ("_USERNAME", st.just("foo-bar"), "emitted", "message/emitted/user at /payload/user/username"),
@@ -398,6 +398,22 @@ def test_every_template_type_is_drawn(revision: str, layer: str) -> None:
     counts = Counter(message["type"] for message in sample(revision, layer))
     assert set(counts) == set(kinds)
     assert min(counts.values()) > 300 / len(kinds) / 4
+
+
+@pytest.mark.parametrize("layer", ["guard", "emitted"])
+def test_codes_begin_with_any_digit(layer: str) -> None:
+    codes = [
+        message["payload"].get("code", "") for message in drawn(messages(layer=layer, types=["SignIn"]), 600)
+    ]
+    first = Counter(code[0] for code in codes if re.fullmatch("[0-9]{6}", code))
+    assert set(first) == set(string.digits)
+    assert 0.15 < first["0"] / first.total() < 0.5
+
+
+def test_every_code_can_be_drawn() -> None:
+    assert {strategies._code_of(number) for number in range(1_250_000)} == {
+        f"{n:06d}" for n in range(1_000_000)
+    }
 
 
 def test_messages_differ() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_recorded_bodies_are_valid_in_guard_and_emitted() -> None:
             "message/emitted/code",
             "/payload/code",
             "text that matches ^[0-9]{6}$",
-            '"00x000" (masked)',
+            '"##x###" (masked)',
         ),
         (
             changed("/payload", {"code": "1234567", "locale": "en"}),
@@ -114,7 +115,7 @@ def test_recorded_bodies_are_valid_in_guard_and_emitted() -> None:
             "message/emitted/code",
             "/payload/code",
             "at most 6 characters",
-            '7 characters: "0000000" (masked)',
+            '7 characters: "#######" (masked)',
         ),
         (
             changed("/payload", {"code": "123456", "locale": "en", "x": 1}),
@@ -196,8 +197,31 @@ def test_judges_what_python_alone_could_not() -> None:
     for number in (10**5000, -(10**5000)):
         value = {"to": number, "type": "SignIn", "payload": {"x": [{"y": number}]}}
         assert [finding.pointer for finding in validate(value)] == ["/to"]
-    deep = "[" * (MAX_DEPTH - 2) + "]" * (MAX_DEPTH - 2)
-    assert validate(f'{{"to":"a","type":"SignIn","payload":{{"x":{deep}}}}}') == ()
+
+
+@pytest.mark.parametrize("innermost", ["[]", "{}", "[0]"])
+@pytest.mark.parametrize(
+    ("levels", "rules_broken"), [(MAX_DEPTH, []), (MAX_DEPTH + 1, ["message/text/depth"])]
+)
+def test_depth_is_the_same_for_text_and_value(levels: int, rules_broken: list[str], innermost: str) -> None:
+    # The message, its payload and the innermost container are levels too.
+    nested = "[" * (levels - 3) + innermost + "]" * (levels - 3)
+    text = f'{{"to":"a","type":"SignIn","payload":{{"x":{nested}}}}}'
+    with_more_room = sys.getrecursionlimit()
+    sys.setrecursionlimit(10_000)
+    try:
+        value = json.loads(text)
+    finally:
+        sys.setrecursionlimit(with_more_room)
+    assert [finding.rule for finding in validate(text)] == rules_broken
+    assert [finding.rule for finding in validate(value)] == rules_broken
+
+
+def test_a_place_of_odd_characters_is_told_in_plain_ones() -> None:
+    (finding,) = validate('{"to":"a","type":"SignIn","payload":{"\\ud800\\u001b[31m":1}}', "1.22")
+    assert finding.pointer == "/payload/\ud800\x1b[31m"
+    assert "/payload/\\ud800\\u001b[31m" in str(finding)
+    assert str(finding).encode()
 
 
 def test_values_are_held_to_what_json_has() -> None:
@@ -207,6 +231,8 @@ def test_values_are_held_to_what_json_has() -> None:
         validate(changed("/payload/x", ()))
     with pytest.raises(TypeError, match=r"object at /payload has a key that is not a str"):
         validate(changed("/payload", {1: "a"}))
+    with pytest.raises(TypeError, match=r"At /payload/n stands NaN"):
+        validate(changed("/payload/n", float("nan")))
     endless: list[Any] = []
     endless.append(endless)
     assert [finding.rule for finding in validate(changed("/payload/x", endless))] == ["message/text/depth"]
@@ -235,6 +261,8 @@ def test_check_returns_the_message_or_raises() -> None:
 def test_unknown_revisions_and_layers_are_told() -> None:
     with pytest.raises(UnknownRevision):
         validate(VALID, "1.21")
+    with pytest.raises(UnknownRevision, match=r'text, "1\.35" say; it was 1\.35, a float'):
+        validate(VALID, 1.35)  # type: ignore[arg-type]
     with pytest.raises(UnknownLayer):
         validate(VALID, "1.32", "documented")
 
@@ -248,7 +276,7 @@ def test_codes_and_links_are_masked() -> None:
     text = "\n".join(map(str, (*validate(message, layer="emitted"), *validate(message))))
     assert "987654" not in text
     assert "secret.test" not in text
-    assert '"000000x" (masked)' in text
+    assert '"######x" (masked)' in text
 
 
 @given(st.recursive(st.text() | st.integers() | st.none(), lambda inner: st.lists(inner, max_size=3)))

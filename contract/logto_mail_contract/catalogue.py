@@ -85,6 +85,8 @@ def resolve_revision(name: str) -> str:
     Raises:
         UnknownRevision: No release in the catalogue has that name.
     """
+    if not isinstance(name, str):
+        raise UnknownRevision(f'A revision is text, "1.35" say; it was {name!r}, a {type(name).__name__}.')
     if name in revisions():
         return name
     wanted = name.removeprefix("v")

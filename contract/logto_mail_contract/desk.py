@@ -28,6 +28,7 @@ class _Watch:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Fail a test that received what breaks the contract, without hiding a failure of its own."""
         __tracebackhide__ = True
+        self._desk.called = item
         try:
             result = yield
         except BaseException as error:
@@ -50,18 +51,26 @@ class _Watch:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
-        self,
-        item: pytest.Item,  # noqa: ARG002 - the hook's signature
-        call: pytest.CallInfo[None],
+        self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Tell a violation also where the outcome of a unittest.TestCase takes its place."""
+        """Tell a violation also where no wrapper around the call could.
+
+        That is where the outcome of a unittest.TestCase takes its place, and in a test that asks for the
+        session's first endpoint in its own body, so that these hooks came too late for its call.
+        """
         raised = call.excinfo
         report = yield
-        if raised is not None and call.excinfo is not raised and _is_violation(raised.value):
-            if report.skipped and not hasattr(report, "wasxfail"):
-                report.outcome, report.longrepr = "failed", str(raised.value)
-            else:
-                report.sections.append(("mail-contract", f"Beside that, {raised.value}"))
+        violation = (
+            raised.value if raised and call.excinfo is not raised and _is_violation(raised.value) else None
+        )
+        if call.when == "call" and self._desk.called is not item:
+            violation = self._desk.violation(item)
+        if violation is None:
+            return report
+        if report.passed or (report.skipped and not hasattr(report, "wasxfail")):
+            report.outcome, report.longrepr = "failed", str(violation)
+        else:
+            report.sections.append(("mail-contract", f"Beside that, {violation}"))
         return report
 
 
@@ -82,11 +91,12 @@ class Desk:
             "authorization": None,
             "lenient": False,
         }
-        self._config = config
+        self.called: pytest.Item | None = None
         self._item: pytest.Item | None = None
         self._main: MailEndpoint | None = None
         self._made: list[MailEndpoint] = []
         self._servers: dict[bool, MailServer] = {}
+        config.pluginmanager.register(_Watch(self))
 
     # For the hooks.
 
@@ -111,6 +121,14 @@ class Desk:
             from .inbox import tell
 
             tell(violations, failure, "No line of the test raised this: it is told at the end of the test.")
+
+    def violation(self, item: pytest.Item) -> BaseException | None:
+        """Return the violations that the test has not told, as one failure."""
+        try:
+            self.tell(item)
+        except AssertionError as violation:
+            return violation
+        return None
 
     def end(self, item: pytest.Item, failure: BaseException | None = None) -> None:
         """Let go of the endpoints of a test, and tell what came last."""
@@ -169,14 +187,15 @@ class Desk:
         if https not in self._servers:
             from .endpoint import EndpointNotStarted, MailServer
 
-            if not self._servers:
-                self._config.pluginmanager.register(_Watch(self))
             # The given port is the plain server's: two servers cannot have the same.
             server = MailServer(self._host, 0 if https else self._port, https=https)
+            problem = None
             try:
                 server.start()
             except EndpointNotStarted as error:
-                pytest.fail(f"mail-contract: {error}", pytrace=False)
+                problem = str(error)
+            if problem is not None:
+                pytest.fail(f"mail-contract: {problem}", pytrace=False)
             self._servers[https] = server
         return self._servers[https]
 
@@ -194,17 +213,17 @@ class Desk:
                     pytrace=False,
                 )
             settings.update(marker.kwargs)
-        if markers:
-            try:
-                _checked(settings["revision"], settings["layer"])
-            except pytest.UsageError as error:
-                pytest.fail(str(error), pytrace=False)
+        problem = _problem_of(settings) if markers else None
+        if problem is not None:
+            pytest.fail(problem, pytrace=False)
         return settings
 
 
 def _in_short(violation: ContractViolation) -> str:
+    from .findings import printable
+
     return "; ".join(
-        f"{finding.rule}{finding.pointer and f' at {finding.pointer}'}: {finding.actual}"
+        f"{finding.rule}{finding.pointer and f' at {printable(finding.pointer)}'}: {finding.actual}"
         for finding in violation.findings
     )
 
@@ -213,6 +232,19 @@ def _is_violation(error: BaseException) -> bool:
     from .findings import ContractViolation
 
     return isinstance(error, ContractViolation)
+
+
+def _problem_of(settings: dict[str, Any]) -> str | None:
+    authorization, lenient = settings["authorization"], settings["lenient"]
+    if authorization is not None and not isinstance(authorization, str):
+        return f"mail-contract: authorization is text or None; it was {authorization!r}"
+    if not isinstance(lenient, bool):
+        return f"mail-contract: lenient is True or False; it was {lenient!r}"
+    try:
+        _checked(settings["revision"], settings["layer"])
+    except pytest.UsageError as error:
+        return str(error)
+    return None
 
 
 def _port(given: str | None) -> int:

@@ -51,16 +51,9 @@ class MailEndpoint:
 
     Attributes:
         inbox: The deliveries.
-        authorization: The exact value that ``Authorization`` must have, None (the default) when it is not
-            looked at; may be set at any time.
-        revision: The contract revision that messages are held to.
-        layer: The layer that messages are held to.
     """
 
     inbox: Inbox
-    authorization: str | None
-    revision: str
-    layer: str
 
     def __init__(self, server: MailServer, label: str) -> None:
         self._server = server
@@ -91,11 +84,12 @@ class MailEndpoint:
             catalogue.UnknownRevision: There is no such revision or release.
             catalogue.UnknownLayer: That revision has no such layer.
             ValueError: The path does not begin with a slash, or another endpoint has it.
+            TypeError: ``authorization`` is neither text nor None.
         """
         self.close()
         # Compiles the schema now, so that the first delivery is not the one that waits for it.
-        self.revision = validator(revision, layer).revision
-        self.layer = layer
+        self._revision = validator(revision, layer).revision
+        self._layer = layer
         self.authorization = authorization
         self._closing = threading.Event()
         self._script = Script()
@@ -126,6 +120,27 @@ class MailEndpoint:
     def ca_pem(self) -> bytes | None:
         """The certificate of the authority that a sender must trust, PEM; None for plain http."""
         return self._server.ca_pem
+
+    @property
+    def revision(self) -> str:
+        """The contract revision that messages are held to."""
+        return self._revision
+
+    @property
+    def layer(self) -> str:
+        """The layer that messages are held to."""
+        return self._layer
+
+    @property
+    def authorization(self) -> str | None:
+        """The exact ``Authorization`` that is wanted, None when none is; may be set at any time."""
+        return self._authorization
+
+    @authorization.setter
+    def authorization(self, value: str | None) -> None:
+        if not (value is None or isinstance(value, str)):
+            raise TypeError(f"authorization is text or None; it was a {type(value).__name__}")
+        self._authorization = value
 
     @property
     def lenient(self) -> bool:

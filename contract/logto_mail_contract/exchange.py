@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from .findings import printable
 from .javascript_json import NotJson, NotUtf8, TooDeep, parse_with_duplicates
 from .validation import rule_finding, shown, text_finding, validator
 
@@ -114,7 +115,8 @@ def judge_request(
         rule_finding(
             "sender/body/unique-keys",
             ("every key once",),
-            f"{shown(duplicate.key)} more than once in the object at {duplicate.pointer or 'the top'}",
+            f"{shown(duplicate.key)} more than once in the object at "
+            f"{printable(duplicate.pointer) or 'the top'}",
         )
         for duplicate in duplicates
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,7 @@ class Finding:
         share = f"  ({self.share})" if self.share else ""
         lines = [f"{self.rule}  {self.level}{share}", f"  {self.sentence}"]
         if self.layer is not None:
-            lines.append(f"  where     {self.pointer or 'the whole message'} (layer {self.layer})")
+            lines.append(f"  where     {printable(self.pointer) or 'the whole message'} (layer {self.layer})")
         lines += [
             f"  expected  {', or '.join(self.expected)}",
             f"  actual    {self.actual}",
@@ -72,6 +73,11 @@ class Finding:
         if self.again:
             lines.append(f"  again     {self.again}")
         return "\n".join(lines)
+
+
+def printable(text: str) -> str:
+    """Return text of unknown origin as any terminal or pipe takes it: odd characters escaped as in JSON."""
+    return text if text.isprintable() else json.dumps(text)[1:-1]
 
 
 class ContractViolation(AssertionError):

@@ -1,6 +1,6 @@
 """Reads HTTP/1.1 answers as strictly as Node does, whose parser decides whether a mail counts as sent.
 
-No I/O: what came is handed in. ``tests/logto/test_transport_differential.py`` holds it against the real connector.
+No I/O: what came is handed in. ``tests/logto/test_transport_differential.py`` holds it to the real connector.
 """
 
 from __future__ import annotations

@@ -172,7 +172,7 @@ class _Wanted:
             if value is not None
         ]
         if self.payload is not None:
-            parts += [f"payload {name} {_masked(name, value)}" for name, value in self.payload.items()]
+            parts += [f"payload {name} {_wanted_text(name, value)}" for name, value in self.payload.items()]
         return f"message with {', '.join(parts)}" if parts else "message"
 
 
@@ -185,10 +185,20 @@ def _difference(actual: Any, wanted: Any, place: str) -> str | None:
             if difference:
                 return difference
         return None
+    if isinstance(wanted, list) and isinstance(actual, list) and len(wanted) == len(actual):
+        differences = (
+            _difference(one, other, f"{place}[{number}]")
+            for number, (one, other) in enumerate(zip(actual, wanted, strict=True))
+        )
+        return next(filter(None, differences), None)
     # In JSON true is no number, though in Python it equals 1.
     if isinstance(actual, bool) == isinstance(wanted, bool) and actual == wanted:
         return None
     return f"its {place} is {_masked(place, actual)}"
+
+
+def _wanted_text(name: str, value: Any) -> str:
+    return _masked(name, value) if name in ("code", "link") else shown(value, whole=True)
 
 
 def _masked(place: str, value: Any) -> str:

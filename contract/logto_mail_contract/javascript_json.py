@@ -26,7 +26,7 @@ _MOST_ZEROS = -6
 
 
 class NotUtf8(ValueError):
-    """The bytes are no UTF-8 text."""
+    """The bytes are no UTF-8 text, or a byte order mark stands before it."""
 
 
 class TooDeep(ValueError):
@@ -137,6 +137,8 @@ def stringify(value: Any) -> bytes:
 def _decode(data: bytes) -> str:
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]:
         raise NotUtf8("the bytes look like UTF-16 or UTF-32")
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise NotUtf8("a byte order mark (EF BB BF) stands before the text")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -206,7 +208,7 @@ def walk(value: Any) -> list[tuple[str, Any]]:
     """
     parts = [("", value)]
     level = parts
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         level = [
             (f"{pointer}/{escape(str(key))}", member)
             for pointer, part in level
@@ -216,6 +218,8 @@ def walk(value: Any) -> list[tuple[str, Any]]:
         if not level:
             return parts
         parts += level
+    if not any(isinstance(part, (dict, list)) for _, part in level):
+        return parts
     raise TooDeep(f"The value nests deeper than {MAX_DEPTH} levels")
 
 

@@ -179,7 +179,12 @@ def answer(
     Raises:
         ValueError: It cannot: the status has not three digits, a duration is negative, or a header line
             has characters that no header line can have.
+        TypeError: The status is no whole number, or the body neither text nor bytes.
     """
+    if not isinstance(status, int):
+        raise TypeError(f"An HTTP status is a whole number; it was {status!r}")
+    if not isinstance(body, (str, bytes)):
+        raise TypeError(f"A body is text or bytes, json.dumps(...) say; it was a {type(body).__name__}")
     if not 100 <= status <= 999:
         raise ValueError(f"An HTTP status has three digits; it was {status}")
     for value in (delay, drip):

@@ -268,13 +268,10 @@ _GUARD_JSON_TEXTS = (
     '{"constructor":{}}',
 )
 
-# What a number stands for: every code once, then codes with leading zeros, then 000000. All of them break
-# receivers that take a code for a number, and would come up seldom.
 _CODES = 1_000_000
-_ZERO_FIRST_CODES = 333_333
-_ALL_ZERO_CODES = 66_667
-_CODE_NUMBERS = _CODES + _ZERO_FIRST_CODES + _ALL_ZERO_CODES
-_NO_CODE = 300_000
+# Hypothesis prefers small numbers, and a code is to begin with any digit: multiplied by what shares no factor
+# with a million, they are spread over all codes, and 0 stays 000000.
+_SPREAD = 617_283
 
 
 def _letters(count: int) -> str:
@@ -441,9 +438,9 @@ _KEY = st.sampled_from(_KEYS)
 # The one key that JavaScript makes something of its own of, as often as five others.
 _GUARD_KEY = st.sampled_from((*_KEYS, *("__proto__",) * 5))
 _CONTEXT_KEY = st.sampled_from(("organization", "inviter", "application", "user"))
-# Not integers(), which prefers small ones: nearly every code would begin with zero.
-_CODE = st.sampled_from(range(_CODE_NUMBERS))
-_CODE_OR_NONE = st.sampled_from(range(_NO_CODE + _CODE_NUMBERS))
+# One number in five stands for a code with a leading zero; where a code may be missing, one in four for none.
+_CODE = st.integers(0, _CODES * 5 // 4 - 1)
+_CODE_OR_NONE = st.integers(0, _CODES * 5 // 3)
 _BRANDING_KEY_SETS = st.sampled_from(
     [keys for size in range(5) for keys in itertools.combinations(_BRANDING_KEYS, size)]
 )
@@ -493,14 +490,15 @@ def _code(draw: DrawFn) -> str:
 
 
 def _code_or_none(draw: DrawFn) -> str | None:
-    number = draw(_CODE_OR_NONE) - _NO_CODE
-    return None if number < 0 else _code_of(number)
+    quarter, rest = divmod(draw(_CODE_OR_NONE), 4)
+    return None if rest == 0 else _code_of(quarter * 3 + rest - 1)
 
 
 def _code_of(number: int) -> str:
-    if number >= _CODES:
-        number = (number - _CODES) % 100_000 if number < _CODES + _ZERO_FIRST_CODES else 0
-    return f"{number:06d}"
+    group, rest = divmod(number, 5)
+    # Codes with leading zeros break receivers that take them for numbers: let there be more of them.
+    code = group * _SPREAD % (_CODES // 10) if rest == 4 else (group * 4 + rest) * _SPREAD % _CODES
+    return f"{code:06d}"
 
 
 # Every context variable has one feature that makes it appear with plain values, and more features that make
@@ -1731,7 +1729,7 @@ _SPOILT: Mapping[str, _Spoilt] = {
     "body-form": (400, _JSON_RULE, _body(lambda _: b"to=foo%40example.com&type=SignIn")),
     "body-markup": (400, _JSON_RULE, _body(lambda _: b"<html></html>")),
     "body-nul": (400, _JSON_RULE, _body(lambda body: body + b"\0")),
-    "body-byte-order-mark": (400, _JSON_RULE, _body(lambda body: b"\xef\xbb\xbf" + body)),
+    "body-byte-order-mark": (400, _UTF8_RULE, _body(lambda body: b"\xef\xbb\xbf" + body)),
     "body-utf-16": (400, _UTF8_RULE, _body(lambda body: body.decode().encode("utf-16"))),
     "body-utf-16-unmarked": (400, _UTF8_RULE, _body(lambda body: body.decode().encode("utf-16-le"))),
     "body-utf-32": (400, _UTF8_RULE, _body(lambda body: body.decode().encode("utf-32"))),

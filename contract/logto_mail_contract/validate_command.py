@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import catalogue
 from .exit_codes import BROKEN, KEPT, NOTHING_RUN, WRONG_USE, WrongUse, say
+from .findings import printable
 from .javascript_json import NotJson, NotUtf8, TooDeep, parse_with_duplicates
 from .validation import shown, text_finding, validator
 
@@ -40,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
     judged: list[_Judged] = []
     unreadable: list[dict[str, str]] = []
     for name in options.files:
+        before = len(judged)
         try:
             for line, text in _messages(name):
                 result = _judge(name, line, text, revision, options.layer)
@@ -51,6 +53,9 @@ def run(options: argparse.Namespace) -> int:
         except OSError as problem:
             say(f"{name} cannot be read: {problem.strerror or problem}")
             unreadable.append({"source": name, "problem": problem.strerror or str(problem)})
+            continue
+        if len(judged) == before:
+            say(f"there is no message in {name}")
     broken = sum(bool(result.findings) for result in judged)
     if options.format == "json":
         sys.stdout.write(json.dumps(_report(revision, options.layer, judged, unreadable), indent=2) + "\n")
@@ -62,7 +67,6 @@ def run(options: argparse.Namespace) -> int:
     if unreadable:
         return WRONG_USE
     if not judged:
-        say(f"there is no message in {', '.join(options.files)}")
         return NOTHING_RUN
     return BROKEN if broken else KEPT
 
@@ -87,8 +91,8 @@ def _judge(source: str, line: int | None, text: bytes, revision: str, layer: str
             problem.line += line - 1
         return _Judged(source, line, (text_finding(problem),), [])
     notes = [
-        f"{shown(duplicate.key)} stands more than once in the object at {duplicate.pointer or 'the top'}; "
-        "the last counts, as for Logto's guard"
+        f"{shown(duplicate.key)} stands more than once in the object at "
+        f"{printable(duplicate.pointer) or 'the top'}; the last counts, as for Logto's guard"
         for duplicate in duplicates
     ]
     return _Judged(source, line, validator(revision, layer).findings(value), notes)
@@ -108,7 +112,7 @@ def _report(
     return {
         "revision": revision,
         "layer": layer,
-        "valid": not unreadable and not any(result.findings for result in judged),
+        "valid": bool(judged) and not unreadable and not any(result.findings for result in judged),
         "messages": [
             {
                 "source": result.source,

@@ -49,7 +49,7 @@ def validate(message: Any, revision: str | None = None, layer: str = "guard") ->
     Raises:
         catalogue.UnknownRevision: There is no such revision or release.
         catalogue.UnknownLayer: That revision has no such layer.
-        TypeError: The value has a part that JSON has not, say a datetime or a tuple.
+        TypeError: The value has a part that JSON has not, say a datetime, a tuple or NaN.
     """
     judge = validator(revision, layer)
     try:
@@ -220,6 +220,8 @@ def _read(message: Any) -> Any:
                 f"A message is JSON text or a value as json.loads returns it, but at {pointer or 'the top'} "
                 f"stands a {type(part).__name__}"
             )
+        if isinstance(part, float) and math.isnan(part):
+            raise TypeError(f"At {pointer or 'the top'} stands NaN, which JSON has not")
         if isinstance(part, dict) and not all(isinstance(key, str) for key in part):
             raise TypeError(f"The object at {pointer or 'the top'} has a key that is not a str")
     return _with_infinities([part for _, part in parts])
@@ -241,7 +243,10 @@ def _is_plain(value: Any) -> bool:
             elif kind is int:
                 if part.bit_length() > _BITS_OF_A_DOUBLE:
                     return False
-            elif not (kind is str or part is None or kind is bool or kind is float):
+            elif kind is float:
+                if part != part:  # NaN
+                    return False
+            elif not (kind is str or part is None or kind is bool):
                 return False
         if not below:
             return True
@@ -318,13 +323,17 @@ def _outcomes(error: ValidationError, missing: str | None, pointer: str) -> tupl
     return (str(schema.get("description", f"what {error.validator} allows")),), actual
 
 
-def shown(value: Any, *, secret: bool = False) -> str:
+def shown(value: Any, *, secret: bool = False, whole: bool = False) -> str:
     """Return a value for a person to read: one line, at most 120 characters, safe for any terminal.
 
     Args:
         value: A value as ``javascript_json.parse`` returns it.
-        secret: Show its form only: a letter as ``x``, a digit as ``0``.
+        secret: Show its form only: a letter as ``x``, a digit as ``#``.
+        whole: Show what is in an object or array too.
     """
+    if whole and isinstance(value, (dict, list)):
+        text = json.dumps(value)
+        return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
     if isinstance(value, dict):
         return f"an object with the members {_names(value)}" if value else "an empty object"
     if isinstance(value, list):
@@ -333,7 +342,7 @@ def shown(value: Any, *, secret: bool = False) -> str:
         # Cut before the text is made, for a value may hold megabytes.
         text = json.dumps(value[: _MOST_SHOWN + 1])
         if secret:
-            text = re.sub("[A-Za-z]", "x", re.sub("[0-9]", "0", text)) + " (masked)"
+            text = re.sub("[A-Za-z]", "x", re.sub("[0-9]", "#", text)) + " (masked)"
         return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
     if secret and isinstance(value, (int, float)) and not isinstance(value, bool):
         return "a number (masked)"

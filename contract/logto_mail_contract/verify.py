@@ -356,7 +356,7 @@ def _shown(url: str) -> str:
 
 def _announcement(url: str, receiver: Receiver, settings: Settings, selected: Sequence[str]) -> str:
     messages, recipients = _rehearse(receiver, settings, selected)
-    domains = ", ".join(sorted({recipient.rpartition("@")[2] for recipient in recipients})[:8])
+    domains = ", ".join(sorted({recipient.rpartition("@")[2].lower() for recipient in recipients})[:8])
     return (
         f"{_shown(url)}: revision {receiver.revision}, {len(selected)} rules, seed {settings.seed}\n"
         f"About {messages} requests, for {len(recipients)} recipients at {domains or 'no domain'}. "
