@@ -18,7 +18,7 @@ async def take(request: Request) -> Response:
     taken += 1
     try:
         message: Any = json.loads(await request.body())
-    except ValueError:
+    except (ValueError, RecursionError):
         return Response(status_code=400)
     known = isinstance(message, dict) and isinstance(message.get("payload"), dict)
     return Response(status_code=200 if known else 422)

@@ -301,15 +301,23 @@ class _AsgiChannel(_InProcessChannel):
         self._app = app
         self._loop = loop
         self._state = state
+        self._tasks: set[asyncio.Task[Any] | None] = set()
 
     def exchange(self, call: Call, timeout: float) -> Outcome:
         start = time.monotonic()
         future: Future[Any] = Future()
-        task = asyncio.run_coroutine_threadsafe(self._call(call, future), self._loop)
+        begun: list[asyncio.Task[None]] = []
+
+        def begin() -> None:
+            begun.append(self._loop.create_task(self._call(call, future)))
+            self._tasks.add(begun[0])
+
+        # Not run_coroutine_threadsafe: the futures that it chains cost as much as the rest of the exchange.
+        self._loop.call_soon_threadsafe(begin)
         try:
             return _outcome(future.result(timeout), start)
         except TimeoutError:
-            task.cancel()
+            self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in begun])
             return _silent(start)
 
     async def _call(self, call: Call, future: Future[Any]) -> None:
@@ -361,6 +369,8 @@ class _AsgiChannel(_InProcessChannel):
             await self._app(scope, receive, send)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - what it raises is its answer
             answer = error
+        # Held until here, since the loop holds no task: the application may work on after its answer.
+        self._tasks.discard(asyncio.current_task())
         if not ended.is_set():
             ended.set()
             future.set_result(answer or (0, [], b""))
