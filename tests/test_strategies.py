@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
-from logto_mail_contract import catalogue, strategies
+from logto_mail_contract import catalogue, message_strategies, mutation_strategies
 from logto_mail_contract.exchange import judge_request
 from logto_mail_contract.http1 import read_request
 from logto_mail_contract.javascript_json import parse, walk
@@ -122,7 +122,7 @@ def test_every_message_is_valid_in_its_layer(revision: str, layer: str) -> None:
 def test_one_wrong_value_in_a_pool_is_seen(
     monkeypatch: pytest.MonkeyPatch, pool: str, wrong: Any, layer: str, told: str
 ) -> None:
-    monkeypatch.setattr(strategies, pool, wrong)
+    monkeypatch.setattr(message_strategies, pool, wrong)
     assert told in offences("1.35", layer, drawn(messages("1.35", layer), 300))
 
 
@@ -133,15 +133,15 @@ def test_what_logto_emits_arrives_as_it_was_drawn(revision: str) -> None:
 
 
 def test_surrogates_that_meet_are_one_character() -> None:
-    assert strategies._as_parsed("a\ud83d\ude00") == "a😀"
-    assert strategies._as_parsed("\ude00\ud83d") == "\ude00\ud83d"
+    assert message_strategies._as_parsed("a\ud83d\ude00") == "a😀"
+    assert message_strategies._as_parsed("\ude00\ud83d") == "\ude00\ud83d"
     for text in drawn(wild_texts(), 500):
         assert json.loads(json.dumps(text)) == text
 
 
 @st.composite
 def wild_texts(draw: st.DrawFn) -> str:
-    return strategies._WILD.draw(draw)
+    return message_strategies._WILD.draw(draw)
 
 
 @EVERY_LAYER
@@ -411,7 +411,7 @@ def test_codes_begin_with_any_digit(layer: str) -> None:
 
 
 def test_every_code_can_be_drawn() -> None:
-    assert {strategies._code_of(number) for number in range(1_250_000)} == {
+    assert {message_strategies._code_of(number) for number in range(1_250_000)} == {
         f"{n:06d}" for n in range(1_000_000)
     }
 
@@ -637,12 +637,12 @@ def test_mutations_of_any_message_break_their_rule_alone(revision: str, layer: s
 
 
 def test_a_mutation_that_changes_nothing_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(strategies, "_WRONG", {**strategies._WRONG, "number": "foo"})
-    strategies._changes.cache_clear()
+    monkeypatch.setattr(mutation_strategies, "_WRONG", {**mutation_strategies._WRONG, "number": "foo"})
+    mutation_strategies._changes.cache_clear()
     try:
         assert validate(mutate("to-number").text) == ()
     finally:
-        strategies._changes.cache_clear()
+        mutation_strategies._changes.cache_clear()
 
 
 @EVERY_LAYER
