@@ -828,6 +828,14 @@ class TellsAStackTrace(Good):
         return 500, {}, "".join(traceback.format_exception(error)).encode()
 
 
+@control("respond/error-without-internals", "accept/null-user", drawn=True)
+class TellsAStackTraceOfAValidMessage(NullNameDereferenced):
+    """Nothing but a message of Logto's own makes it crash."""
+
+    def crashed(self, error: Exception) -> tuple[int, dict[str, str], bytes]:
+        return 500, {}, "".join(traceback.format_exception(error)).encode()
+
+
 # receiver/concurrent
 
 

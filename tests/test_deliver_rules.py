@@ -536,6 +536,20 @@ class DropsRepetitions(Small):
         self.seen.add(digest)
 
 
+class LosesNamesWithLineEnds(Small):
+    """As a mailer in the background does that cannot build the subject."""
+
+    def post(self, message: dict[str, Any]) -> None:
+        if not set("\r\n") & set(self.name(message)):
+            super().post(message)
+
+
+class LosesTaggedAddresses(Small):
+    def post(self, message: dict[str, Any]) -> None:
+        if "+" not in message["to"]:
+            super().post(message)
+
+
 # What each of them breaks: its rule, and after it what necessarily follows.
 BROKEN: list[tuple[type[Small], str]] = [
     (
@@ -580,6 +594,8 @@ BROKEN: list[tuple[type[Small], str]] = [
     (SharesTheMessage, "codes-do-not-cross"),
     (RemembersTheFirst, "codes-do-not-cross code-intact recipient"),
     (DropsRepetitions, "resend-is-sent"),
+    (LosesNamesWithLineEnds, "one-mail"),
+    (LosesTaggedAddresses, "one-mail"),
 ]
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -362,3 +363,20 @@ def test_described(outcome: Response | NoResponse, told: str) -> None:
 
 def test_printable() -> None:
     assert printable("a\tb\u0085\u2028\ud800ü") == "a\\tb\\x85\\u2028\\ud800ü"
+
+
+def test_what_is_redirected_elsewhere_is_not_judged() -> None:
+    def elsewhere(environ: dict[str, Any], start_response: Any) -> list[bytes]:  # noqa: ARG001 - WSGI
+        start_response("302 Found", [("Location", "https://other.example/hook"), ("Content-Length", "0")])
+        return []
+
+    with closing(Receiver.wsgi(elsewhere)) as receiver:
+        for rule in (
+            "receiver/accept/sign-in",
+            "receiver/reject/not-json",
+            "receiver/reject/not-json-is-no-crash",
+        ):
+            result = try_rule(rule, receiver)
+            assert result.outcome == "not applicable"
+            assert "redirects to another origin" in result.reason
+        assert try_rule("receiver/respond/no-redirect", receiver).outcome == "broken"

@@ -452,3 +452,32 @@ def test_call_encodes_other_methods() -> None:
     call = Call("/x", (("a", "ü"),), b"", "GET")
     assert call.encode() == "GET /x HTTP/1.1\r\na: ü\r\n\r\n".encode()
     assert transport.MOST_REDIRECTS == 10
+
+
+def test_bytes_after_an_answer_are_not_the_fault_of_the_next_request() -> None:
+    """A body that comes late after a 204 garbles what is read next on the connection, and that alone."""
+    arrived = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        first, _ = listener.accept()
+        with first:
+            first.recv(65536)
+            first.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+            first.recv(65536)
+            first.sendall(b"late body\r\n")
+            second, _ = listener.accept()
+            with second:
+                second.recv(65536)
+                second.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                arrived.wait(10)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        target = UrlTarget(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        with closing(target.open()) as channel:
+            call = connector_call(target, b"{}")
+            outcomes = [channel.exchange(call, 10) for _ in range(2)]
+        arrived.set()
+        thread.join()
+    assert [outcome.status for outcome in outcomes if isinstance(outcome, Response)] == [204, 200]

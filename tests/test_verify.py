@@ -88,6 +88,21 @@ def test_healthy_receiver(capsys: pytest.CaptureFixture[str], place: Path) -> No
     assert list(place.iterdir()) == []
 
 
+def test_announcement_counts_what_a_sink_adds(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with Served(Good()) as served:
+        options = ["--smtp-sink", str(port), "--warn-after", "0.2", "--fail-after", "0.5"]
+        assert verify(served.url, *WITH, *options) == 1  # it takes messages and sends no mail
+        requests = served.requests
+    text = told(capsys)
+    assert judged(text)["receiver/deliver/one-mail"] == "broken"
+    announced = re.search(r"^About (\d+) requests, for (\d+) recipients", text, re.MULTILINE)
+    assert announced is not None
+    assert abs(int(announced[1]) - requests) <= 15
+    assert int(announced[2]) > 50
+
+
 @pytest.mark.parametrize("domain", [None, "corp.test"])
 def test_announcement_names_who_gets_mail(capsys: pytest.CaptureFixture[str], domain: str | None) -> None:
     class Remembers(Good):
@@ -219,6 +234,14 @@ def test_password_in_the_url_is_masked(capsys: pytest.CaptureFixture[str]) -> No
         (["--excuse", "receiver/accept/sign-in"], "an excuse is ID=REASON"),
         (["--excuse", "receiver/accept/sign-in= "], "an excuse is ID=REASON"),
         (["--excuse", "nothing=why"], "an excuse is ID=REASON"),
+        (["--excuse", "sender/answer/failure=why"], "not among the rules that are run"),
+        (
+            ["--rules", "receiver/accept/sign-in", "--excuse", "receiver/accept/register=why"],
+            "receiver/accept/register is excused, but it is not among the rules that are run",
+        ),
+        (["--recipient-domain", "not a domain"], "A recipient domain is a host name"),
+        (["--recipient-domain", "example.com>x"], "A recipient domain is a host name"),
+        (["--warn-after", "5", "--fail-after", "1"], "--warn-after is longer than --fail-after"),
     ],
 )
 def test_options_that_cannot_be_followed(

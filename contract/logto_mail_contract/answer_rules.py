@@ -413,6 +413,8 @@ def _provoked_errors(trial: Trial) -> list[tuple[Call, Response]]:
         "type": "OrganizationInvitation",
         "payload": {"link": _CANARY_LINK, "x": 1},
     }
+    unset = dict.fromkeys(("avatar", "name", "primaryEmail", "primaryPhone", "username"))
+    nobody = {"code": _CANARY_CODE, "locale": "en", "user": {"id": "w13v2u89sxbs", **unset, "profile": {}}}
     bodies = [
         stringify({**message, "type": "NewTemplate"}),
         stringify({**message, "type": 1}),
@@ -425,6 +427,11 @@ def _provoked_errors(trial: Trial) -> list[tuple[Call, Response]]:
         stringify([message]),
         b"[" * _DEPTH,
         b"",
+        # Messages that Logto sends, and that crash receivers: what they answer then reaches a user too.
+        stringify({**message, "payload": {"code": _CANARY_CODE}}),
+        stringify({**message, "type": "UserPermissionValidation", "payload": nobody}),
+        stringify({**invitation, "payload": {}}),
+        stringify({**invitation, "payload": {"link": _CANARY_LINK, "organization": "mine", "inviter": 1}}),
     ]
     calls = [trial.raw(body) for body in bodies]
     calls.append(replace(calls[0], method="PUT"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import shlex
 import ssl
 import time
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from .outbox import Mail
     from .transport import Channel, Target
 
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
 _SHRINKING_SECONDS = 5.0
 _MOST_BODY_SHOWN = 200
 _MOST_MESSAGE_SHOWN = 2000
@@ -82,6 +85,11 @@ class Settings:
     warn_after: float = 2.0
     fail_after: float = 10.0
     recipient_domain: str | None = None
+
+    def __post_init__(self) -> None:
+        domain = self.recipient_domain
+        if domain is not None and not _DOMAIN.fullmatch(domain):
+            raise ValueError(f"A recipient domain is a host name, example.com say; it was {domain!r}")
 
 
 class Receiver:
@@ -373,11 +381,11 @@ class Trial:
             outcome: What came of it, where it was sent already.
 
         Raises:
-            NotApplicable: What is to be taken was redirected to another origin, where nothing is sent.
+            NotApplicable: The request was redirected to another origin, where nothing is sent.
         """
         if outcome is None:
             outcome = self.exchange(call)
-        if acceptable is accepted and isinstance(outcome, Response):
+        if isinstance(outcome, Response):
             location = outcome.redirect()
             if location is not None and same_origin(call, location) is None:
                 raise NotApplicable(

@@ -418,12 +418,13 @@ class _Connection:
             except OSError as problem:
                 return NoResponse("unreachable", _said(problem), time.monotonic() - start)
         outcome = self._exchange(self._socket, call, start, deadline)
-        if not (isinstance(outcome, NoResponse) and outcome.kind == "ended"):
-            return outcome
-        if reused:
-            # The receiver closed an idle connection just when it was used; a rule of its own looks at that.
+        if reused and isinstance(outcome, NoResponse) and outcome.kind in ("ended", "garbled"):
+            # The receiver closed an idle connection just when it was used, or what it sent belongs to the
+            # answer before: not the fault of this request, and rules of their own look at that.
             return self.exchange(call, max(0.0, deadline - time.monotonic()))
-        return replace(outcome, kind="cut")
+        if isinstance(outcome, NoResponse) and outcome.kind == "ended":
+            return replace(outcome, kind="cut")
+        return outcome
 
     def late_bytes(self, seconds: float) -> tuple[str, ...]:
         if self._socket is None:

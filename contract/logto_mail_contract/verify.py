@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     authorization = authorization_from(options.authorization_env)
     selected = select(options.rules, options.exclude)
     reports = _reports(options.report)
-    excuses = _excuses(options.excuse)
+    excuses = _excuses(options.excuse, selected)
     try:
         receiver = Receiver.url(
             options.url, authorization=authorization, revision=options.revision, ca_file=options.ca_file
@@ -59,20 +60,25 @@ def run(options: argparse.Namespace) -> int:
     if not selected:
         say("no rule is left to run")
         return NOTHING_RUN
-    settings = Settings(
-        examples=options.examples,
-        seed=options.seed,
-        strict=options.strict,
-        warn_after=options.warn_after,
-        fail_after=options.fail_after,
-        recipient_domain=options.recipient_domain,
-    )
+    try:
+        settings = Settings(
+            examples=options.examples,
+            seed=options.seed,
+            strict=options.strict,
+            warn_after=options.warn_after,
+            fail_after=options.fail_after,
+            recipient_domain=options.recipient_domain,
+        )
+    except ValueError as problem:
+        raise WrongUse(str(problem)) from None
+    if settings.warn_after > settings.fail_after:
+        raise WrongUse("--warn-after is longer than --fail-after: no answer could be late and in time")
     to_standard_output = any(path == "-" for _, path in reports)
     with ExitStack() as stack:
         stack.enter_context(_apart())
         outbox = _sink(options.smtp_sink, stack)
         lines = sys.stderr if to_standard_output else sys.stdout
-        lines.write(_announcement(options.url, receiver, settings, selected))
+        lines.write(_announcement(options.url, receiver, settings, selected, with_outbox=outbox is not None))
         lines.flush()
         if not _wait(address, options.wait):
             say(f"nobody listens at {_shown(options.url)}; waited {options.wait:g} s")
@@ -292,12 +298,14 @@ def _write(path: str, text: str) -> None:
         raise WrongUse(f"the report {path} cannot be written: {problem.strerror or problem}") from None
 
 
-def _excuses(given: Sequence[str]) -> dict[str, str]:
+def _excuses(given: Sequence[str], selected: Sequence[str]) -> dict[str, str]:
     excuses = {}
     for excuse in given:
         rule, _, reason = excuse.partition("=")
         if rule not in catalogue.rules() or not reason.strip():
             raise WrongUse(f"an excuse is ID=REASON with the id of a rule; it was {excuse!r}")
+        if rule not in selected:
+            raise WrongUse(f"{rule} is excused, but it is not among the rules that are run")
         excuses[rule] = reason.strip()
     return excuses
 
@@ -354,8 +362,10 @@ def _shown(url: str) -> str:
     )
 
 
-def _announcement(url: str, receiver: Receiver, settings: Settings, selected: Sequence[str]) -> str:
-    messages, recipients = _rehearse(receiver, settings, selected)
+def _announcement(
+    url: str, receiver: Receiver, settings: Settings, selected: Sequence[str], *, with_outbox: bool
+) -> str:
+    messages, recipients = _rehearse(receiver, settings, selected, with_outbox=with_outbox)
     domains = ", ".join(sorted({recipient.rpartition("@")[2].lower() for recipient in recipients})[:8])
     return (
         f"{_shown(url)}: revision {receiver.revision}, {len(selected)} rules, seed {settings.seed}\n"
@@ -364,7 +374,9 @@ def _announcement(url: str, receiver: Receiver, settings: Settings, selected: Se
     )
 
 
-def _rehearse(receiver: Receiver, settings: Settings, selected: Sequence[str]) -> tuple[int, set[str]]:
+def _rehearse(
+    receiver: Receiver, settings: Settings, selected: Sequence[str], *, with_outbox: bool
+) -> tuple[int, set[str]]:
     """Try the rules at a receiver that takes everything, and return what would have been sent."""
     calls: list[Call] = []
 
@@ -390,8 +402,10 @@ def _rehearse(receiver: Receiver, settings: Settings, selected: Sequence[str]) -
             """Nothing is open."""
 
     rehearsal = Receiver(Everything(), receiver.authorization, receiver.revision)
+    # Nothing is waited for: there is nothing to come.
+    hasty = replace(settings, warn_after=0.01, fail_after=0.01)
     for rule in selected:
-        try_rule(rule, rehearsal, settings)
+        try_rule(rule, rehearsal, hasty, list if with_outbox else None)
     recipients = set()
     for call in calls:
         try:
