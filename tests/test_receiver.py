@@ -380,3 +380,22 @@ def test_what_is_redirected_elsewhere_is_not_judged() -> None:
             assert result.outcome == "not applicable"
             assert "redirects to another origin" in result.reason
         assert try_rule("receiver/respond/no-redirect", receiver).outcome == "broken"
+
+
+def test_a_request_that_no_curl_line_holds_is_repeated_by_the_command_with_its_options() -> None:
+    class RefusesMuch(Good):
+        def take(self, message: Any, asked: Asked) -> None:
+            if len(message["payload"].get("note", "")) > 100_000:
+                raise RuntimeError(asked.target)
+
+    settings = Settings(seed=3, fail_after=5.0, warn_after=1.5, recipient_domain="corp.test")
+    with Served(RefusesMuch()) as served:
+        receiver = Receiver.url(served.url, authorization=TOKEN, revision="1.32")
+        with closing(receiver):
+            (finding,) = try_rule("receiver/accept/large-invitation", receiver, settings).findings
+    assert finding.again.endswith(
+        " --seed 3 --warn-after 1.5 --fail-after 5.0 --recipient-domain corp.test --revision 1.32"
+    )
+    assert finding.again.startswith(
+        f"mail-contract verify {served.url} --rules receiver/accept/large-invitation"
+    )

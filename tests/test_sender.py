@@ -945,8 +945,8 @@ def test_a_broken_sender_exits_1_and_is_told(verify_sender: VerifySender) -> Non
     assert "\nsender/request/method  MUST  (" in done.out
     assert '\n  actual    "PUT"\n' in done.out
     assert (
-        "\n  again     mail-contract verify-sender --rules sender/request/method --seed 0 --examples 3 -- "
-        in done.out
+        "\n  again     mail-contract verify-sender --rules sender/request/method --seed 0 --examples 3 "
+        "--slow 0.02 -- " in done.out
     )
     assert "\n6 rules: 1 broken, 5 kept. " in done.out
 

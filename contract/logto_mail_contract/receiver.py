@@ -557,7 +557,7 @@ class Trial:
         if not by_curl:
             own = f" --authorization-env {name}" if self.receiver.authorization else ""
             ca = f" --ca-file {shlex.quote(self.receiver.ca_file)}" if self.receiver.ca_file else ""
-            return f"mail-contract verify {shlex.quote(url)} --rules {self.rule.id}{own}{ca}"
+            return f"mail-contract verify {shlex.quote(url)} --rules {self.rule.id}{own}{ca}{self._options()}"
         if not call.body:
             return line if call.method != "POST" else f"{line} --data-raw ''"
         try:
@@ -577,6 +577,17 @@ class Trial:
         if basic is not None:
             found |= {basic, basic.partition(":")[2]}
         return sorted((text for text in found if len(text) > 3 or text == whole), key=len, reverse=True)
+
+    def _options(self) -> str:
+        """Return the options of the command line by which these settings differ from the usual ones."""
+        usual = Settings()
+        options = "".join(
+            f" --{name.replace('_', '-')} {getattr(self.settings, name)}"
+            for name in ("examples", "seed", "warn_after", "fail_after", "recipient_domain")
+            if getattr(self.settings, name) != getattr(usual, name)
+        )
+        older = self.receiver.revision != catalogue.current_revision()
+        return options + (f" --revision {self.receiver.revision}" if older else "")
 
     def _without_secrets(self, text: str) -> str:
         for secret in self._secrets():

@@ -578,6 +578,8 @@ class SenderTrial:
         words = ["mail-contract", "verify-sender", "--rules", self.rule.id, "--seed", str(self.settings.seed)]
         if self.settings.examples != SenderSettings().examples:
             words += ["--examples", str(self.settings.examples)]
+        if self.settings.slow != SenderSettings().slow:
+            words += ["--slow", f"{self.settings.slow:g}"]
         if self.sender.revision != catalogue.current_revision():
             words += ["--revision", self.sender.revision]
         return shlex.join([*words, "--", *self.sender.words])
