@@ -481,3 +481,24 @@ def test_bytes_after_an_answer_are_not_the_fault_of_the_next_request() -> None:
         arrived.set()
         thread.join()
     assert [outcome.status for outcome in outcomes if isinstance(outcome, Response)] == [204, 200]
+
+
+def test_a_request_that_ends_the_receiver_is_told_and_not_only_that_it_is_gone() -> None:
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+            connection.recv(65536)
+            listener.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        target = UrlTarget(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        with closing(target.open()) as channel:
+            call = connector_call(target, b"{}")
+            outcomes = [channel.exchange(call, 10) for _ in range(3)]
+        thread.join()
+    kinds = [outcome.kind for outcome in outcomes if isinstance(outcome, NoResponse)]
+    assert kinds == ["cut", "unreachable"]

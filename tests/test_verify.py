@@ -587,7 +587,7 @@ def test_interrupt() -> None:
             process.send_signal(signal.SIGINT)
             rest, errors = process.communicate(timeout=10)
     assert process.returncode == 130
-    assert "1 rules: 1 kept." in rest
+    assert "1 rule: 1 kept." in rest
     assert "Traceback" not in rest + errors
     assert [entry["rule"] for entry in json.loads(Path("out.json").read_text())["rules"]] == [
         "receiver/accept/sign-in"

@@ -1,4 +1,4 @@
-"""The exit codes that every command has, and the exception that asks for one of them."""
+"""What every command has: exit codes, the exception that asks for one, and how lines are worded."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ class WrongUse(Exception):
 def say(line: str) -> None:
     """Tell a line beside the command's output."""
     sys.stderr.write(f"mail-contract: {line}\n")
+
+
+def counted(number: int, word: str) -> str:
+    """Return a number with its word, in the plural where it is due."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
+from .exit_codes import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,7 @@ def line(judged: Judged) -> str:
     """Return the line that tells one rule."""
     result = judged.result
     level = result.rule.level if judged.outcome in ("broken", "excused") else ""
-    cases = f"{result.cases} case{'' if result.cases == 1 else 's'}, {result.seconds * 1000:.0f} ms"
+    cases = f"{counted(result.cases, 'case')}, {result.seconds * 1000:.0f} ms"
     told = judged.note or cases
     return f"  {judged.outcome:<17} {level:<6} {result.rule.id:<50} {told}\n"
 
@@ -48,7 +49,9 @@ def text_report(judged: Sequence[Judged], faults: Sequence[str], seconds: float,
     counts = Counter(entry.outcome for entry in judged)
     told = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
     cases = sum(entry.result.cases for entry in judged)
-    parts.append(f"{len(judged)} rules: {told or 'none'}. {cases} cases in {seconds:.1f} s.")
+    parts.append(
+        f"{counted(len(judged), 'rule')}: {told or 'none'}. {counted(cases, 'case')} in {seconds:.1f} s."
+    )
     return "\n" + "\n\n".join(parts) + "\n"
 
 

@@ -421,7 +421,10 @@ class _Connection:
         if reused and isinstance(outcome, NoResponse) and outcome.kind in ("ended", "garbled"):
             # The receiver closed an idle connection just when it was used, or what it sent belongs to the
             # answer before: not the fault of this request, and rules of their own look at that.
-            return self.exchange(call, max(0.0, deadline - time.monotonic()))
+            again = self.exchange(call, max(0.0, deadline - time.monotonic()))
+            # Unless nobody is there any more: then this request may be what ended the receiver.
+            if not (isinstance(again, NoResponse) and again.kind == "unreachable"):
+                return again
         if isinstance(outcome, NoResponse) and outcome.kind == "ended":
             return replace(outcome, kind="cut")
         return outcome

@@ -23,7 +23,7 @@ import pytest
 
 from . import catalogue
 from .commands import authorization_from
-from .exit_codes import BROKEN, INTERRUPTED, KEPT, NOTHING_RUN, OWN_FAULT, UNREACHABLE, WrongUse, say
+from .exit_codes import BROKEN, INTERRUPTED, KEPT, NOTHING_RUN, OWN_FAULT, UNREACHABLE, WrongUse, counted, say
 from .receiver import Receiver, ReceiverGone, Settings, try_rule
 from .transport import Response
 
@@ -368,8 +368,10 @@ def _announcement(
     messages, recipients = _rehearse(receiver, settings, selected, with_outbox=with_outbox)
     domains = ", ".join(sorted({recipient.rpartition("@")[2].lower() for recipient in recipients})[:8])
     return (
-        f"{_shown(url)}: revision {receiver.revision}, {len(selected)} rules, seed {settings.seed}\n"
-        f"About {messages} requests, for {len(recipients)} recipients at {domains or 'no domain'}. "
+        f"{_shown(url)}: revision {receiver.revision}, {counted(len(selected), 'rule')}, "
+        f"seed {settings.seed}\n"
+        f"About {counted(messages, 'request')}, for {counted(len(recipients), 'recipient')} at "
+        f"{domains or 'no domain'}. "
         "A receiver under test may really send.\n\n"
     )
 
