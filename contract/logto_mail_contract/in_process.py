@@ -305,22 +305,22 @@ class _AsgiChannel(_InProcessChannel):
 
     def exchange(self, call: Call, timeout: float) -> Outcome:
         start = time.monotonic()
-        future: Future[Any] = Future()
+        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         begun: list[asyncio.Task[None]] = []
 
         def begin() -> None:
-            begun.append(self._loop.create_task(self._call(call, future)))
+            begun.append(self._loop.create_task(self._call(call, answers)))
             self._tasks.add(begun[0])
 
         # Not run_coroutine_threadsafe: the futures that it chains cost as much as the rest of the exchange.
         self._loop.call_soon_threadsafe(begin)
         try:
-            return _outcome(future.result(timeout), start)
-        except TimeoutError:
+            return _outcome(answers.get(timeout=timeout), start)
+        except queue.Empty:
             self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in begun])
             return _silent(start)
 
-    async def _call(self, call: Call, future: Future[Any]) -> None:
+    async def _call(self, call: Call, answers: queue.SimpleQueue[Any]) -> None:
         path, _, query = call.target.partition("?")
         scope = {
             "type": "http",
@@ -362,7 +362,7 @@ class _AsgiChannel(_InProcessChannel):
                 if not message.get("more_body", False):
                     ended.set()
                     # Now, not when the application returns: it may have work in the background.
-                    future.set_result((status, headers, bytes(body)))
+                    answers.put((status, headers, bytes(body)))
 
         answer: Any = None
         try:
@@ -373,7 +373,7 @@ class _AsgiChannel(_InProcessChannel):
         self._tasks.discard(asyncio.current_task())
         if not ended.is_set():
             ended.set()
-            future.set_result(answer or (0, [], b""))
+            answers.put(answer or (0, [], b""))
 
     def close(self) -> None:
         """The loop is the target's."""
