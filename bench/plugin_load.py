@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from _measure import alternate, judge, tell
@@ -89,7 +90,7 @@ def main() -> None:
         for command in commands.values():
             cost(command, folder, "time")  # writes what Python caches
         figures = alternate(
-            {name: lambda command=command: cost(command, folder, how) for name, command in commands.items()},  # type: ignore[misc]
+            {name: partial(cost, command, folder, how) for name, command in commands.items()},
             runs,
         )
     unit = "s of CPU" if how == "time" else f"instructions ({how})"

@@ -22,7 +22,7 @@ from logto_mail_contract.commands import samples
 from logto_mail_contract.javascript_json import stringify
 from logto_mail_contract.receiver import Receiver, Settings, Trial, accepted
 from logto_mail_contract.strategies import messages
-from logto_mail_contract.transport import connector_call, deliver
+from logto_mail_contract.transport import UrlTarget, connector_call, deliver
 
 HERE = Path(__file__).parent
 VENV = HERE.parent / ".bench" / "schemathesis"
@@ -162,6 +162,7 @@ def wait(port: int) -> None:
 
 def compare(url: str) -> None:
     receiver = Receiver.url(url)
+    address = UrlTarget(url).address
     in_process = Receiver.asgi(app, "/")
     bodies = [stringify(message) for message in samples(300, 0, None, "emitted", None)]
     calls = [connector_call(receiver.target, body) for body in bodies]
@@ -198,7 +199,7 @@ def compare(url: str) -> None:
 
     def bare() -> float:
         data = [call.encode() for call in calls]
-        connection = socket.create_connection(receiver.target.address)  # type: ignore[attr-defined]
+        connection = socket.create_connection(address)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         start = time.perf_counter()
         for request in data:

@@ -87,7 +87,7 @@ class _Html(HTMLParser):
         self.text = re.sub(r"\s+", " ", "".join(self._seen))
         self.text_outside_links = re.sub(r"\s+", " ", "".join(self._outside_links))
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - HTMLParser calls it so
         self.elements.append(tag)
         # From the source: html.parser reads character references in values otherwise than mail clients do.
         source = (self.get_starttag_text() or "")[1 + len(tag) :]

@@ -487,7 +487,7 @@ class MailServer(HTTPServer):
         server.process_request = self._connected
         server.serve_forever(poll_interval=_POLL_INTERVAL)
 
-    def _connected(self, accepted: socket.socket, address: object) -> None:  # noqa: ARG002
+    def _connected(self, accepted: socket.socket, address: object) -> None:  # noqa: ARG002 - socketserver calls it so
         connection = _Connection(self, accepted)
         self.connections.add(connection)
         connection.start()
