@@ -176,10 +176,10 @@ class Log:
         outcome = "broken" if recorded.broken else "noted" if verdict.findings else "kept"
         line = f"{self._clock(recorded.arrived)}  #{recorded.id}  {what}  {recorded.answered}, {outcome}"
         for finding in verdict.findings:
-            line += (
-                f"\n    {finding.rule}  {finding.level}  at {printable(finding.pointer) or 'the whole message'}: "
-                f"{printable(finding.actual)}; expected {' or '.join(finding.expected)}"
-            )
+            where = printable(finding.pointer) or "the whole message"
+            expected = printable(" or ".join(finding.expected))
+            line += f"\n    {finding.rule}  {finding.level}  at {where}: {printable(finding.actual)}; "
+            line += f"expected {expected}"
         self._write(line)
 
     def problem(self, text: str) -> None:
