@@ -12,7 +12,7 @@ _START = {
 }
 
 
-async def app(scope: Any, receive: Any, send: Any) -> None:
+async def app(_: Any, receive: Any, send: Any) -> None:
     """Answer."""
     while (await receive()).get("more_body"):
         pass

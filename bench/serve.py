@@ -1,7 +1,7 @@
 """Requests a second of ``mail-contract serve`` beside Prism, WireMock, fastify with Ajv, and a constant.
 
-Every one judges the same valid message on each request, the constant apart. The load is wrk's, from a process of
-its own on the second core. Needs wrk, Node 20 and Java.
+Every one judges the same valid message on each request, the constant apart. The load is wrk's, from the other
+core. Needs wrk, Node 20 and Java.
 """
 
 from __future__ import annotations

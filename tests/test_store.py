@@ -51,11 +51,17 @@ def recorded(id: int, to: str | None = "foo@example.com", **changed: Any) -> Rec
 
 
 def keep(store: Store, *those: Recorded) -> None:
+    problems: list[StoreProblem | None] = []
+
     async def add() -> None:
         for one in those:
-            await store.add(one)
+            store.add(one, problems.append)
+        await asyncio.sleep(0)
 
     asyncio.run(add())
+    assert len(problems) == len(those)
+    for problem in filter(None, problems):
+        raise problem
 
 
 def ids(store: Store, query: Query | None = None, limit: int = 100, *, newest: bool = False) -> list[int]:
@@ -204,24 +210,21 @@ def test_what_comes_at_once_is_committed_at_once(path: Path) -> None:
     statements: list[str] = []
     with closing(SqliteStore(str(path), 100)) as store:
         store._database.set_trace_callback(statements.append)
-
-        async def together() -> None:
-            await asyncio.gather(*(store.add(recorded(number)) for number in range(1, 21)))
-
-        asyncio.run(together())
+        keep(store, *map(recorded, range(1, 21)))
         assert statements.count("COMMIT") == 1
         assert ids(store) == list(range(1, 21))
 
 
 def test_what_waits_is_committed_when_it_is_closed(path: Path) -> None:
+    problems: list[StoreProblem | None] = []
+
     async def leave() -> None:
         store = SqliteStore(str(path), 10)
-        adding = asyncio.ensure_future(store.add(recorded(1)))
-        await asyncio.sleep(0)
+        store.add(recorded(1), problems.append)
         store.close()
-        await adding
 
     asyncio.run(leave())
+    assert problems == [None]
     with closing(SqliteStore(str(path), 10)) as store:
         assert ids(store) == [1]
 
@@ -295,12 +298,15 @@ def test_all_that_came_at_once_hear_of_a_failure(path: Path) -> None:
     with closing(SqliteStore(str(path), 1000)) as store:
         store._database.execute("PRAGMA query_only = 1")
 
-        async def together() -> list[object]:
-            adding = [store.add(recorded(number)) for number in (1, 2)]
-            return await asyncio.gather(*adding, return_exceptions=True)
+        problems: list[StoreProblem | None] = []
 
-        problems = asyncio.run(together())
-        assert [type(problem) for problem in problems] == [StoreProblem, StoreProblem]
+        async def together() -> None:
+            for number in (1, 2):
+                store.add(recorded(number), problems.append)
+            await asyncio.sleep(0)
+
+        asyncio.run(together())
+        assert list(map(type, problems)) == [StoreProblem, StoreProblem]
         assert "readonly" in str(problems[0])
 
 

@@ -8,20 +8,20 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .exchange import judge
-from .replies import Script
+from .exchange import Verdict, judge
+from .replies import Reply, Script
 from .store import Recorded, StoreProblem
 from .validation import validator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from .exchange import Request, Verdict
-    from .replies import Reply
+    from .exchange import Request
     from .store import Query, Store
 
 
@@ -48,6 +48,7 @@ class Deleted:
     to: str | None
 
 
+Taken = Callable[[Verdict | StoreProblem, Reply | None], None]
 Event = Recorded | Deleted | None
 
 
@@ -103,14 +104,14 @@ class StandingEndpoint:
 
     # Deliveries.
 
-    async def deliver(self, request: Request) -> tuple[Verdict, Reply | None]:
-        """Judge a request and record it; return its verdict, and the scripted reply if there is one.
+    def take(self, request: Request, taken: Taken) -> None:
+        """Judge a request and record it.
 
         Args:
             request: The request.
-
-        Raises:
-            StoreProblem: It cannot be recorded.
+            taken: Called when it is recorded, with its verdict, and the scripted reply if there is one; with
+                what is wrong in the place of the verdict when it cannot be recorded. The calls are in the
+                order in which requests are taken.
         """
         verdict, message = judge(request, self.revision, self.layer, self.authorization)
         to = type = None
@@ -118,13 +119,12 @@ class StandingEndpoint:
             to, type = _text(message, "to"), _text(message, "type")
         reply = self._next_reply(to) if self._scripts and verdict.status == 200 else None
         findings = json.dumps([finding.entry() for finding in verdict.findings]) if verdict.findings else ""
-        broken = bool(findings and verdict.broken)
         self._last += 1
         recorded = Recorded(
             self._last,
             time.time(),
             verdict.status,
-            broken,
+            bool(findings and verdict.broken),
             to,
             type,
             f"{reply} (scripted)" if reply else str(verdict.status),
@@ -134,17 +134,37 @@ class StandingEndpoint:
             findings,
             request.body,
         )
-        try:
-            await self.store.add(recorded)
-        except StoreProblem as problem:
-            if self.problem is None:
-                self.log.problem(str(problem))
-            self.problem = str(problem)
-            raise
-        self.problem = None
-        self.violations += broken
-        self.log.delivery(recorded, message, verdict)
-        self._tell(recorded)
+
+        def kept(problem: StoreProblem | None) -> None:
+            if problem is not None:
+                if self.problem is None:
+                    self.log.problem(str(problem))
+                self.problem = str(problem)
+                taken(problem, None)
+                return
+            self.problem = None
+            self.violations += recorded.broken
+            self.log.delivery(recorded, message, verdict)
+            self._tell(recorded)
+            taken(verdict, reply)
+
+        self.store.add(recorded, kept)
+
+    async def deliver(self, request: Request) -> tuple[Verdict, Reply | None]:
+        """Judge a request and record it; return its verdict, and the scripted reply if there is one.
+
+        Args:
+            request: The request.
+
+        Raises:
+            StoreProblem: It cannot be recorded.
+        """
+        outcome: asyncio.Future[tuple[Verdict | StoreProblem, Reply | None]]
+        outcome = asyncio.get_running_loop().create_future()
+        self.take(request, lambda verdict, reply: outcome.set_result((verdict, reply)))
+        verdict, reply = await outcome
+        if isinstance(verdict, StoreProblem):
+            raise verdict
         return verdict, reply
 
     # What is kept.
@@ -211,8 +231,9 @@ class StandingEndpoint:
         self._tell(None)
 
     def _tell(self, event: Event) -> None:
-        for listener in tuple(self._listeners):
-            listener(event)
+        if self._listeners:
+            for listener in tuple(self._listeners):
+                listener(event)
 
     # Scripted replies.
 
@@ -230,6 +251,11 @@ class StandingEndpoint:
         script = self._scripts.get(to) or Script()
         script.add(reply, times)
         self._scripts[to] = script
+
+    @property
+    def has_script(self) -> bool:
+        """Whether any reply is scripted."""
+        return bool(self._scripts)
 
     def scripted(self) -> list[tuple[str | None, Reply, int | None]]:
         """Return what is scripted: the recipient, the reply, and for how many deliveries."""

@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 from httptools import HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from .exchange import Request
 from .replies import Answer
+from .standing_app import NOT_KEPT, READING, further
 from .store import StoreProblem
 
 if TYPE_CHECKING:
@@ -23,8 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from .inbox_api import Scope
+    from .exchange import Verdict
     from .standing_app import StandingApp
+
+LARGEST_BODY = 2 * 1024 * 1024
+"""Bytes of a body that are kept; Logto's own API takes about 1 MB."""
 
 LARGEST_HEAD = 64 * 1024
 """Bytes of a request line and header lines."""
@@ -35,6 +41,12 @@ REQUEST_SECONDS = 15.0
 _TOO_MUCH = f"a head of more than {LARGEST_HEAD} bytes"
 _KEEP_ALIVE_SECONDS = 75
 _SWEEP_SECONDS = 0.5
+_READING = tuple(method.encode() for method in READING)
+_KEPT = b'{"accepted":true}'
+_ANSWER = (
+    b"HTTP/1.1 200 OK\r\nDate: %%s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+    % (len(_KEPT), _KEPT)
+)
 
 
 class _Joining:
@@ -72,14 +84,29 @@ class _Joining:
 
 
 class _Connection(HttpToolsProtocol):
-    """One connection."""
+    """One connection.
+
+    A delivery is read, recorded and answered here; uvicorn sees it only where it must wait for its turn or
+    for a script. A request of any other kind goes on to uvicorn, and so to the application.
+    """
 
     _app: StandingApp
+    # Since when a request is coming, the client does not take what is sent, and nothing happens.
     _began: float | None = None
     _stalled: float | None = None
+    _idle: float | None = None
+    # What has come of the request.
+    _target = b""
     _head = b""
+    _body = b""
+    _length = 0
+    # What it waits for.
     _in_head = False
+    _collecting = False
     _upgrading = False
+    _unanswered = 0
+    # It ends with the answer; nothing more is read.
+    _closing = False
     _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
@@ -87,9 +114,15 @@ class _Connection(HttpToolsProtocol):
         self._app = self.config.app  # type: ignore[assignment] # the application that StandingServer is given
         self._began = self.loop.time()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._collecting:
+            self._refuse(f"a connection that ended after {self._length} bytes of the body")
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        self._idle = None
         if self._began is None:
             self._began = self.loop.time()
         super().data_received(data)
@@ -104,23 +137,30 @@ class _Connection(HttpToolsProtocol):
         # A server may ignore the wish for another protocol (RFC 9110, 7.8), and the parser cannot: it has
         # stopped. Java's own client wishes for HTTP/2 with its first request to a host.
         self._upgrading = False
-        lines = [line for line in self._lines if line[0].lower() != b"upgrade"]
-        head = b" ".join([self.parser.get_method(), self.url, b"HTTP/1.1"])
-        self.parser = HttpRequestParser(self)
         came = self._lines
-        super().data_received(b"\r\n".join([head, *map(b": ".join, lines), b"", b""]) + body)
+        lines = [line for line in came if line[0].lower() != b"upgrade"]
+        head = b" ".join([self.parser.get_method(), self._target, b"HTTP/1.1"])
+        self.parser = HttpRequestParser(self)
+        super().data_received(b"\r\n".join([head, *map(b": ".join, lines), b"", b""]))
+        if self._upgrading:  # CONNECT, which is that alone
+            self._refuse("a request for a tunnel")
+            return
+        # Before the body: with that the request is whole, and is taken.
         self._lines[:] = came
+        super().data_received(body)
+
+    # What the parser calls.
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
         self._in_head = True
-        self._head = b""
+        self._head = self._target = b""
+        # uvicorn has the names in lower case.
+        self._lines: list[tuple[bytes, bytes]] = []
         if self._began is None:
             self._began = self.loop.time()
-        # ASGI has the names in lower case, and the target without its escapes.
-        self._lines: list[tuple[bytes, bytes]] = []
-        self.scope["state"]["headers"] = self._lines
-        self.scope["state"]["transport"] = self.transport
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._lines.append((name, value))
@@ -129,23 +169,102 @@ class _Connection(HttpToolsProtocol):
         self._in_head = False
         if self.parser.should_upgrade():
             self._upgrading = True
+            self.headers = []  # uvicorn looks at them for WebSockets
             return
-        length = 0
-        for line in self._lines:
-            name = line[0].lower()
-            length += len(name) + len(line[1])
-            self.headers.append((name, line[1]))
-            if name == b"expect" and line[1].lower() == b"100-continue":
-                self.expect_100_continue = True
-        self.scope["state"]["target"] = self.url
-        super().on_headers_complete()
-        if length > LARGEST_HEAD:
-            self._refuse(_TOO_MUCH)
+        self._collecting = self.parser.get_method() not in _READING
+        if not self._collecting:
+            self._hand_over(None)
+            return
+        self._body = b""
+        self._length = 0
+        for name, value in self._lines:
+            if name.lower() == b"expect" and value.lower() == b"100-continue":
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        if not self._collecting:
+            super().on_body(body)
+            return
+        self._length += len(body)
+        # What is too much is read, so that the client sees the answer, and not kept.
+        if self._length <= LARGEST_BODY:
+            self._body += body
 
     def on_message_complete(self) -> None:
-        if not self._upgrading:
-            self._began = None
+        if self._upgrading:
+            return
+        self._began = None
+        if not self._collecting:
             super().on_message_complete()
+        elif self._length > LARGEST_BODY:
+            self._take(f"a body of {self._length} bytes, of which at most {LARGEST_BODY} are read")
+        else:
+            self._take(None)
+
+    # Deliveries.
+
+    def _take(self, framing: str | None) -> None:
+        self._collecting = False
+        if sum(len(name) + len(value) for name, value in self._lines) > LARGEST_HEAD:
+            framing = _TOO_MUCH
+        request = Request(
+            self.parser.get_method().decode("ascii"),
+            self._target.decode("latin-1"),
+            tuple(map(_line, self._lines)),
+            b"" if self._length > LARGEST_BODY else self._body,
+            framing,
+        )
+        if framing is not None or not self.parser.should_keep_alive():
+            self._closing = True
+        at_once = framing is not None or self._app.takes_at_once()
+        if at_once and _is_plain(self._target) and (self.cycle is None or self.cycle.response_complete):
+            self._unanswered += 1
+            self._app.take(request, self._answer)
+        else:
+            self._hand_over(request)
+            super().on_message_complete()
+
+    def _answer(self, verdict: Verdict | StoreProblem, _: object) -> None:
+        self._unanswered -= 1
+        self._idle = self.loop.time()
+        if self.transport.is_closing():
+            return
+        date = self.server_state.default_headers[0][1]
+        if isinstance(verdict, StoreProblem):
+            self._write(503, NOT_KEPT, {})
+        elif verdict.status == 200 and not self._closing and verdict.answer == _KEPT:
+            self.transport.write(_ANSWER % date)
+        else:
+            self._write(verdict.status, verdict.answer, dict(further(verdict)))
+
+    def _write(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        date = self.server_state.default_headers[0][1].decode()
+        headers = {"Date": date, "Content-Type": "application/json", **headers}
+        # Those that came in one go may be answered in one go: only the last one ends the connection.
+        close = self._closing and not self._unanswered
+        self.transport.write(Answer(status, body, headers).encode(close=close))
+        if close:
+            self.transport.close()
+
+    def _hand_over(self, request: Request | None) -> None:
+        # What was taken before must be answered before.
+        self._app.flush()
+        super().on_message_begin()
+        self.url = self._target
+        self.headers += [(name.lower(), value) for name, value in self._lines]
+        self.scope["state"]["request"] = request
+        self.scope["state"]["transport"] = self.transport
+        super().on_headers_complete()
+        if self._closing:
+            super().shutdown()
+
+    # What ends it.
+
+    def shutdown(self) -> None:
+        if self._in_head or self._collecting or self._unanswered:
+            self._closing = True
+        else:
+            super().shutdown()
 
     def pause_writing(self) -> None:
         self._stalled = self.loop.time()
@@ -165,41 +284,32 @@ class _Connection(HttpToolsProtocol):
             self.transport.abort()
         elif self._began is not None and now - self._began > REQUEST_SECONDS and not self._refused:
             self._refuse(f"a request that did not come whole within {REQUEST_SECONDS:g} s")
+        elif self._idle is not None and now - self._idle > _KEEP_ALIVE_SECONDS:
+            self.transport.close()
 
     def _refuse(self, problem: str) -> None:
-        self._refused = True
+        self._refused = self._closing = True
         self._began = None
-        if self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete:
-            # The application waits for the rest of the request: it is told, and answers.
-            self.cycle.scope["state"]["framing"] = problem
-            super().on_message_complete()
-            self.shutdown()
-        elif self.cycle is not None and not self.cycle.response_complete:
-            # What came behind a request that is being answered.
+        if self.cycle is not None and not self.cycle.response_complete:
+            # It came behind a request that is being answered.
             self._app.stray(problem)
-            self.shutdown()
-        elif self._in_head and self.url:
-            task = self.loop.create_task(self._record(problem))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            super().shutdown()
+        elif self._collecting or (self._in_head and self._target):
+            self._take(problem)
         else:
             self._app.stray(problem)
-            self._answer(400, b'{"accepted":false,"reason":"This is no HTTP/1.1 request"}')
+            self._write(400, b'{"accepted":false,"reason":"This is no HTTP/1.1 request"}', {})
 
-    async def _record(self, problem: str) -> None:
-        self.scope["method"] = self.parser.get_method().decode("ascii") if self.parser else ""
-        self.scope["state"]["target"] = self.url
-        try:
-            verdict = await self._app.broken(cast("Scope", self.scope), problem)
-        except StoreProblem:
-            self._answer(503, b"")
-        else:
-            self._answer(verdict.status, verdict.answer)
 
-    def _answer(self, status: int, body: bytes) -> None:
-        headers = {"Content-Type": "application/json"}
-        self.transport.write(Answer(status, body, headers).encode(close=True))
-        self.transport.close()
+# Senders repeat their header lines: decoded once, and kept once.
+@lru_cache(maxsize=1024)
+def _line(line: tuple[bytes, bytes]) -> tuple[str, str]:
+    return line[0].decode("latin-1"), line[1].decode("latin-1")
+
+
+def _is_plain(target: bytes) -> bool:
+    """Return whether a target is beyond doubt not one of the API."""
+    return target[:4] != b"/api" and target[:8] != b"/healthz" and target[:1] == b"/" and b"%" not in target
 
 
 class StandingServer(uvicorn.Server):

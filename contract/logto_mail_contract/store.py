@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections import deque
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -107,6 +108,9 @@ class Query:
         )
 
 
+Kept = Callable[[StoreProblem | None], None]
+
+
 class Store(Protocol):
     """Keeps deliveries in the order of arrival, up to a number; the oldest go first.
 
@@ -120,12 +124,16 @@ class Store(Protocol):
     total: int
     dropped: int
 
-    async def add(self, recorded: Recorded) -> None:
-        """Keep a delivery; when this returns it is kept.
+    def add(self, recorded: Recorded, kept: Kept) -> None:
+        """Keep a delivery.
 
-        Raises:
-            StoreProblem: It cannot be kept.
+        Args:
+            recorded: The delivery.
+            kept: Called when it is kept, in the order of the calls; with what is wrong when it cannot be.
         """
+
+    def flush(self) -> None:
+        """Keep now what waits to be kept."""
 
     def select(self, query: Query, limit: int, *, newest: bool) -> list[Recorded]:
         """Return what is wanted, oldest first.
@@ -164,7 +172,7 @@ class MemoryStore:
         self.total = 0
         self.dropped = 0
 
-    async def add(self, recorded: Recorded) -> None:
+    def add(self, recorded: Recorded, kept: Kept) -> None:
         """Keep a delivery."""
         if self.total >= self._most:
             self._kept.popleft()
@@ -173,6 +181,10 @@ class MemoryStore:
             self.total += 1
         self._kept.append(recorded)
         self.last = recorded.id
+        kept(None)
+
+    def flush(self) -> None:
+        """Do nothing: nothing waits."""
 
     def select(self, query: Query, limit: int, *, newest: bool) -> list[Recorded]:
         """Return what is wanted, oldest first."""
@@ -210,8 +222,7 @@ class SqliteStore:
     def __init__(self, path: str, most: int) -> None:
         self._path = path
         self._most = most
-        self._waiting: list[Recorded] = []
-        self._commit: asyncio.Future[str | None] | None = None
+        self._waiting: list[tuple[Recorded, Kept]] = []
         try:
             # SQLite opens a file that it may not write all the same, and fails on its lock.
             with suppress(FileNotFoundError):
@@ -259,31 +270,24 @@ class SqliteStore:
         ((self.total,),) = run("SELECT count(*) FROM deliveries")
         self._write([])
 
-    async def add(self, recorded: Recorded) -> None:
-        """Keep a delivery; when this returns it is committed.
+    def add(self, recorded: Recorded, kept: Kept) -> None:
+        """Keep a delivery; ``kept`` is called when it is committed."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._waiting.append((recorded, kept))
 
-        Raises:
-            StoreProblem: It cannot be.
-        """
-        self._waiting.append(recorded)
-        if self._commit is None:
-            loop = asyncio.get_running_loop()
-            self._commit = loop.create_future()
-            loop.call_soon(self._commit_waiting)
-        problem = await self._commit
-        if problem is not None:
-            raise StoreProblem(problem)
-
-    def _commit_waiting(self) -> None:
+    def flush(self) -> None:
+        """Commit now what waits."""
         waiting, self._waiting = self._waiting, []
-        commit, self._commit = self._commit, None
+        if not waiting:
+            return
         problem = None
         try:
-            self._write(waiting)
+            self._write([recorded for recorded, _ in waiting])
         except sqlite3.Error as error:
-            problem = str(self._problem(error))
-        if commit is not None and not commit.done():
-            commit.set_result(problem)
+            problem = self._problem(error)
+        for _, kept in waiting:
+            kept(problem)
 
     def _write(self, batch: Sequence[Recorded]) -> None:
         excess = max(self.total + len(batch) - self._most, 0)
@@ -358,8 +362,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Commit what waits, move it from the log to the file, and let go of it."""
-        if self._waiting:
-            self._commit_waiting()
+        self.flush()
         self._database.close()
 
     def _problem(self, error: sqlite3.Error) -> StoreProblem:
