@@ -308,7 +308,7 @@ def test_seed_examples_and_revision() -> None:
         bodies: list[bytes] = []  # noqa: RUF012 - one class for each test
 
         def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
-            self.bodies.append(asked.body)
+            self.bodies.append(re.sub(rb"\d{5}", b"", asked.body, count=1))  # of the recipient
             return super().answer(asked)
 
     def bodies(*options: str) -> list[bytes]:
