@@ -15,6 +15,7 @@ from http import HTTPStatus
 from importlib import import_module
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+from urllib.parse import unquote
 
 from . import catalogue
 from .cases import CODE, LINK, RECIPIENT, typical
@@ -211,6 +212,19 @@ class Receiver:
             self._channel = self.target.open()
         return self._channel
 
+    @property
+    def placeholders(self) -> dict[str, str]:
+        """What the names in commands to copy stand for, where whoever copies has not set them himself."""
+        target = self.target
+        if not isinstance(target, UrlTarget):
+            return {}
+        told = {}
+        if target.authorization:
+            told[self.authorization_name] = "Basic $(printf %s 'USER:PASSWORD' | base64), as in the URL"
+        if target.has_query:
+            told["ENDPOINT"] = "the whole URL, with its query"
+        return told
+
     def rest(self) -> None:
         """Let go of the shared channel, so that a receiver that serves one connection at a time is free."""
         if self._channel is not None:
@@ -278,6 +292,7 @@ class Trial:
         failures: The broken cases: what was sent, and what came.
         skipped: Why cases were not judged.
         shell: How a shell makes an ``Authorization`` that must not be printed, by its value.
+        followed: The requests that were redirected, and followed.
     """
 
     rule: Rule
@@ -288,6 +303,7 @@ class Trial:
     failures: list[tuple[Call | None, str]] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     shell: dict[str, str] = field(default_factory=dict)
+    followed: set[Call] = field(default_factory=set)
     _made: int = 0
 
     # Making requests.
@@ -382,6 +398,8 @@ class Trial:
         outcome = self.reached(
             lambda: deliver(channel or self.receiver.channel, call, self.settings.fail_after)
         )
+        if outcome.redirects:
+            self.followed.add(call)
         if channel is None and isinstance(outcome, Response) and outcome.status >= 400:
             # Its body may be left unread on the connection: a rule of its own looks at that.
             self.receiver.rest()
@@ -618,12 +636,17 @@ class Trial:
         if not isinstance(target, UrlTarget):
             return f"pytest -k {shlex.quote(self.rule.id)}"
         name = self.receiver.authorization_name
-        url = target.shown_url
+        url = target.plain_url
+        shell_url = '"${ENDPOINT}"' if target.has_query else shlex.quote(url)
         by_curl = self.rule.id not in _NOT_BY_CURL and len(call.body) <= _MOST_MESSAGE_SHOWN
-        words = ["curl", "-i", "-X", call.method]
+        words = ["curl", "-i"]
+        # As the connector follows: posting again, but for 303. With -X it would post again there too.
+        follows = call in self.followed
+        words += ["-L", "--post301", "--post302"] if follows else []
+        words += [] if follows and call.method == "POST" else ["-X", call.method]
         words += ["-g"] if any(mark in url for mark in "[]{}") else []
         words += ["--cacert", self.receiver.ca_file] if self.receiver.ca_file else []
-        line = shlex.join([*words, url])
+        line = f"{shlex.join(words)} {shell_url}"
         for header, value in call.headers:
             if header.lower() == "authorization":
                 # A credential is never printed: the shell puts it in.
@@ -637,7 +660,7 @@ class Trial:
         if not by_curl:
             own = f" --authorization-env {name}" if self.receiver.authorization else ""
             ca = f" --ca-file {shlex.quote(self.receiver.ca_file)}" if self.receiver.ca_file else ""
-            return f"mail-contract verify {shlex.quote(url)} --rules {self.rule.id}{own}{ca}{self._options()}"
+            return f"mail-contract verify {shell_url} --rules {self.rule.id}{own}{ca}{self._options()}"
         if not call.body:
             return line if call.method != "POST" else f"{line} --data-raw ''"
         try:
@@ -648,15 +671,16 @@ class Trial:
 
     def _secrets(self) -> list[str]:
         """Return what must not be printed, the longest first."""
-        whole = self.receiver.authorization
-        if not whole:
-            return []
-        found = {whole, *self.shell}
-        found |= {value.partition(" ")[2] for value in found}
-        basic = basic_credential(whole)
-        if basic is not None:
+        whole = self.receiver.authorization or ""
+        query = self.receiver.target.path.partition("?")[2]
+        found = {part.partition("=")[2] or part for part in query.split("&")}
+        found |= {unquote(value) for value in found}
+        if whole:
+            found |= {whole, whole.partition(" ")[2], *self.shell}
+            found |= {value.partition(" ")[2] for value in self.shell}
+            basic = basic_credential(whole) or ""
             found |= {basic, basic.partition(":")[2]}
-        return sorted((text for text in found if len(text) > 3 or text == whole), key=len, reverse=True)
+        return sorted((text for text in found if len(text) > 3 or text == whole != ""), key=len, reverse=True)
 
     def _options(self) -> str:
         """Return the options of the command line by which these settings differ from the usual ones."""

@@ -337,6 +337,17 @@ def check_authorization(authorization: str | None) -> str | None:
     return authorization
 
 
+def shown_url(url: str) -> str:
+    """Return a URL as it may be printed: user, password and the values in its query are masked."""
+    parts = urlsplit(url)
+    _, at, host = parts.netloc.rpartition("@")
+    query = []
+    for part in parts.query.split("&"):
+        name, equals, value = part.partition("=")
+        query.append(f"{name}{equals}(masked)" if value else "(masked)" if part and not equals else part)
+    return parts._replace(netloc=f"{at and '(masked)@'}{host}", query="&".join(query)).geturl()
+
+
 class UrlTarget:
     """A receiver at a URL.
 
@@ -372,10 +383,15 @@ class UrlTarget:
         self._tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
 
     @property
-    def shown_url(self) -> str:
+    def plain_url(self) -> str:
         """The URL without user and password."""
         parts = urlsplit(self.url)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+    @property
+    def has_query(self) -> bool:
+        """Whether the URL has a query, whose values may be secrets."""
+        return "?" in self.path
 
     def connect(self, timeout: float) -> socket.socket:
         """Return a new connection; raises OSError where there is none."""
