@@ -111,6 +111,7 @@ class Receiver:
         ordinary: What it answers to an ordinary message, by template type and revision; kept by Trial.
         numbers: Makes recipients that nobody has sent to before, other ones in each run: a receiver may take
             no more than some mails to one recipient.
+        shared: What rules keep for others that are tried after them.
         shut: Why it takes no ordinary message any more, though it did; empty while it does; kept by Trial.
         untold: The message that showed this and what came of it, until a rule has told it; kept by Trial.
     """
@@ -121,6 +122,7 @@ class Receiver:
         self.authorization_name = "AUTHORIZATION"
         self.ca_file: str | None = None
         self.ordinary: dict[tuple[str, str], Outcome] = {}
+        self.shared: dict[Any, Any] = {}
         self.shut = ""
         self.untold: tuple[Call, str] | None = None
         self.numbers = count(10_000 + secrets.randbelow(80_000))
@@ -235,6 +237,7 @@ class Receiver:
         """Let go of connections, threads and event loops."""
         self.rest()
         self.ordinary.clear()
+        self.shared.clear()
         self.shut, self.untold = "", None
         self.target.close()
 
