@@ -216,7 +216,7 @@ class Receiver:
 
     @property
     def placeholders(self) -> dict[str, str]:
-        """What the names in commands to copy stand for, where whoever copies has not set them himself."""
+        """What names in commands to copy stand for, where nobody chose those names."""
         target = self.target
         if not isinstance(target, UrlTarget):
             return {}
