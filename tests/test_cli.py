@@ -316,6 +316,12 @@ def test_send_to_nobody_exits_3(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no connection" in capsys.readouterr().out
 
 
+def test_send_to_another_machine_when_allowed(capsys: pytest.CaptureFixture[str]) -> None:
+    """The address is reserved for documentation, nobody answers there."""
+    assert cli.main(["send", "http://192.0.2.1:1/", "--allow-remote", "--timeout", "0.2"]) == 3
+    assert "no connection" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -324,6 +330,8 @@ def test_send_to_nobody_exits_3(capsys: pytest.CaptureFixture[str]) -> None:
         (["http://127.0.0.1:1/", "--set", "to.x=1"], "to is no object"),
         (["http://127.0.0.1:1/", "--authorization-env", "NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE is not set"),
         (["https://127.0.0.1:1/", "--ca-file", "no-such-file"], "No such file"),
+        (["http://192.0.2.1/mail"], "192.0.2.1 is another machine (192.0.2.1), and a receiver may really"),
+        (["http://no-such-host.invalid/"], "the host no-such-host.invalid is not known"),
     ],
 )
 def test_send_cannot_do_everything(

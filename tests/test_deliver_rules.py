@@ -691,6 +691,26 @@ def test_a_receiver_without_mails_is_waited_for_to_the_end_once() -> None:
     assert sum(seconds[1:]) < 2
 
 
+def test_rules_that_look_at_the_same_mails_wait_for_them_once() -> None:
+    class Late(Queued):
+        delay = 0.3
+
+    app = Late()
+    outbox = app.mails.copy
+    pairs = {"code-intact": "code-in-one-piece", "one-mail": "recipient"}
+    with closing(Receiver.wsgi(app, authorization=AUTHORIZATION)) as receiver:
+        for first, second in pairs.items():
+            waited = try_rule(f"receiver/deliver/{first}", receiver, outbox=outbox)
+            count = len(app.mails)
+            shared = try_rule(f"receiver/deliver/{second}", receiver, outbox=outbox)
+            assert (waited.outcome, shared.outcome) == ("kept", "kept")
+            assert waited.seconds > 0.3 > 0.1 > shared.seconds
+            assert len(app.mails) == count
+            # Whoever tries a rule anew wants to know how it is now.
+            assert try_rule(f"receiver/deliver/{second}", receiver, outbox=outbox).seconds > 0.3
+            assert len(app.mails) > count
+
+
 @pytest.mark.usefixtures("short_quiet_time")
 def test_a_mail_to_no_known_recipient_is_no_matter() -> None:
     app = Small()

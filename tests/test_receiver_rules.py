@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import re
 import socket
 import threading
 import wsgiref.simple_server
+from collections import Counter
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -349,9 +351,23 @@ class LooksAtNothing(Good):
     token = None
 
 
+class LimitsEachRecipient(Good):
+    """As mail services do, and Logto itself."""
+
+    def __init__(self) -> None:
+        self.mails = Counter[str]()
+
+    def take(self, message: Any, asked: Asked) -> None:  # noqa: ARG002
+        """Take three for each, whatever stands behind a plus sign."""
+        to = re.sub(r"\+.*@", "@", message["to"].lower())
+        self.mails[to] += 1
+        if self.mails[to] > 3:
+            raise Refused(429, "slow down")
+
+
 UNUSUAL = (
     *(Accepts202, NoContent, NoContentWithLength, Chunked, UntilTheEnd, OldProtocol, SaysClose, Compressed),
-    *(OtherStatuses, KnowsOneMethod, TellsOfItself, ClosesOnLargeBodies),
+    *(OtherStatuses, KnowsOneMethod, TellsOfItself, ClosesOnLargeBodies, LimitsEachRecipient),
 )
 
 
@@ -359,6 +375,73 @@ UNUSUAL = (
 def test_unusual_but_right(make: type[Good]) -> None:
     with Served(make()) as served:
         assert outcomes(results(Receiver.url(served.url, authorization=TOKEN))) == {}
+
+
+@pytest.mark.parametrize("domain", [None, "corp.test"])
+def test_messages_to_one_recipient_are_few(domain: str | None) -> None:
+    limits = LimitsEachRecipient()
+    receiver = Receiver.wsgi(wsgi(limits), authorization=TOKEN)
+    found = results(receiver, replace(SETTINGS, examples=200, recipient_domain=domain))
+    assert outcomes(found).keys() == WIRE_RULES
+    assert max(limits.mails.values()) <= 2
+    assert len(limits.mails) > 300
+
+
+def test_failure_is_shrunk_with_a_recipient_of_its_own_each_time() -> None:
+    class StumblesOverALimit(LimitsEachRecipient, CONTROLS["StumblesOverAFavicon"].make):  # type: ignore[misc]
+        def take(self, message: Any, asked: Asked) -> None:
+            super().take(message, asked)
+            CONTROLS["StumblesOverAFavicon"].make.take(self, message, asked)
+
+    receiver = Receiver.wsgi(wsgi(StumblesOverALimit()), authorization=TOKEN)
+    found = broken(results(receiver, replace(SETTINGS, examples=200)))
+    assert found.keys() == {GENERATED}
+    assert re.search(r'actual    400 .*\n  message   {"to":"foo\d+@example.com"', found[GENERATED])
+
+
+class LimitsAll(Good):
+    """Takes so many messages and then none, whatever they are."""
+
+    limit = 150
+
+    def take(self, message: Any, asked: Asked) -> None:  # noqa: ARG002
+        """Count."""
+        self.limit -= 1
+        if self.limit < 0:
+            raise Refused(429, "slow down")
+
+
+@pytest.mark.parametrize("limit", [0, 1, 5, 30, 60, 100, 150, 200, 300, 400, 500])
+def test_receiver_that_has_had_enough_is_told_once(limit: int) -> None:
+    """No rule is blamed for what befalls an ordinary message too."""
+    receiver = LimitsAll()
+    receiver.limit = limit
+    found = results(Receiver.wsgi(wsgi(receiver), "/hook", authorization=TOKEN))
+    told = broken(found)
+    if limit == 0:
+        assert told.keys() == set(TYPES)  # then it never took any
+        return
+    assert len(told) == (receiver.limit < 0)
+    for text in told.values():
+        assert re.search("  MUST", text)
+        assert "actual    429 Too Many Requests after " in text
+        assert "such an ordinary message was taken before. It may be a limit that all messages share" in text
+    if told and "concurrent/burst" not in told:  # which is the last one
+        why = "the receiver takes no ordinary message any more: 429 Too Many Requests"
+        assert why in outcomes(found).values()
+
+
+def test_own_failures_are_told_beside_the_limit() -> None:
+    class Crashes(LimitsAll, CONTROLS["WritesLatin1"].make):  # type: ignore[misc]
+        limit = 100
+
+        def take(self, message: Any, asked: Asked) -> None:
+            super().take(message, asked)
+            CONTROLS["WritesLatin1"].make.take(self, message, asked)
+
+    told = broken(results(Receiver.wsgi(wsgi(Crashes()), "/hook", authorization=TOKEN)))
+    assert "500 Internal Server Error" in told.pop("accept/unicode")
+    assert len(told) == 1
 
 
 def test_receiver_without_authorization() -> None:

@@ -116,7 +116,7 @@ def test_broken_rule_fails_and_tells(run: Run) -> None:
             "*receiver/accept/bind-mfa  MUST",
             "*expected  any 2xx",
             "*actual    400 Bad Request after * ms, body: x",
-            '*message   {"to":"foo@example.com","type":"BindMfa",*',
+            '*message   {"to":"foo*@example.com","type":"BindMfa",*',
             "*in Logto  *",
             "*again     pytest -k receiver/accept/bind-mfa",
             '*excuse    @pytest.mark.mail_contract_excuse("receiver/accept/bind-mfa", reason="…")',
@@ -194,6 +194,12 @@ def test_not_applicable_is_skipped_with_its_reason(run: Run) -> None:
     result = run(GOOD, "-rs", "-k", "framing")
     result.assert_outcomes(skipped=1, deselected=len(receiver_rules()) - 1)
     result.stdout.fnmatch_lines(["*not applicable: the receiver runs in this process*"])
+
+
+def test_excuse_of_what_is_not_applicable_is_told(run: Run) -> None:
+    result = run(GOOD, "-rs", "-k", "framing", ini="mail_contract_excuses = receiver/respond/framing: old\n")
+    result.assert_outcomes(skipped=1, deselected=len(receiver_rules()) - 1)
+    result.stdout.fnmatch_lines(["*not applicable: *; its excuse was not needed: old"])
 
 
 def test_missing_receiver_is_an_error_that_says_what_to_do(run: Run) -> None:

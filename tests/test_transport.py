@@ -502,3 +502,21 @@ def test_a_request_that_ends_the_receiver_is_told_and_not_only_that_it_is_gone()
         thread.join()
     kinds = [outcome.kind for outcome in outcomes if isinstance(outcome, NoResponse)]
     assert kinds == ["cut", "unreachable"]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "plain"),
+    [
+        ("http://x.test/hook", "http://x.test/hook", "http://x.test/hook"),
+        ("http://a:b@x.test:80/", "http://(masked)@x.test:80/", "http://x.test:80/"),
+        (" http:\\\\a:b@x.test\\h?k=s ", "http://(masked)@x.test/h?k=(masked)", "http://x.test/h?k=s"),
+        (
+            "https://x.test/?a=1&b=&c&&d=e=f",
+            "https://x.test/?a=(masked)&b=&(masked)&&d=(masked)",
+            "https://x.test/?a=1&b=&c&&d=e=f",
+        ),
+    ],
+)
+def test_url_as_it_is_shown(url: str, shown: str, plain: str) -> None:
+    assert transport.shown_url(url) == shown
+    assert UrlTarget(url).plain_url == plain

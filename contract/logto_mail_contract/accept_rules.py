@@ -63,7 +63,7 @@ def _invitation(trial: Trial, **changed: Any) -> dict[str, Any]:
 
 def _takes(type: str) -> Callable[[Trial], None]:
     def takes(trial: Trial) -> None:
-        if trial.is_silent():
+        if trial.is_silent() or trial.is_shut():
             return
         call = trial.call(trial.typical(type))
         outcome = trial.exchange(call)
@@ -318,7 +318,9 @@ def _generated(trial: Trial) -> None:
         return {**message, "payload": {**payload, "link": LINK}}
 
     strategy = messages(revision=revision, layer="emitted", types=taken).map(ordinary).filter(_mailable)
-    trial.generated(strategy, accepted, trial.call)
+    trial.generated(
+        strategy, accepted, lambda drawn: trial.call({**drawn, "to": trial.recipient(drawn["to"])})
+    )
 
 
 def _mailable(message: Mapping[str, Any]) -> bool:

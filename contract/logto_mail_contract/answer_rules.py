@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from .cases import template_types
+from .cases import RECIPIENT, template_types
 from .javascript_json import stringify
 from .receiver import (
     NotApplicable,
@@ -145,24 +145,25 @@ def _header_name_case(trial: Trial) -> None:
 
 
 def _broken_messages(trial: Trial) -> dict[str, list[bytes]]:
-    message = trial.addressed(trial.typical("SignIn"))
+    def message() -> dict[str, Any]:
+        return trial.addressed(trial.typical("SignIn"))
 
     def put(**changed: Any) -> bytes:
-        return stringify({**message, **changed})
+        return stringify({**message(), **changed})
 
     def leave(name: str) -> bytes:
-        return stringify({key: value for key, value in message.items() if key != name})
+        return stringify({key: value for key, value in message().items() if key != name})
 
     return {
         "not-json": [
             b"{",
             b"to=foo%40example.com&type=SignIn",
-            stringify(message)[:-2],
+            stringify(message())[:-2],
             b"\xff\xfe",
             b"<mail/>",
         ],
-        "not-an-object": [b"[]", b"null", b'"SignIn"', b"1", b"[" + stringify(message) + b"]"],
-        "broken-to": [leave("to"), put(to=None), put(to=1), put(to={}), put(to=[message["to"]])],
+        "not-an-object": [b"[]", b"null", b'"SignIn"', b"1", b"[" + stringify(message()) + b"]"],
+        "broken-to": [leave("to"), put(to=None), put(to=1), put(to={}), put(to=[message()["to"]])],
         "broken-type": [leave("type"), put(type=None), put(type=1), put(type={}), put(type=["SignIn"])],
         "broken-payload": [
             leave("payload"),
@@ -406,38 +407,44 @@ def _provoked_errors(trial: Trial) -> list[tuple[Call, Response]]:
     """Return the answers of 400 and above to requests that carry what must not come back."""
     if trial.is_silent():
         return []
-    address = trial.addressed({"to": _CANARY_ADDRESS})["to"]
-    message = {**trial.typical("SignIn", code=_CANARY_CODE), "to": address}
-    invitation = {
-        "to": address,
-        "type": "OrganizationInvitation",
-        "payload": {"link": _CANARY_LINK, "x": 1},
-    }
+    base = trial.typical("SignIn", code=_CANARY_CODE)
+
+    def message(**changed: Any) -> dict[str, Any]:
+        return {**base, "to": trial.recipient(_CANARY_ADDRESS), **changed}
+
+    def invitation(**changed: Any) -> dict[str, Any]:
+        payload = {"link": _CANARY_LINK, **changed}
+        return {
+            "to": trial.recipient(_CANARY_ADDRESS),
+            "type": "OrganizationInvitation",
+            "payload": payload,
+        }
+
     unset = dict.fromkeys(("avatar", "name", "primaryEmail", "primaryPhone", "username"))
     nobody = {"code": _CANARY_CODE, "locale": "en", "user": {"id": "w13v2u89sxbs", **unset, "profile": {}}}
     bodies = [
-        stringify({**message, "type": "NewTemplate"}),
-        stringify({**message, "type": 1}),
-        stringify({**message, "payload": [_CANARY_CODE]}),
-        stringify({**message, "payload": {"code": {"a": _CANARY_CODE}}}),
-        stringify({**message, "to": [address]}),
-        stringify({**invitation, "payload": {"link": {"href": _CANARY_LINK}}}),
-        stringify({key: value for key, value in invitation.items() if key != "type"}),
-        stringify(message)[:-1],
-        stringify([message]),
+        stringify(message(type="NewTemplate")),
+        stringify(message(type=1)),
+        stringify(message(payload=[_CANARY_CODE])),
+        stringify(message(payload={"code": {"a": _CANARY_CODE}})),
+        stringify(message(to=[trial.recipient(_CANARY_ADDRESS)])),
+        stringify(invitation(link={"href": _CANARY_LINK})),
+        stringify({key: value for key, value in invitation(x=1).items() if key != "type"}),
+        stringify(message())[:-1],
+        stringify([message()]),
         b"[" * _DEPTH,
         b"",
         # Messages that Logto sends, and that crash receivers: what they answer then reaches a user too.
-        stringify({**message, "payload": {"code": _CANARY_CODE}}),
-        stringify({**message, "type": "UserPermissionValidation", "payload": nobody}),
-        stringify({**invitation, "payload": {}}),
-        stringify({**invitation, "payload": {"link": _CANARY_LINK, "organization": "mine", "inviter": 1}}),
+        stringify(message(payload={"code": _CANARY_CODE})),
+        stringify(message(type="UserPermissionValidation", payload=nobody)),
+        stringify({**invitation(), "payload": {}}),
+        stringify(invitation(organization="mine", inviter=1)),
     ]
     calls = [trial.raw(body) for body in bodies]
     calls.append(replace(calls[0], method="PUT"))
     if trial.receiver.authorization:
         wrong = f"{trial.receiver.authorization}{_CANARY_CREDENTIAL}"
-        calls.append(connector_call(trial.receiver.target, stringify(message), wrong))
+        calls.append(connector_call(trial.receiver.target, stringify(message()), wrong))
     errors = []
     for call in calls:
         # Without Brotli, which Python cannot read.
@@ -502,8 +509,10 @@ def _burst(trial: Trial) -> None:
     types = [type for type in template_types(trial.receiver.revision) if trial.takes(type)]
     if not types:
         return
+    # Two at a time to one recipient.
+    recipients = [trial.recipient(RECIPIENT) for _ in range(_CLIENTS * _BURST // 2)]
     calls = [
-        trial.call({**trial.typical(types[number % len(types)]), "to": f"foo{number % 7}@example.com"})
+        trial.call({**trial.typical(types[number % len(types)]), "to": recipients[number // 2]})
         for number in range(_CLIENTS * _BURST)
     ]
     trial.receiver.rest()

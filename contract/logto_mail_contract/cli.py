@@ -237,6 +237,7 @@ def _parser() -> argparse.ArgumentParser:
         "--authorization-env", metavar="NAME", help="environment variable with the Authorization"
     )
     send.add_argument("--ca-file", metavar="FILE", help="authorities to trust for https, PEM")
+    send.add_argument("--allow-remote", action="store_true", help="allow a receiver on another machine")
     send.add_argument("--timeout", type=float, default=10.0, metavar="S", help="seconds to wait (10)")
     send.set_defaults(run="commands:send")
     return parser

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import json
+import socket
 import ssl
 import sys
 import textwrap
@@ -18,6 +20,32 @@ from .validation import validate
 
 if TYPE_CHECKING:
     import argparse
+
+
+def refuse_remote(target: transport.UrlTarget, *, allowed: bool) -> None:
+    """Refuse a receiver on another machine.
+
+    Args:
+        target: The receiver.
+        allowed: Whether it may be on another machine.
+
+    Raises:
+        WrongUse: It is on another machine and may not, or its host is not known.
+    """
+    host, port = target.address
+    try:
+        addresses = {str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError) as problem:
+        told = getattr(problem, "strerror", None) or problem
+        raise WrongUse(f"the host {host} is not known: {told}") from None
+    remote = [
+        address for address in addresses if not ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    ]
+    if remote and not allowed:
+        raise WrongUse(
+            f"{host} is another machine ({', '.join(sorted(remote))}), and a receiver may really send mail; "
+            "--allow-remote allows it"
+        )
 
 
 def rules(options: argparse.Namespace) -> int:
@@ -106,6 +134,7 @@ def send(options: argparse.Namespace) -> int:
         say(f"the message is not valid: {finding.rule} at {where}; it is sent all the same")
     try:
         tls = ssl.create_default_context(cafile=options.ca_file) if options.ca_file else None
+        refuse_remote(transport.UrlTarget(options.url), allowed=options.allow_remote)
         outcome = transport.post(options.url, message, authorization, timeout=options.timeout, tls=tls)
     except (ValueError, OSError) as problem:
         raise WrongUse(str(problem)) from None

@@ -3,7 +3,8 @@
 Every message goes to a recipient of its own, whose unique letters tell its mails from all others, and carries
 a code or link that stands nowhere else. Only what the receiver accepted is waited for: what it wrongly
 refuses is told by ``receiver/accept/*``. Mails may come after the answer, up to the limit of the settings;
-that there are no more of them is concluded from a short quiet time.
+that there are no more of them is concluded from a short quiet time, and where a message may have two from as
+long a time as the first one took.
 """
 
 from __future__ import annotations
@@ -260,11 +261,12 @@ class _Round:
     def accepted(self) -> list[_Sent]:
         return [sent for sent in self.sent if accepted(sent.outcome)]
 
-    def wait(self, *, quiet: bool = False, beside: Container[str] = ()) -> None:
+    def wait(self, *, quiet: bool = False, again: bool = False, beside: Container[str] = ()) -> None:
         """Wait until each accepted message has its mail, and take in what came.
 
         Args:
             quiet: Whether to wait a little more for mails that nobody expects.
+            again: Whether to wait as long again: a second mail may take as long after the first one.
             beside: Tokens of messages whose mails are not waited for.
         """
         tokens = [sent.token for sent in self.accepted if sent.token not in beside]
@@ -287,16 +289,16 @@ class _Round:
             _silent.discard(receiver)
         else:
             _silent.add(receiver)
-        if quiet:
-            # Where mails take their time, so do those that nobody expects.
-            time.sleep(max(_QUIET_SECONDS, took if came else 0))
+        if quiet or again:
+            time.sleep(max(_QUIET_SECONDS, took if came and again else 0))
         self.mails = [_Read(mail) for mail in self._mails()]
 
-    def gather(self, *, quiet: bool = False, beside: Container[str] = ()) -> list[_Sent]:
-        """Wait, and return the accepted messages.
+    def gather(self, *, quiet: bool = False, again: bool = False, beside: Container[str] = ()) -> list[_Sent]:
+        """Wait as ``wait`` does, and return the accepted messages.
 
         Args:
             quiet: Whether to wait a little more for mails that nobody expects.
+            again: Whether to wait as long again.
             beside: Tokens of messages whose mails are not waited for.
 
         Raises:
@@ -305,7 +307,7 @@ class _Round:
         expected = self.accepted
         if not expected:
             raise NotApplicable("the receiver accepted none of the messages; receiver/accept/* tells why")
-        self.wait(quiet=quiet, beside=beside)
+        self.wait(quiet=quiet, again=again, beside=beside)
         return expected
 
     def missing(self, sent: _Sent) -> str:
@@ -337,12 +339,28 @@ def _sent(token: str, call: Call, outcome: Outcome) -> _Sent:
     return _Sent(call, token, message["to"], code, mark[1] if mark else "", outcome)
 
 
+def _shared(make: Callable[[_Round], None]) -> Callable[[Trial], _Round]:
+    """Return what gives the same round, sent and gathered, to each rule that looks at it."""
+
+    def round_for(trial: Trial) -> _Round:
+        rounds: dict[Any, tuple[_Round, set[str]]] = trial.receiver.shared
+        round, rules = rounds.get(make, (None, set()))
+        known = round and (round.trial.outbox, round.trial.settings)
+        if round is None or known != (trial.outbox, trial.settings) or trial.rule.id in rules:
+            round, rules = _Round(trial), set()
+            make(round)
+            rounds[make] = round, rules
+        rules.add(trial.rule.id)
+        return round
+
+    return round_for
+
+
 # The rules.
 
 
-@check("receiver/deliver/one-mail", "outbox")
-def _one_mail(trial: Trial) -> None:
-    round = _Round(trial)
+@_shared
+def _ordinary_round(round: _Round) -> None:
     for type in template_types(round.revision):
         round.post(type)
     # What is accepted and fails on the way, in the background say, is lost without anybody's knowing.
@@ -351,7 +369,13 @@ def _one_mail(trial: Trial) -> None:
     if round.knows("1.25"):
         for name in ("Acme\r\nX-Odd: 1", "Acme <b>&\"'", "東京 🙂"):
             round.post("SignIn", application=application(name=name), organization=organization(name=name))
-    for sent in round.gather(quiet=True):
+    round.gather(again=True)
+
+
+@check("receiver/deliver/one-mail", "outbox")
+def _one_mail(trial: Trial) -> None:
+    round = _ordinary_round(trial)
+    for sent in round.accepted:
         count = len(round.mails_to(sent.token))
         told = f"{sent.answered}, and {count} mails to {sent.to}" if count else round.missing(sent)
         trial.judge(sent.call, count == 1, told)
@@ -414,12 +438,8 @@ _REFUSALS: tuple[Callable[[Any, Any], Call | None], ...] = (
 
 @check("receiver/deliver/recipient", "outbox")
 def _recipient(trial: Trial) -> None:
-    round = _Round(trial)
-    for type in template_types(round.revision):
-        round.post(type)
-    for address in _PLAIN_ADDRESSES:
-        round.post("SignIn", address)
-    for sent in round.gather(quiet=True):
+    round = _ordinary_round(trial)
+    for sent in round.accepted:
         mails = [
             read
             for read in round.mails
@@ -454,8 +474,8 @@ def _ascii_domain(address: str) -> str:
         return f"{local}@{domain}"
 
 
-def _code_round(trial: Trial) -> _Round:
-    round = _Round(trial)
+@_shared
+def _code_round(round: _Round) -> None:
     for number, type in enumerate(template_types(round.revision)):
         if type != _INVITATION:
             round.post(type, code=round.code(zeros=number % 3))
@@ -463,13 +483,13 @@ def _code_round(trial: Trial) -> _Round:
         # Languages whose usual digits are others than those that Logto compares.
         for locale in ("ar", "fa-IR"):
             round.post("SignIn", code=round.code(zeros=1), locale=locale)
-    return round
+    round.gather()
 
 
 @check("receiver/deliver/code-intact", "outbox")
 def _code_intact(trial: Trial) -> None:
     round = _code_round(trial)
-    for sent in round.gather():
+    for sent in round.accepted:
         mails = round.mails_to(sent.token)
         if not mails:
             trial.judge(sent.call, kept=False, actual=round.missing(sent))
@@ -492,7 +512,7 @@ def _code_damage(read: _Read, code: str) -> str:
 @check("receiver/deliver/code-in-one-piece", "outbox")
 def _code_in_one_piece(trial: Trial) -> None:
     round = _code_round(trial)
-    for sent in round.gather():
+    for sent in round.accepted:
         for read in round.mails_to(sent.token):
             if _shows(read.seen, sent.code):
                 whole = _shows(read.seen, sent.code, "")
@@ -630,16 +650,16 @@ def _markup(token: str) -> str:
 def _markup_escaped(trial: Trial) -> None:
     round = _Round(trial)
     marked = _Marked(_markup)
-    for type, variables in marked.messages(round):
-        round.post(type, **variables)
-    round.post(_INVITATION, link=f"https://app.example.com/join?x={marked('link')}")
     # Both are addresses by the grammar of SMTP, and Logto sends to either. A receiver that sends nothing to
-    # them breaks no rule of this kind, so they are not waited for.
+    # them breaks no rule of this kind, so they are not waited for, and come first.
     odd: set[str] = set()
     for local in ('"><{0}>"', "x'data-{0}='y"):
         odd.add(token := _token())
         marked.places[token] = "to"
         round.send(token, trial.call(round.message("SignIn", token, f"{local.format(token)}@example.com")))
+    for type, variables in marked.messages(round):
+        round.post(type, **variables)
+    round.post(_INVITATION, link=f"https://app.example.com/join?x={marked('link')}")
     if round.knows("1.35"):
         message = {**round.message("SignIn", token := _token()), "ip": marked("ip")}
         round.send(token, trial.call(message))

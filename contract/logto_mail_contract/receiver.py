@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import secrets
 import shlex
 import ssl
 import time
@@ -12,10 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from importlib import import_module
+from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+from urllib.parse import unquote
 
 from . import catalogue
-from .cases import CODE, LINK, typical
+from .cases import CODE, LINK, RECIPIENT, typical
 from .findings import Finding, Rule
 from .javascript_json import stringify
 from .transport import (
@@ -45,6 +48,9 @@ _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
 _SHRINKING_SECONDS = 5.0
 _MOST_BODY_SHOWN = 200
 _MOST_MESSAGE_SHOWN = 2000
+_REFUSED = re.compile(r"\b[45][0-9]{2} |^[a-z]")
+"""What is told of an outcome that is no success: a status, or why there is no answer."""
+
 _COMES_BACK = 2.0
 """Seconds in which a receiver that is gone may come back: something may be starting it anew."""
 _NOT_BY_CURL = {"receiver/respond/keep-alive", "receiver/concurrent/burst"}
@@ -72,7 +78,8 @@ class Settings:
 
     Attributes:
         examples: How many messages are generated for a rule that generates some.
-        seed: What they are generated from; the same seed, the same messages.
+        seed: What they are generated from; the same seed, the same messages, but for
+            their recipients: those are new in each run.
         strict: Whether a broken SHOULD counts as broken.
         warn_after: Seconds after which an answer is late.
         fail_after: Seconds after which an answer counts as never given.
@@ -102,6 +109,11 @@ class Receiver:
         ca_file: The file with the authorities to trust for https; None for the system's.
         revision: The contract revision whose messages it is held to.
         ordinary: What it answers to an ordinary message, by template type and revision; kept by Trial.
+        numbers: Makes recipients that nobody has sent to before, other ones in each run: a receiver may take
+            no more than some mails to one recipient.
+        shared: What rules keep for others that are tried after them.
+        shut: Why it takes no ordinary message any more, though it did; empty while it does; kept by Trial.
+        untold: The message that showed this and what came of it, until a rule has told it; kept by Trial.
     """
 
     def __init__(self, target: Target, authorization: str | None, revision: str | None) -> None:
@@ -110,6 +122,10 @@ class Receiver:
         self.authorization_name = "AUTHORIZATION"
         self.ca_file: str | None = None
         self.ordinary: dict[tuple[str, str], Outcome] = {}
+        self.shared: dict[Any, Any] = {}
+        self.shut = ""
+        self.untold: tuple[Call, str] | None = None
+        self.numbers = count(10_000 + secrets.randbelow(80_000))
         self.revision = catalogue.resolve_revision(revision or catalogue.current_revision())
         self._channel: Channel | None = None
 
@@ -198,6 +214,19 @@ class Receiver:
             self._channel = self.target.open()
         return self._channel
 
+    @property
+    def placeholders(self) -> dict[str, str]:
+        """What names in commands to copy stand for, where nobody chose those names."""
+        target = self.target
+        if not isinstance(target, UrlTarget):
+            return {}
+        told = {}
+        if target.authorization:
+            told[self.authorization_name] = "Basic $(printf %s 'USER:PASSWORD' | base64), as in the URL"
+        if target.has_query:
+            told["ENDPOINT"] = "the whole URL, with its query"
+        return told
+
     def rest(self) -> None:
         """Let go of the shared channel, so that a receiver that serves one connection at a time is free."""
         if self._channel is not None:
@@ -208,6 +237,8 @@ class Receiver:
         """Let go of connections, threads and event loops."""
         self.rest()
         self.ordinary.clear()
+        self.shared.clear()
+        self.shut, self.untold = "", None
         self.target.close()
 
 
@@ -264,6 +295,7 @@ class Trial:
         failures: The broken cases: what was sent, and what came.
         skipped: Why cases were not judged.
         shell: How a shell makes an ``Authorization`` that must not be printed, by its value.
+        followed: The requests that were redirected, and followed.
     """
 
     rule: Rule
@@ -274,6 +306,7 @@ class Trial:
     failures: list[tuple[Call | None, str]] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     shell: dict[str, str] = field(default_factory=dict)
+    followed: set[Call] = field(default_factory=set)
     _made: int = 0
 
     # Making requests.
@@ -308,7 +341,7 @@ class Trial:
         """Return the request that delivers a message, after a check that it is what it should be.
 
         Args:
-            message: The message; its recipient is moved to the recipient domain of the settings.
+            message: The message; its recipient becomes what ``addressed`` makes of it.
             layer: The layer in which it is valid; None for one that is not valid in any.
             revision: The revision in which it is valid; the receiver's when None.
 
@@ -332,12 +365,30 @@ class Trial:
         return connector_call(self.receiver.target, body, self.receiver.authorization)
 
     def addressed(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a message whose recipient is in the recipient domain of the settings."""
+        """Return a message whose recipient is in the recipient domain of the settings.
+
+        In the place of the recipient of ``cases`` it gets one of its own.
+        """
         domain = self.settings.recipient_domain
         address = message.get("to")
+        if address == RECIPIENT:
+            return {**message, "to": self.recipient(RECIPIENT)}
         if domain is None or not isinstance(address, str) or "@" not in address:
             return dict(message)
         return {**message, "to": f"{address.rpartition('@')[0]}@{domain}"}
+
+    def recipient(self, address: str) -> str:
+        """Return an address like another one that nothing was sent to before.
+
+        Args:
+            address: The other one; it stays within what mail servers and Logto's database take.
+        """
+        local, _, domain = address.rpartition("@")
+        # Before a tag: to some receivers, what follows the plus sign makes no other recipient.
+        name, plus, tag = local.partition("+")
+        number = str(next(self.receiver.numbers))
+        room = min(64, max(128, len(address)) - len(domain) - 1) - len(plus + tag + number)
+        return f"{name[: max(room, 0)]}{number}{plus}{tag}@{self.settings.recipient_domain or domain}"
 
     # Sending and judging.
 
@@ -350,6 +401,8 @@ class Trial:
         outcome = self.reached(
             lambda: deliver(channel or self.receiver.channel, call, self.settings.fail_after)
         )
+        if outcome.redirects:
+            self.followed.add(call)
         if channel is None and isinstance(outcome, Response) and outcome.status >= 400:
             # Its body may be left unread on the connection: a rule of its own looks at that.
             self.receiver.rest()
@@ -415,6 +468,8 @@ class Trial:
         """
         revision = revision or self.receiver.revision
         known = self.receiver.ordinary
+        if self.is_shut():
+            return False
         if (type, revision) not in known:
             if self.is_silent():
                 return False
@@ -437,6 +492,52 @@ class Trial:
                 self.skip(f"{type} had no answer in time; see receiver/respond/within-limit")
                 return True
         return False
+
+    def is_shut(self) -> bool:
+        """Return whether the receiver was seen to take no ordinary message any more; if so, that is noted.
+
+        The first rule that counts tells it as broken, the others are not judged.
+        """
+        receiver = self.receiver
+        if receiver.untold is not None and (self.rule.level == "MUST" or self.settings.strict):
+            call, actual = receiver.untold
+            receiver.untold = None
+            self.judge(call, kept=False, actual=actual)
+        elif receiver.shut:
+            self.skip(receiver.shut)
+        return bool(receiver.shut)
+
+    def look_again(self) -> str:
+        """Withdraw failures that an ordinary message, taken before, meets by now too, and return why.
+
+        A receiver that has had enough refuses whatever comes, and that says nothing of what a rule is about.
+
+        Raises:
+            ReceiverGone: The receiver cannot be reached.
+        """
+        known = self.receiver.ordinary
+        taken = [key for key, outcome in known.items() if accepted(outcome)]
+        if not taken or not any(_REFUSED.search(actual) for _, actual in self.failures):
+            return ""
+        type, revision = taken[0]
+        call = self.call(self.typical(type, revision), revision=revision)
+        outcome = self.exchange(call)
+        came = described(outcome)
+        what = came.partition(" after ")[0]
+        own = [(failed, actual) for failed, actual in self.failures if what not in actual]
+        if accepted(outcome) or len(own) == len(self.failures):
+            return ""
+        known |= dict.fromkeys(taken, outcome)
+        self.receiver.shut = f"the receiver takes no ordinary message any more: {what}"
+        told = (
+            f"{came}; such an ordinary message was taken before. It may be a limit that all messages share, "
+            "or what one of them left behind; rules that need an ordinary message are not judged any more"
+        )
+        self.receiver.untold = (call, told)
+        self.cases -= len(self.failures) - len(own)
+        self.failures = own
+        self.is_shut()
+        return self.receiver.shut
 
     def skip(self, reason: str) -> None:
         """Note why a case is not judged; without any case the rule is not applicable."""
@@ -538,12 +639,17 @@ class Trial:
         if not isinstance(target, UrlTarget):
             return f"pytest -k {shlex.quote(self.rule.id)}"
         name = self.receiver.authorization_name
-        url = target.shown_url
+        url = target.plain_url
+        shell_url = '"${ENDPOINT}"' if target.has_query else shlex.quote(url)
         by_curl = self.rule.id not in _NOT_BY_CURL and len(call.body) <= _MOST_MESSAGE_SHOWN
-        words = ["curl", "-i", "-X", call.method]
+        words = ["curl", "-i"]
+        # As the connector follows: posting again, but for 303. With -X it would post again there too.
+        follows = call in self.followed
+        words += ["-L", "--post301", "--post302"] if follows else []
+        words += [] if follows and call.method == "POST" else ["-X", call.method]
         words += ["-g"] if any(mark in url for mark in "[]{}") else []
         words += ["--cacert", self.receiver.ca_file] if self.receiver.ca_file else []
-        line = shlex.join([*words, url])
+        line = f"{shlex.join(words)} {shell_url}"
         for header, value in call.headers:
             if header.lower() == "authorization":
                 # A credential is never printed: the shell puts it in.
@@ -557,7 +663,7 @@ class Trial:
         if not by_curl:
             own = f" --authorization-env {name}" if self.receiver.authorization else ""
             ca = f" --ca-file {shlex.quote(self.receiver.ca_file)}" if self.receiver.ca_file else ""
-            return f"mail-contract verify {shlex.quote(url)} --rules {self.rule.id}{own}{ca}{self._options()}"
+            return f"mail-contract verify {shell_url} --rules {self.rule.id}{own}{ca}{self._options()}"
         if not call.body:
             return line if call.method != "POST" else f"{line} --data-raw ''"
         try:
@@ -568,15 +674,16 @@ class Trial:
 
     def _secrets(self) -> list[str]:
         """Return what must not be printed, the longest first."""
-        whole = self.receiver.authorization
-        if not whole:
-            return []
-        found = {whole, *self.shell}
-        found |= {value.partition(" ")[2] for value in found}
-        basic = basic_credential(whole)
-        if basic is not None:
+        whole = self.receiver.authorization or ""
+        query = self.receiver.target.path.partition("?")[2]
+        found = {part.partition("=")[2] or part for part in query.split("&")}
+        found |= {unquote(value) for value in found}
+        if whole:
+            found |= {whole, whole.partition(" ")[2], *self.shell}
+            found |= {value.partition(" ")[2] for value in self.shell}
+            basic = basic_credential(whole) or ""
             found |= {basic, basic.partition(":")[2]}
-        return sorted((text for text in found if len(text) > 3 or text == whole), key=len, reverse=True)
+        return sorted((text for text in found if len(text) > 3 or text == whole != ""), key=len, reverse=True)
 
     def _options(self) -> str:
         """Return the options of the command line by which these settings differ from the usual ones."""
@@ -725,6 +832,7 @@ def try_rule(
     try:
         _require(trial, needs)
         function(trial)
+        reason = trial.look_again()
         if not trial.cases and not trial.skipped:
             raise OwnFault(f"{rule} judged no case")
     except NotApplicable as problem:

@@ -11,7 +11,7 @@ from . import __version__
 from .exit_codes import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .receiver import Receiver, Settings
     from .verify import Judged, Verification
@@ -26,7 +26,13 @@ def line(judged: Judged) -> str:
     return f"  {judged.outcome:<17} {level:<6} {result.rule.id:<50} {told}\n"
 
 
-def text_report(judged: Sequence[Judged], faults: Sequence[str], seconds: float, lost: str = "") -> str:
+def text_report(
+    judged: Sequence[Judged],
+    faults: Sequence[str],
+    seconds: float,
+    lost: str = "",
+    placeholders: Mapping[str, str] | None = None,
+) -> str:
     """Return what follows the lines: each failure, and the count.
 
     Args:
@@ -34,10 +40,18 @@ def text_report(judged: Sequence[Judged], faults: Sequence[str], seconds: float,
         faults: What went wrong on our own side.
         seconds: How long it took.
         lost: Why the receiver could not be reached any more; empty when it could.
+        placeholders: What names in commands to copy stand for; told where a command has them.
     """
     parts = [
         str(finding) for entry in judged if entry.outcome == "broken" for finding in entry.result.findings
     ]
+    stand_for = [
+        f"  ${{{name}}} stands for {told}"
+        for name, told in (placeholders or {}).items()
+        if any(f"${{{name}}}" in part for part in parts)
+    ]
+    if stand_for:
+        parts.append("\n".join(["In these commands:", *stand_for]))
     parts += [
         f"{entry.result.rule.id} is kept, so its excuse is no longer needed: {entry.note}"
         for entry in judged

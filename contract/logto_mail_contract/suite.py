@@ -85,7 +85,8 @@ def conclude(result: Result, item: pytest.Item, *, strict: bool) -> None:
     rule = result.rule
     excuse = _excuses(item).get(rule.id)
     if result.outcome == "not applicable":
-        pytest.skip(f"not applicable: {result.reason}")
+        unused = "" if excuse is None else f"; its excuse was not needed: {excuse}"
+        pytest.skip(f"not applicable: {result.reason}{unused}")
     if result.outcome == "kept":
         if excuse is not None:
             pytest.fail(f"{rule.id} is kept, so its excuse is no longer needed: {excuse}", pytrace=False)

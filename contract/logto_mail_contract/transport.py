@@ -14,7 +14,7 @@ import ssl
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from .http1_answer import AnswerReader, NotAnAnswer, decoded
 from .javascript_json import stringify
@@ -337,6 +337,23 @@ def check_authorization(authorization: str | None) -> str | None:
     return authorization
 
 
+def _split(url: str) -> SplitResult:
+    """Split a URL as URL parsers do: without what surrounds it, and with both kinds of slash."""
+    before, mark, after = url.strip(_AROUND).partition("?")
+    return urlsplit(before.replace("\\", "/") + mark + after)
+
+
+def shown_url(url: str) -> str:
+    """Return a URL as it may be printed: user, password and the values in its query are masked."""
+    parts = _split(url)
+    _, at, host = parts.netloc.rpartition("@")
+    query = []
+    for part in parts.query.split("&"):
+        name, equals, value = part.partition("=")
+        query.append(f"{name}{equals}(masked)" if value else "(masked)" if part and not equals else part)
+    return parts._replace(netloc=f"{at and '(masked)@'}{host}", query="&".join(query)).geturl()
+
+
 class UrlTarget:
     """A receiver at a URL.
 
@@ -354,9 +371,7 @@ class UrlTarget:
     on_wire = True
 
     def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
-        # As URL parsers read it: without what surrounds it, and with both kinds of slash.
-        before, mark, after = url.strip(_AROUND).partition("?")
-        parts = urlsplit(before.replace("\\", "/") + mark + after)
+        parts = _split(url)
         if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
             raise ValueError("An endpoint is an http or https URL with a host")
         name = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode()
@@ -372,10 +387,15 @@ class UrlTarget:
         self._tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
 
     @property
-    def shown_url(self) -> str:
+    def plain_url(self) -> str:
         """The URL without user and password."""
-        parts = urlsplit(self.url)
+        parts = _split(self.url)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+    @property
+    def has_query(self) -> bool:
+        """Whether the URL has a query, whose values may be secrets."""
+        return "?" in self.path
 
     def connect(self, timeout: float) -> socket.socket:
         """Return a new connection; raises OSError where there is none."""

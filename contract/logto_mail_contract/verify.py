@@ -6,7 +6,6 @@ It is the very suite that a class derived from ReceiverContract is, run by pytes
 from __future__ import annotations
 
 import fnmatch
-import ipaddress
 import json
 import os
 import socket
@@ -17,11 +16,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 import pytest
 
 from . import catalogue
+from .commands import refuse_remote
 from .exit_codes import (
     BROKEN,
     INTERRUPTED,
@@ -35,7 +35,7 @@ from .exit_codes import (
     say,
 )
 from .receiver import Receiver, ReceiverGone, Settings, try_rule
-from .transport import Response
+from .transport import Response, UrlTarget, shown_url
 
 if TYPE_CHECKING:
     import argparse
@@ -65,8 +65,11 @@ def run(options: argparse.Namespace) -> int:
         raise WrongUse(str(problem)) from None
     except OSError as problem:
         raise WrongUse(f"--ca-file {options.ca_file}: {problem.strerror or problem}") from None
-    receiver.authorization_name = options.authorization_env or receiver.authorization_name
-    address = _resolved(options.url, allow_remote=options.allow_remote)
+    target = receiver.target
+    assert isinstance(target, UrlTarget)
+    if options.authorization_env and not target.authorization:
+        receiver.authorization_name = options.authorization_env
+    refuse_remote(target, allowed=options.allow_remote)
     if not selected:
         say("no rule is left to run")
         return NOTHING_RUN
@@ -90,8 +93,8 @@ def run(options: argparse.Namespace) -> int:
         lines = sys.stderr if to_standard_output else sys.stdout
         lines.write(_announcement(options.url, receiver, settings, selected, with_outbox=outbox is not None))
         lines.flush()
-        if not _wait(address, options.wait):
-            say(f"nobody listens at {_shown(options.url)}; waited {options.wait:g} s")
+        if not _wait(target.address, options.wait):
+            say(f"nobody listens at {shown_url(options.url)}; waited {options.wait:g} s")
             return UNREACHABLE
         verification = Verification(receiver, settings, outbox, selected, excuses, lines.write)
         junit = next((path for name, path in reports if name == "junit"), None)
@@ -101,11 +104,13 @@ def run(options: argparse.Namespace) -> int:
     receiver.close()
     from .report import json_report, text_report
 
-    text = text_report(verification.judged, verification.faults, seconds, verification.lost)
+    text = text_report(
+        verification.judged, verification.faults, seconds, verification.lost, receiver.placeholders
+    )
     lines.write(text)
     for name, path in reports:
         if name == "json":
-            _write(path, json_report(_shown(options.url), receiver, settings, verification, seconds))
+            _write(path, json_report(shown_url(options.url), receiver, settings, verification, seconds))
         elif name == "text":
             _write(path, text)
     if verification.faults:
@@ -215,9 +220,12 @@ class Verification:
                     "mail_contract_excuses="
                     + "\n".join(f"{rule}: {why}" for rule, why in self.excuses.items()),
                 ),
+                *("-o", "junit_suite_name=mail-contract verify"),
                 *(("--junitxml", junit) if junit else ()),
             ]
             code = pytest.main(arguments, plugins=[self])
+        if junit and Path(junit).is_file():
+            _name_by_rules(junit)
         if code not in (0, 1, 2, 5) or (code == 5 and not self.faults):
             self.faults.append(f"pytest ended with exit code {int(code)}")
         return code == 2
@@ -265,6 +273,8 @@ class Verification:
             return
         excuse = self.excuses.get(result.rule.id)
         judged = Judged(result, result.outcome, False, result.reason)
+        if result.outcome == "not applicable" and excuse is not None:
+            judged = judged._replace(note=f"{result.reason}; its excuse was not needed: {excuse}")
         if result.outcome == "broken" and excuse is not None:
             judged = Judged(result, "excused", False, excuse)
         elif result.outcome == "kept" and excuse is not None:
@@ -279,6 +289,16 @@ class Verification:
             sys.stdout.flush()
         except BrokenPipeError:  # whoever reads has seen enough; the command itself says so at its end
             item.session.shouldstop = "nobody reads any more"
+
+
+def _name_by_rules(junit: str) -> None:
+    """Name each case of a JUnit report by its rule, and its class by the rule's group."""
+    tree = ElementTree.parse(junit)  # noqa: S314 - pytest has just written it
+    for case in tree.iter("testcase"):
+        rule = case.get("name", "").removeprefix("test_rule[").removesuffix("]")
+        case.set("name", rule)
+        case.set("classname", rule.rpartition("/")[0].replace("/", "."))
+    tree.write(junit, encoding="utf-8", xml_declaration=True)
 
 
 def _reports(given: Sequence[str]) -> list[tuple[str, str]]:
@@ -320,25 +340,6 @@ def _excuses(given: Sequence[str], selected: Sequence[str]) -> dict[str, str]:
     return excuses
 
 
-def _resolved(url: str, *, allow_remote: bool) -> tuple[str, int]:
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme]
-    try:
-        addresses = {str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
-    except (OSError, UnicodeError) as problem:
-        told = getattr(problem, "strerror", None) or problem
-        raise WrongUse(f"the host {host} is not known: {told}") from None
-    remote = [
-        address for address in addresses if not ipaddress.ip_address(address.partition("%")[0]).is_loopback
-    ]
-    if remote and not allow_remote:
-        raise WrongUse(
-            f"{host} is another machine ({', '.join(sorted(remote))}), and a receiver may really send mail; "
-            "--allow-remote allows it"
-        )
-    return host, port
-
-
 def _wait(address: tuple[str, int], patience: float) -> bool:
     deadline = time.monotonic() + patience
     while True:
@@ -363,22 +364,13 @@ def _sink(port: int | None, stack: ExitStack) -> Outbox | None:
         raise WrongUse(f"the SMTP sink cannot listen at port {port}: {problem}") from None
 
 
-def _shown(url: str) -> str:
-    parts = urlsplit(url)
-    return (
-        url
-        if parts.username is None
-        else parts._replace(netloc=f"(masked)@{parts.netloc.rpartition('@')[2]}").geturl()
-    )
-
-
 def _announcement(
     url: str, receiver: Receiver, settings: Settings, selected: Sequence[str], *, with_outbox: bool
 ) -> str:
     messages, recipients = _rehearse(receiver, settings, selected, with_outbox=with_outbox)
     domains = ", ".join(sorted({recipient.rpartition("@")[2].lower() for recipient in recipients})[:8])
     return (
-        f"{_shown(url)}: revision {receiver.revision}, {counted(len(selected), 'rule')}, "
+        f"{shown_url(url)}: revision {receiver.revision}, {counted(len(selected), 'rule')}, "
         f"seed {settings.seed}\n"
         f"About {counted(messages, 'request')}, for {counted(len(recipients), 'recipient')} at "
         f"{domains or 'no domain'}. "
