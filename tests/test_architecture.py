@@ -29,10 +29,12 @@ FLOORS = (
     {"catalogue", "exit_codes", "findings", "javascript_json", "message"},
     {"cases", "exchange", "message_strategies", "mutation_strategies", "request_strategies", "strategies"}
     | {"validation"},
-    {"endpoint", "http1", "http1_answer", "in_process", "inbox", "outbox", "replies", "sending", "transport"},
+    {"endpoint", "http1", "http1_answer", "in_process", "inbox", "outbox", "replies", "reply_documents"}
+    | {"sending", "standing_wire", "store", "transport"},
     {"accept_rules", "answer_rules", "deliver_rules", "receiver", "suite"}
-    | {"sender", "sender_rules", "sender_suite"},
-    {"cli", "commands", "desk", "plugin", "report", "validate_command", "verify", "verify_suite"}
+    | {"sender", "sender_rules", "sender_suite"}
+    | {"inbox_api", "standing_app", "standing_endpoint", "standing_server"},
+    {"cli", "commands", "desk", "plugin", "report", "serve", "validate_command", "verify", "verify_suite"}
     | {"verify_sender"},
     # The name of the package itself: it offers what is in the modules, and none of them asks it for anything.
     {"__init__"},

@@ -170,7 +170,10 @@ def test_the_metadata(wheel: Path) -> None:
     }
     assert {need.name: str(need.marker) for need in needed if need.marker is not None} == {
         "aiosmtpd": 'extra == "smtp"',
+        "httptools": 'extra == "serve"',
         "trustme": 'extra == "https"',
+        "uvicorn": 'extra == "serve"',
+        "uvloop": 'sys_platform != "win32" and extra == "serve"',
     }
     # A lower bound each, and no upper bound: an upper one would keep users from upgrading for nothing.
     assert [str(need) for need in needed if [part.operator for part in need.specifier] != [">="]] == []

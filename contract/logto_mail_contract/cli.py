@@ -171,6 +171,34 @@ def _parser() -> argparse.ArgumentParser:
     )
     sender.set_defaults(run="verify_sender:run")
 
+    serve = subparsers.add_parser(
+        "serve",
+        help="stand as a fake mail endpoint with an inbox",
+        description="Take what Logto's HTTP email connector posts, judge it, and show it in an inbox.",
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen at (127.0.0.1)")
+    serve.add_argument("--port", type=int, default=8025, metavar="N", help="port; 0 takes a free one (8025)")
+    serve.add_argument(
+        "--authorization-env",
+        metavar="NAME",
+        help="environment variable that holds the value to want (default: Authorization is not looked at)",
+    )
+    serve.add_argument(
+        "--revision", metavar="R", help="contract revision or Logto release (default: current)"
+    )
+    serve.add_argument("--layer", choices=LAYERS, default="guard", help="default: guard")
+    serve.add_argument("--lenient", action="store_true", help="end with 0 also after broken messages")
+    serve.add_argument("--redact", action="store_true", help="leave codes and links out of the log")
+    serve.add_argument(
+        "--store", default="memory", metavar="FILE", help="SQLite file to keep the inbox in (default: memory)"
+    )
+    serve.add_argument(
+        "--max-messages", type=_count, default=10_000, metavar="N", help="the oldest go first (10000)"
+    )
+    serve.add_argument("--port-file", metavar="F", help="file to write the port to when it listens")
+    serve.add_argument("--log-format", choices=("text", "json"), default="text", help="default: text")
+    serve.set_defaults(run="serve:run")
+
     rules = subparsers.add_parser(
         "rules", help="list the rules, or explain one", description="List the rules."
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import ssl
 import sys
 import textwrap
@@ -12,26 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from . import catalogue, transport
 from .cases import template_types, typical
-from .exit_codes import BROKEN, KEPT, UNREACHABLE, WrongUse, say
+from .exit_codes import BROKEN, KEPT, UNREACHABLE, WrongUse, authorization_from, say
 from .javascript_json import stringify
 from .receiver import described
 from .validation import validate
 
 if TYPE_CHECKING:
     import argparse
-
-
-def authorization_from(name: str | None) -> str | None:
-    """Return the value of the environment variable that an option names.
-
-    Raises:
-        WrongUse: It is not set, or empty.
-    """
-    if name is None:
-        return None
-    if not os.environ.get(name):
-        raise WrongUse(f"the environment variable {name} is not set, or empty")
-    return os.environ[name]
 
 
 def rules(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .findings import printable
 from .javascript_json import NotJson, NotUtf8, TooDeep, parse_with_duplicates
@@ -85,32 +85,50 @@ def judge_request(
         catalogue.UnknownRevision: There is no such revision or release.
         catalogue.UnknownLayer: That revision has no such layer.
     """
+    return judge(request, revision, layer, authorization)[0]
+
+
+def judge(
+    request: Request, revision: str | None = None, layer: str = "guard", authorization: str | None = None
+) -> tuple[Verdict, Any]:
+    """Judge a request as ``judge_request`` does, and return the body's JSON value beside the verdict.
+
+    The value is None also where the body was not looked at or is not JSON.
+
+    Args:
+        request: As for ``judge_request``.
+        revision: As for ``judge_request``.
+        layer: As for ``judge_request``.
+        authorization: As for ``judge_request``.
+
+    Raises:
+        catalogue.UnknownRevision: There is no such revision or release.
+        catalogue.UnknownLayer: That revision has no such layer.
+    """
     if request.method != "POST":
-        return _refused(405, rule_finding("sender/request/method", ("POST",), shown(request.method)))
+        return _refused(405, rule_finding("sender/request/method", ("POST",), shown(request.method))), None
     if authorization is not None:
         # Logto's connector writes the header as UTF-8: Node encodes head and body in one string.
         came = [value.strip(" \t") for value in request.values("authorization")]
         if came != [authorization.encode().decode("latin-1").strip(" \t")]:
-            return _refused(401, _authorization_finding(came))
+            return _refused(401, _authorization_finding(came)), None
     types = request.values("content-type")
     if [value.partition(";")[0].strip(" \t").lower() for value in types] != ["application/json"]:
         actual = " and ".join(map(shown, types)) or "no Content-Type"
-        return _refused(
-            415, rule_finding("sender/request/content-type", ("application/json, one header",), actual)
-        )
+        finding = rule_finding("sender/request/content-type", ("application/json, one header",), actual)
+        return _refused(415, finding), None
     if request.framing is not None:
-        return _refused(
-            400, rule_finding("sender/request/framing", ("a body that arrives whole",), request.framing)
-        )
+        finding = rule_finding("sender/request/framing", ("a body that arrives whole",), request.framing)
+        return _refused(400, finding), None
     try:
         message, duplicates = parse_with_duplicates(request.body)
     except (NotUtf8, NotJson) as problem:
-        return _refused(400, text_finding(problem))
+        return _refused(400, text_finding(problem)), None
     except TooDeep as problem:
-        return Verdict(200, (text_finding(problem),), _KEPT.answer)
+        return Verdict(200, (text_finding(problem),), _KEPT.answer), None
     findings = validator(revision, layer).findings(message)
     if not findings and not duplicates:
-        return _KEPT
+        return _KEPT, message
     repeated = tuple(
         rule_finding(
             "sender/body/unique-keys",
@@ -122,8 +140,8 @@ def judge_request(
     )
     broken = findings if layer == "guard" else findings and validator(revision, "guard").findings(message)
     if broken:
-        return Verdict(400, findings + repeated, _refusal(broken))
-    return Verdict(200, findings + repeated, _KEPT.answer)
+        return Verdict(400, findings + repeated, _refusal(broken)), message
+    return Verdict(200, findings + repeated, _KEPT.answer), message
 
 
 def _authorization_finding(came: list[str]) -> Finding:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,6 +57,11 @@ class Finding:
     share: str = ""
     message: str = ""
     again: str = ""
+
+    def entry(self) -> dict[str, Any]:
+        """Return what a report about messages says of it; what belongs to an exchange alone is left out."""
+        left_out = ("share", "message", "again")
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
     def __str__(self) -> str:
         share = f"  ({self.share})" if self.share else ""

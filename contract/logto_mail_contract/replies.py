@@ -135,7 +135,7 @@ class Script:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._due: deque[Reply] = deque()
+        self._due: deque[tuple[Reply, int]] = deque()
         self._standing: Reply | None = None
 
     def add(self, reply: Reply, times: int | None) -> None:
@@ -152,12 +152,23 @@ class Script:
             if times is None:
                 self._standing = reply
             else:
-                self._due.extend([reply] * times)
+                self._due.append((reply, times))
 
     def next(self) -> Reply | None:
         """Return the reply for one request and use it up; None when nothing is scripted."""
         with self._lock:
-            return self._due.popleft() if self._due else self._standing
+            if not self._due:
+                return self._standing
+            reply, left = self._due.popleft()
+            if left > 1:
+                self._due.appendleft((reply, left - 1))
+            return reply
+
+    def due(self) -> list[tuple[Reply, int | None]]:
+        """Return each reply with the number of requests that it is for; None for the standing one."""
+        with self._lock:
+            standing = [] if self._standing is None else [(self._standing, None)]
+            return [*self._due, *standing]
 
     def reset(self) -> None:
         """Forget every reply."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -118,17 +117,10 @@ def _report(
                 "source": result.source,
                 "line": result.line,
                 "valid": not result.findings,
-                "findings": [_entry(finding) for finding in result.findings],
+                "findings": [finding.entry() for finding in result.findings],
                 "notes": result.notes,
             }
             for result in judged
         ],
         "unreadable": unreadable,
-    }
-
-
-def _entry(finding: Finding) -> dict[str, Any]:
-    # What belongs to an exchange alone is left out.
-    return {
-        name: value for name, value in asdict(finding).items() if name not in ("share", "message", "again")
     }

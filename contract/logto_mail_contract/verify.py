@@ -22,8 +22,18 @@ from urllib.parse import urlsplit
 import pytest
 
 from . import catalogue
-from .commands import authorization_from
-from .exit_codes import BROKEN, INTERRUPTED, KEPT, NOTHING_RUN, OWN_FAULT, UNREACHABLE, WrongUse, counted, say
+from .exit_codes import (
+    BROKEN,
+    INTERRUPTED,
+    KEPT,
+    NOTHING_RUN,
+    OWN_FAULT,
+    UNREACHABLE,
+    WrongUse,
+    authorization_from,
+    counted,
+    say,
+)
 from .receiver import Receiver, ReceiverGone, Settings, try_rule
 from .transport import Response
 

@@ -1,0 +1,471 @@
+"""The inbox of a standing endpoint as JSON over HTTP, for tests in any language; an ASGI application.
+
+``schemas/inbox-api.openapi.json`` describes it. No web framework: the routes are few, and importing one would
+cost half of the time in which the command starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+from contextlib import suppress
+from datetime import UTC, datetime
+from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from . import __version__, catalogue, reply_documents
+from .javascript_json import NotJson, NotUtf8, TooDeep, parse, stringify
+from .message import Message
+from .standing_endpoint import Deleted, Stopping
+from .store import Query, Recorded, StoreProblem
+from .validation import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+
+    from .standing_endpoint import Event, StandingEndpoint
+
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+MOST_LISTED = 1000
+"""How many deliveries one answer lists."""
+
+LONGEST_WAIT = 300.0
+"""Seconds for which a request for the latest message is held."""
+
+_MOST_REPLIES = 1000
+_LARGEST_SCRIPT = 1024 * 1024
+_MOST_TOLD = 10
+_MOST_BEHIND = 1000
+_EVENT_INTERVAL = 15.0
+_OPENAPI = "/api/openapi.json"
+_CHOOSING = ("to", "type", "since", "after")
+_LISTING = (*_CHOOSING, "limit")
+_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+
+
+class Content(NamedTuple):
+    """What a request is answered with."""
+
+    status: int
+    type: str
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class _Refused(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(self, status: int, error: str, **members: Any) -> None:
+        self.content = _json({"error": error, **members}, status)
+        super().__init__(error)
+
+
+class _Route(NamedTuple):
+    handler: Callable[[_Asked], Awaitable[Content | None]]
+    parameters: tuple[str, ...]
+
+
+class InboxApi:
+    """The ASGI application.
+
+    Args:
+        endpoint: Whose inbox it shows.
+    """
+
+    def __init__(self, endpoint: StandingEndpoint) -> None:
+        self._endpoint = endpoint
+        one, nothing = r"/api/messages/([0-9]{1,15})", ()
+        routes: dict[str, dict[str, _Route]] = {
+            "/healthz": {"GET": _Route(self._health, nothing)},
+            re.escape(_OPENAPI): {"GET": _Route(self._openapi, nothing)},
+            "/api/messages": {
+                "GET": _Route(self._messages, _LISTING),
+                "DELETE": _Route(self._delete_messages, ("to",)),
+            },
+            "/api/messages/latest": {"GET": _Route(self._latest, (*_CHOOSING, "wait"))},
+            one: {"GET": _Route(self._message, nothing)},
+            f"{one}/(code|link)": {"GET": _Route(self._variable, nothing)},
+            f"{one}/raw": {"GET": _Route(self._raw, nothing)},
+            "/api/violations": {"GET": _Route(self._violations, _LISTING)},
+            "/api/events": {"GET": _Route(self._events, ("to", "type", "after"))},
+            "/api/replies": {
+                "GET": _Route(self._replies, nothing),
+                "POST": _Route(self._script, nothing),
+                "DELETE": _Route(self._unscript, ("to",)),
+            },
+        }
+        self._routes = [(re.compile(pattern), methods) for pattern, methods in routes.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        try:
+            content = await self._answer(scope, receive, send)
+        except _Refused as refused:
+            content = refused.content
+        except StoreProblem as problem:
+            content = _json({"error": str(problem)}, 503)
+        if content is not None:
+            await respond(send, content, head_only=scope["method"] == "HEAD")
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Content | None:
+        path = scope["path"]
+        for pattern, methods in self._routes:
+            found = pattern.fullmatch(path)
+            if found is None:
+                continue
+            method = "GET" if scope["method"] == "HEAD" else scope["method"]
+            if method not in methods:
+                allowed = ", ".join(methods)
+                refused = _json({"error": f"{path} takes {allowed}, not {scope['method'][:20]}."}, 405)
+                return refused._replace(headers=((b"allow", allowed.encode()),))
+            route = methods[method]
+            parameters = _parameters(scope["query_string"], route.parameters)
+            return await route.handler(_Asked(scope, receive, send, parameters, found.groups()))
+        raise _Refused(404, f"There is nothing at {path[:200]}; {_OPENAPI} tells what there is.")
+
+    # What the routes do.
+
+    async def _health(self, _: _Asked) -> Content:
+        endpoint, store = self._endpoint, self._endpoint.store
+        state: dict[str, Any] = {"status": "ok"}
+        if endpoint.problem is not None:
+            state = {"status": "failing", "error": endpoint.problem}
+        state |= {
+            "version": __version__,
+            "revision": endpoint.revision,
+            "layer": endpoint.layer,
+            "authorization": endpoint.authorization is not None,
+            "total": store.total,
+            "dropped": store.dropped,
+            "last": store.last,
+        }
+        return _json(state, 200 if endpoint.problem is None else 503)
+
+    async def _openapi(self, _: _Asked) -> Content:
+        return _json(catalogue.load("inbox-api.openapi.json"))
+
+    async def _messages(self, asked: _Asked) -> Content:
+        return self._listing(asked, asked.query())
+
+    async def _violations(self, asked: _Asked) -> Content:
+        return self._listing(asked, asked.query(broken=True))
+
+    def _listing(self, asked: _Asked, query: Query) -> Content:
+        limit = int(asked.number("limit", 100, MOST_LISTED, least=1))
+        store = self._endpoint.store
+        found = store.select(query, limit, newest=query.after is None and query.since is None)
+        return _json(
+            {
+                "messages": [summary(recorded) for recorded in found],
+                "total": store.total,
+                "dropped": store.dropped,
+                "last": store.last,
+            }
+        )
+
+    async def _delete_messages(self, asked: _Asked) -> Content:
+        return _json({"deleted": self._endpoint.delete(asked.parameters.get("to"))})
+
+    async def _latest(self, asked: _Asked) -> Content | None:
+        query = asked.query(accepted=True)
+        wait = asked.number("wait", 0, LONGEST_WAIT)
+        waiting = asyncio.ensure_future(self._endpoint.latest(query, wait))
+        leaving = asyncio.ensure_future(gone(asked.receive))
+        try:
+            await asyncio.wait({waiting, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                return None
+            recorded = waiting.result()
+        except Stopping:
+            raise _Refused(503, "The server stops.") from None
+        finally:
+            waiting.cancel()
+            leaving.cancel()
+        if recorded is None:
+            raise self._nothing_came(query, wait)
+        return Content(200, "application/json", _detail(recorded))
+
+    def _nothing_came(self, query: Query, wait: float) -> _Refused:
+        came = self._endpoint.store.select(
+            Query(after=query.after, since=query.since), _MOST_TOLD, newest=True
+        )
+        wanted = " and ".join(
+            f"{name} {shown(value)}"
+            for name, value in (("to", query.to), ("type", query.type))
+            if value is not None
+        )
+        what = f"No message with {wanted}" if wanted else "No message"
+        return _Refused(
+            404,
+            f"{what} has arrived{f' within {wait:g} s' if wait else ''}; arrived says what did.",
+            arrived=[summary(recorded) | {"mismatch": _mismatch(query, recorded)} for recorded in came],
+        )
+
+    def _one(self, asked: _Asked) -> Recorded:
+        id = int(asked.groups[0])
+        found = self._endpoint.store.select(Query(after=id - 1), 1, newest=False)
+        if not found or found[0].id != id:
+            store = self._endpoint.store
+            raise _Refused(
+                404,
+                f"There is no message {id}: it was never there, was deleted, or went to make room "
+                f"({store.dropped} did; the last is {store.last}).",
+            )
+        return found[0]
+
+    async def _message(self, asked: _Asked) -> Content:
+        return Content(200, "application/json", _detail(self._one(asked)))
+
+    async def _variable(self, asked: _Asked) -> Content:
+        recorded, name = self._one(asked), asked.groups[1]
+        value = summary(recorded)[name]
+        if value is None:
+            raise _Refused(404, f"Message {recorded.id} has no {name}.")
+        return Content(200, "text/plain; charset=utf-8", value.encode("utf-8", "replace"))
+
+    async def _raw(self, asked: _Asked) -> Content:
+        recorded = self._one(asked)
+        attachment = (b"content-disposition", b'attachment; filename="message-%d.json"' % recorded.id)
+        return Content(200, "application/octet-stream", recorded.body, (attachment,))
+
+    async def _replies(self, _: _Asked) -> Content:
+        return _json(
+            {"replies": [reply_documents.written(*scripted) for scripted in self._endpoint.scripted()]}
+        )
+
+    async def _script(self, asked: _Asked) -> Content:
+        # A page of another site can post text, but must ask before it posts JSON; and it is never allowed.
+        if asked.header(b"content-type").partition(b";")[0].strip().lower() != b"application/json":
+            raise _Refused(415, "Replies are scripted with Content-Type: application/json.")
+        try:
+            document = parse(await asked.body(_LARGEST_SCRIPT))
+        except (NotUtf8, NotJson, TooDeep) as problem:
+            raise _Refused(400, f"The body is no JSON: {problem}") from None
+        try:
+            to, reply, times = reply_documents.read(document)
+        except (ValueError, TypeError) as problem:
+            raise _Refused(400, str(problem)) from None
+        if len(self._endpoint.scripted()) >= _MOST_REPLIES:
+            raise _Refused(
+                409, f"{_MOST_REPLIES} replies are scripted already; DELETE /api/replies forgets them."
+            )
+        self._endpoint.script(to, reply, times)
+        return (await self._replies(asked))._replace(status=201)
+
+    async def _unscript(self, asked: _Asked) -> Content:
+        return _json({"deleted": self._endpoint.unscript(asked.parameters.get("to"))})
+
+    async def _events(self, asked: _Asked) -> None:
+        query = asked.query(after=asked.header(b"last-event-id").decode("latin-1") or None)
+        behind: asyncio.Queue[Event] = asyncio.Queue()
+        leaving = asyncio.ensure_future(gone(asked.receive))
+        headers = [(b"content-type", b"text/event-stream"), *_HEADERS]
+        with self._endpoint.listening(behind.put_nowait):
+            missed = (
+                [] if query.after is None else self._endpoint.store.select(query, MOST_LISTED, newest=True)
+            )
+            hello = _event("hello", {"last": self._endpoint.store.last})
+            await asked.send({"type": "http.response.start", "status": 200, "headers": headers})
+            await asked.send(_part(hello + b"".join(map(_arrival, missed))))
+            # Behind by so much, the client is better off with a new connection, which tells what it missed.
+            while not leaving.done() and behind.qsize() < _MOST_BEHIND:
+                next_event = asyncio.ensure_future(behind.get())
+                done, _ = await asyncio.wait(
+                    {next_event, leaving}, timeout=_EVENT_INTERVAL, return_when=asyncio.FIRST_COMPLETED
+                )
+                next_event.cancel()
+                if next_event not in done:
+                    await asked.send(_part(b":\n\n"))
+                    continue
+                event = next_event.result()
+                if event is None:
+                    break
+                if isinstance(event, Deleted):
+                    await asked.send(_part(_event("deleted", {"to": event.to})))
+                elif query.matches(event):
+                    await asked.send(_part(_arrival(event)))
+        leaving.cancel()
+        with suppress(OSError):
+            await asked.send(_part(b"", more=False))
+
+
+class _Asked(NamedTuple):
+    """A request of the API."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    parameters: Mapping[str, str]
+    groups: tuple[str, ...]
+
+    def header(self, name: bytes) -> bytes:
+        lines: list[tuple[bytes, bytes]] = self.scope["headers"]
+        return next((value for header, value in lines if header == name), b"")
+
+    def number(self, name: str, default: float, most: float, *, least: float = 0) -> float:
+        text = self.parameters.get(name)
+        try:
+            value = default if text is None else float(text)
+        except ValueError:
+            value = inf
+        if not least <= value <= most:
+            raise _Refused(400, f"{name} is a number from {least:g} to {most:g}; it was {shown(text)}.")
+        return value
+
+    def query(self, *, broken: bool = False, accepted: bool = False, after: str | None = None) -> Query:
+        cursor = self.parameters.get("after", after)
+        if cursor is not None and not re.fullmatch("[0-9]{1,15}", cursor):
+            raise _Refused(400, f"after is the id of a message; it was {shown(cursor)}.")
+        return Query(
+            to=self.parameters.get("to"),
+            type=self.parameters.get("type"),
+            since=_time(self.parameters.get("since")),
+            after=None if cursor is None else int(cursor),
+            broken=broken,
+            accepted=accepted,
+        )
+
+    async def body(self, most: int) -> bytes:
+        body = b""
+        while True:
+            part = await self.receive()
+            came: bytes = part.get("body", b"")
+            body += came
+            if len(body) > most:
+                raise _Refused(413, f"The body has more than {most} bytes.")
+            if not part.get("more_body"):
+                return body
+
+
+def summary(recorded: Recorded) -> dict[str, Any]:
+    """Return what a list says of a delivery."""
+    message = Message(_members(recorded.body))
+    return {
+        "id": recorded.id,
+        "time": _shown_time(recorded.arrived),
+        "to": recorded.to,
+        "type": recorded.type,
+        "code": message.code,
+        "link": message.link,
+        "locale": message.locale,
+        "status": recorded.status,
+        "answered": recorded.answered,
+        "broken": recorded.broken,
+        "findings": json.loads(recorded.findings or "[]"),
+    }
+
+
+def _detail(recorded: Recorded) -> bytes:
+    try:
+        message = parse(recorded.body)
+    except (NotUtf8, NotJson, TooDeep):
+        message = None
+    members = summary(recorded) | {
+        "method": recorded.method,
+        "target": recorded.target,
+        "headers": recorded.headers,
+        "body": recorded.body.decode("utf-8", "replace"),
+        "bodyBase64": base64.b64encode(recorded.body).decode(),
+    }
+    # A value that JavaScript cannot write, 1e999 say, is written as JavaScript does.
+    return json.dumps(members)[:-1].encode() + b', "message": ' + stringify(message) + b"}"
+
+
+def _members(body: bytes) -> dict[str, Any]:
+    try:
+        value = parse(body)
+    except (NotUtf8, NotJson, TooDeep):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _mismatch(query: Query, recorded: Recorded) -> str:
+    if recorded.status != 200:
+        return f"it was refused with {recorded.status}"
+    parts = [
+        f"its {name} is {shown(came)}"
+        for name, wanted, came in (("to", query.to, recorded.to), ("type", query.type, recorded.type))
+        if wanted is not None and wanted != came
+    ]
+    return " and ".join(parts) or "it came just now"
+
+
+def _time(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        # A plus that was not escaped has become a space.
+        time = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        time = datetime.min
+    if time.tzinfo is None:
+        raise _Refused(
+            400, f"since is a time as in RFC 3339, 2026-01-31T12:00:00Z say; it was {shown(text)}."
+        )
+    return time.timestamp()
+
+
+def _shown_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _parameters(query: bytes, allowed: tuple[str, ...]) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(query.decode(), keep_blank_values=True, errors="strict", max_num_fields=20)
+    except ValueError:
+        raise _Refused(400, "The query is no UTF-8 text with at most 20 parameters.") from None
+    parameters = dict(pairs)
+    for name in parameters:
+        if name not in allowed:
+            known = ", ".join(allowed) or "none"
+            raise _Refused(400, f"There is no parameter {shown(name)} here; there is: {known}.")
+    if len(parameters) < len(pairs):
+        raise _Refused(400, "A parameter stands twice in the query.")
+    return parameters
+
+
+def _json(document: Any, status: int = 200) -> Content:
+    return Content(status, "application/json", json.dumps(document).encode())
+
+
+def _event(name: str, document: Any, id: int | None = None) -> bytes:
+    number = "" if id is None else f"id: {id}\n"
+    return f"{number}event: {name}\ndata: {json.dumps(document)}\n\n".encode()
+
+
+def _arrival(recorded: Recorded) -> bytes:
+    return _event("message", summary(recorded), recorded.id)
+
+
+def _part(body: bytes, *, more: bool = True) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+async def gone(receive: Receive) -> None:
+    """Wait until the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def respond(send: Send, content: Content, *, head_only: bool = False) -> None:
+    """Send an answer.
+
+    Args:
+        send: Where ASGI takes it.
+        content: The answer.
+        head_only: Whether the body is left out.
+    """
+    headers = [
+        (b"content-type", content.type.encode()),
+        (b"content-length", b"%d" % len(content.body)),
+        *_HEADERS,
+        *content.headers,
+    ]
+    await send({"type": "http.response.start", "status": content.status, "headers": headers})
+    await send(_part(b"" if head_only else content.body, more=False))

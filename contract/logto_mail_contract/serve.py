@@ -1,0 +1,212 @@
+"""The command ``mail-contract serve``: the fake mail endpoint that stands by itself, with its inbox."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import socket
+import sys
+import time
+from contextlib import ExitStack, closing, suppress
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import __version__, catalogue
+from .exit_codes import BROKEN, INTERRUPTED, KEPT, WrongUse, authorization_from, counted, say
+from .findings import printable
+from .message import Message
+from .standing_app import StandingApp
+from .standing_endpoint import StandingEndpoint
+from .store import StoreProblem, open_store
+
+if TYPE_CHECKING:
+    import argparse
+
+    from .exchange import Verdict
+    from .store import Recorded
+
+_FLUSH_SECONDS = 0.05
+_MOST_SHOWN = 200
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command and return its exit code.
+
+    Raises:
+        WrongUse: The options name what there is not, or what cannot be used.
+    """
+    try:
+        from .standing_server import StandingServer
+    except ModuleNotFoundError as problem:
+        raise WrongUse(
+            f"serve needs {problem.name}, which is not installed: pip install 'logto-mail-contract[serve]'"
+        ) from None
+    authorization = authorization_from(options.authorization_env)
+    log = Log(as_json=options.log_format == "json", redact=options.redact)
+    with ExitStack() as open_things:
+        listening = open_things.enter_context(_listen(options.host, options.port))
+        try:
+            store = open_things.enter_context(closing(open_store(options.store, options.max_messages)))
+            endpoint = StandingEndpoint(
+                store, log, revision=options.revision, layer=options.layer, authorization=authorization
+            )
+        except (StoreProblem, catalogue.UnknownRevision, catalogue.UnknownLayer) as problem:
+            raise WrongUse(str(problem)) from None
+        host, port = listening.getsockname()[:2]
+        app = StandingApp(endpoint, guard_host=_is_loopback(host))
+        server = StandingServer(app, lambda: _announce(options, endpoint, log, host, port))
+        # What is there now is there until the end: the collector need not look at it again.
+        gc.freeze()
+        server.run([listening])
+        log.flush()
+    if server.force_exit:
+        say("stopped before everything was answered")
+        return INTERRUPTED
+    if endpoint.violations:
+        say(f"{counted(endpoint.violations, 'message')} broke the contract")
+    return BROKEN if endpoint.violations and not options.lenient else KEPT
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except (OSError, OverflowError) as problem:
+        raise WrongUse(
+            f"cannot listen at {host} port {port}: {problem}. --port 0 takes a free one, and --port-file "
+            "says which."
+        ) from None
+
+
+def _is_loopback(host: str) -> bool:
+    return ip_address(host.partition("%")[0]).is_loopback
+
+
+def _announce(
+    options: argparse.Namespace, endpoint: StandingEndpoint, log: Log, host: str, port: int
+) -> None:
+    anywhere = ip_address(host).is_unspecified
+    shown = "localhost" if anywhere else f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{port}"
+    if options.port_file:
+        # Whole at once: whoever waits for the file must not read half a number.
+        target = Path(options.port_file)
+        written = target.with_name(f"{target.name}.{os.getpid()}")
+        written.write_text(f"{port}\n", encoding="ascii")
+        written.replace(target)
+    authorization = (
+        "not looked at" if endpoint.authorization is None else f"as in {options.authorization_env}"
+    )
+    store = endpoint.store
+    kept = (
+        f"{options.store}, {counted(store.total, 'message')} so far"
+        if options.store != "memory"
+        else "memory"
+    )
+    lines = [
+        f"mail-contract serve {__version__}: revision {endpoint.revision}, layer {endpoint.layer}",
+        f"  endpoint for Logto's HTTP email connector  {url}/",
+        f"  Authorization                              {authorization}",
+        f"  inbox                                      {url}/",
+        f"  API                                        {url}/api/openapi.json",
+        f"  messages                                   {kept}, at most {options.max_messages}",
+    ]
+    if options.log_format == "text":
+        sys.stdout.write("\n".join(lines) + "\nCtrl-C ends it.\n")
+        sys.stdout.flush()
+    else:
+        log.line({"event": "ready", "url": f"{url}/", "port": port, "revision": endpoint.revision})
+    if not _is_loopback(host):
+        say(
+            f"it listens at {host}, beyond loopback: whoever reaches port {port} can read every code and "
+            "link, and script replies"
+        )
+
+
+class Log:
+    """What the command prints while it runs, a line for each delivery.
+
+    Args:
+        as_json: Whether a line is a JSON object.
+        redact: Whether codes and links are left out.
+    """
+
+    def __init__(self, *, as_json: bool, redact: bool) -> None:
+        self._as_json = as_json
+        self._redact = redact
+        self._waiting: list[str] = []
+
+    def delivery(self, recorded: Recorded, message: Any, verdict: Verdict) -> None:
+        """Tell a delivery."""
+        shown = Message(message if isinstance(message, dict) else {})
+        secrets = {} if self._redact else {"code": shown.code, "link": shown.link}
+        if self._as_json:
+            self.line(
+                {
+                    "event": "delivery",
+                    "id": recorded.id,
+                    "to": recorded.to,
+                    "type": recorded.type,
+                    **secrets,
+                    "status": recorded.status,
+                    "answered": recorded.answered,
+                    "broken": recorded.broken,
+                    "findings": [finding.entry() for finding in verdict.findings],
+                },
+                recorded.arrived,
+            )
+            return
+        what = (
+            f"{_shown(recorded.type)} to {_shown(recorded.to)}"
+            if isinstance(message, dict)
+            else f"{_shown(recorded.method)} {_shown(recorded.target)}, no message"
+        )
+        told = "".join(f"  {name} {_shown(value)}" for name, value in secrets.items() if value)
+        outcome = "broken" if recorded.broken else "noted" if verdict.findings else "kept"
+        lines = [f"{_clock(recorded.arrived)}  #{recorded.id}  {what}{told}  {recorded.answered}, {outcome}"]
+        lines += [
+            f"    {finding.rule}  {finding.level}  at {printable(finding.pointer) or 'the whole message'}: "
+            f"{printable(finding.actual)}; expected {' or '.join(finding.expected)}"
+            for finding in verdict.findings
+        ]
+        self._write("\n".join(lines))
+
+    def problem(self, text: str) -> None:
+        """Tell what went wrong on this side, or came and is no request."""
+        if self._as_json:
+            self.line({"event": "problem", "problem": text})
+        else:
+            self._write(f"{_clock(time.time())}  {printable(text)}")
+
+    def line(self, members: dict[str, Any], at: float | None = None) -> None:
+        """Tell a JSON object in a line, with the time."""
+        when = datetime.fromtimestamp(time.time() if at is None else at, UTC).isoformat()
+        self._write(json.dumps({"time": when, **members}))
+
+    def _write(self, text: str) -> None:
+        if not self._waiting:
+            # A write for each line would cost as much as judging a message does.
+            asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
+        self._waiting.append(text)
+
+    def flush(self) -> None:
+        """Write what waits; where nobody reads any more, nothing is written from then on."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            with suppress(OSError):
+                sys.stdout.write("\n".join(waiting) + "\n")
+                sys.stdout.flush()
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%H:%M:%S.%f")[:-3]
+
+
+def _shown(text: str | None) -> str:
+    if text is None:
+        return "(none)"
+    return printable(text[:_MOST_SHOWN]) + ("…" if len(text) > _MOST_SHOWN else "")
