@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 INSTALL = "apt-get install chromium"
-# A browser that is alone with the page: it sends nothing of its own, and needs no more of the machine than CI has.
+# It sends nothing of its own, and needs no more of a machine than CI has.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -56,7 +56,9 @@ class Visit:
         options: More for Playwright's ``new_context``.
     """
 
-    def __init__(self, browser: Browser, url: str, script: str = "", wide: int = 1280, **options: Any) -> None:
+    def __init__(
+        self, browser: Browser, url: str, script: str = "", wide: int = 1280, **options: Any
+    ) -> None:
         self.problems: list[str] = []
         self._url = url
         self.context: BrowserContext = browser.new_context(
@@ -79,8 +81,8 @@ class Visit:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
-                assert self.page.evaluate("violations") == []
-                assert self.problems == []
+                problems = [*self.problems, *self.page.evaluate("violations")]
+                assert not problems, problems
         finally:
             self.context.close()
 

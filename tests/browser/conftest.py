@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
-# Of a module, not of the session: as long as Playwright runs, its event loop is the running one of this thread,
-# and tests elsewhere that run a loop of their own would fail.
+# Of a module, not of the session: as long as Playwright runs, its event loop is the running one of this
+# thread, and tests elsewhere that run a loop of their own would fail.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Return Chromium, without a window."""
