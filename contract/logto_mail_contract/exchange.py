@@ -63,6 +63,7 @@ class Verdict:
         return tuple(finding for finding in self.findings if finding.level == "MUST")
 
 
+_JSON = ["application/json"]
 _KEPT = Verdict(200, (), b'{"accepted":true}')
 
 
@@ -113,7 +114,7 @@ def judge(
         if came != [authorization.encode().decode("latin-1").strip(" \t")]:
             return _refused(401, _authorization_finding(came)), None
     types = request.values("content-type")
-    if [value.partition(";")[0].strip(" \t").lower() for value in types] != ["application/json"]:
+    if types != _JSON and [value.partition(";")[0].strip(" \t").lower() for value in types] != _JSON:
         actual = " and ".join(map(shown, types)) or "no Content-Type"
         finding = rule_finding("sender/request/content-type", ("application/json, one header",), actual)
         return _refused(415, finding), None

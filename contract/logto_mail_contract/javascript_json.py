@@ -104,6 +104,11 @@ def parse_with_duplicates(text: str | bytes) -> tuple[Any, tuple[Duplicate, ...]
         raise TooDeep(f"The text nests deeper than {MAX_DEPTH} levels")
     try:
         try:
+            # JSON.stringify puts nothing around an object; decode looks for that, which costs a fifth more.
+            if text.startswith("{"):
+                value, end = _UNIQUE_KEYS.raw_decode(text)
+                if end == len(text):
+                    return value, ()
             return _UNIQUE_KEYS.decode(text), ()
         except _DuplicateKey:
             return _parse_collecting(text)

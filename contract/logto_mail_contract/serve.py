@@ -139,11 +139,15 @@ class Log:
         self._as_json = as_json
         self._redact = redact
         self._waiting: list[str] = []
+        self._second = 0
+        self._told = ""
 
     def delivery(self, recorded: Recorded, message: Any, verdict: Verdict) -> None:
         """Tell a delivery."""
-        shown = Message(message if isinstance(message, dict) else {})
-        secrets = {} if self._redact else {"code": shown.code, "link": shown.link}
+        code = link = None
+        if not self._redact and isinstance(message, dict):
+            shown = Message(message)
+            code, link = shown.code, shown.link
         if self._as_json:
             self.line(
                 {
@@ -151,7 +155,7 @@ class Log:
                     "id": recorded.id,
                     "to": recorded.to,
                     "type": recorded.type,
-                    **secrets,
+                    **({} if self._redact else {"code": code, "link": link}),
                     "status": recorded.status,
                     "answered": recorded.answered,
                     "broken": recorded.broken,
@@ -165,27 +169,37 @@ class Log:
             if isinstance(message, dict)
             else f"{_shown(recorded.method)} {_shown(recorded.target)}, no message"
         )
-        told = "".join(f"  {name} {_shown(value)}" for name, value in secrets.items() if value)
+        if code is not None:
+            what += f"  code {_shown(code)}"
+        if link is not None:
+            what += f"  link {_shown(link)}"
         outcome = "broken" if recorded.broken else "noted" if verdict.findings else "kept"
-        lines = [f"{_clock(recorded.arrived)}  #{recorded.id}  {what}{told}  {recorded.answered}, {outcome}"]
-        lines += [
-            f"    {finding.rule}  {finding.level}  at {printable(finding.pointer) or 'the whole message'}: "
-            f"{printable(finding.actual)}; expected {' or '.join(finding.expected)}"
-            for finding in verdict.findings
-        ]
-        self._write("\n".join(lines))
+        line = f"{self._clock(recorded.arrived)}  #{recorded.id}  {what}  {recorded.answered}, {outcome}"
+        for finding in verdict.findings:
+            where = printable(finding.pointer) or "the whole message"
+            expected = printable(" or ".join(finding.expected))
+            line += f"\n    {finding.rule}  {finding.level}  at {where}: {printable(finding.actual)}; "
+            line += f"expected {expected}"
+        self._write(line)
 
     def problem(self, text: str) -> None:
         """Tell what went wrong on this side, or came and is no request."""
         if self._as_json:
             self.line({"event": "problem", "problem": text})
         else:
-            self._write(f"{_clock(time.time())}  {printable(text)}")
+            self._write(f"{self._clock(time.time())}  {printable(text)}")
 
     def line(self, members: dict[str, Any], at: float | None = None) -> None:
         """Tell a JSON object in a line, with the time."""
         when = datetime.fromtimestamp(time.time() if at is None else at, UTC).isoformat()
         self._write(json.dumps({"time": when, **members}))
+
+    def _clock(self, seconds: float) -> str:
+        second = int(seconds)
+        if second != self._second:
+            # The local time of a second is worked out once: there may be thousands of lines in it.
+            self._second, self._told = second, time.strftime("%H:%M:%S", time.localtime(second))
+        return f"{self._told}.{int(seconds % 1 * 1000):03}"
 
     def _write(self, text: str) -> None:
         if not self._waiting:
@@ -202,11 +216,7 @@ class Log:
                 sys.stdout.flush()
 
 
-def _clock(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%H:%M:%S.%f")[:-3]
-
-
 def _shown(text: str | None) -> str:
     if text is None:
         return "(none)"
-    return printable(text[:_MOST_SHOWN]) + ("…" if len(text) > _MOST_SHOWN else "")
+    return printable(text) if len(text) <= _MOST_SHOWN else f"{printable(text[:_MOST_SHOWN])}…"

@@ -35,6 +35,40 @@ _KEEP_ALIVE_SECONDS = 75
 _SWEEP_SECONDS = 0.5
 
 
+class _Joining:
+    """A transport that joins what is written within one turn of the event loop.
+
+    uvicorn writes head and body apart, and each write wakes the client: that costs more than judging does.
+
+    Args:
+        transport: The transport of the connection.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._waiting: list[bytes] = []
+        self._call_soon = asyncio.get_running_loop().call_soon
+        self.get_extra_info = transport.get_extra_info
+        self.is_closing = transport.is_closing
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+        self.abort = transport.abort
+
+    def write(self, data: bytes) -> None:
+        if not self._waiting:
+            self._call_soon(self._flush)
+        self._waiting.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._transport.write(b"".join(self._waiting))
+            self._waiting.clear()
+
+
 class _Connection(HttpToolsProtocol):
     """One connection."""
 
@@ -46,7 +80,7 @@ class _Connection(HttpToolsProtocol):
     _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", _Joining(transport)))
         self._app = self.config.app  # type: ignore[assignment] # the application that StandingServer is given
         self._began = self.loop.time()
 
@@ -74,10 +108,14 @@ class _Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._lines.append((name, value))
-        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        for line in self._lines:
+            name = line[0].lower()
+            self.headers.append((name, line[1]))
+            if name == b"expect" and line[1].lower() == b"100-continue":
+                self.expect_100_continue = True
         self.scope["state"]["target"] = self.url
         super().on_headers_complete()
 
