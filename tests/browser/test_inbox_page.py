@@ -46,6 +46,14 @@ def lines(page: Page) -> list[str]:
     return found
 
 
+def deep(levels: int) -> object:
+    """Return a value that nests so many levels."""
+    value: object = []
+    for _ in range(levels):
+        value = {"in": value}
+    return value
+
+
 def sideways(page: Page) -> bool:
     """Tell whether the page, or what scrolls in it, scrolls sideways."""
     scrolls: bool = page.evaluate(
@@ -218,7 +226,7 @@ def test_a_name_that_a_pointer_escapes_has_its_finding(browser: Browser, tmp_pat
 def test_findings_about_the_text_and_the_request(page: Page, serving: Serving) -> None:
     serving.post(b'{"to": ')
     open_message(page, "no recipient")
-    expect(page.locator("section", has_text="The body is no JSON value").locator(".finding")).to_contain_text(
+    expect(page.locator("section", has_text="There is no JSON to show").locator(".finding")).to_contain_text(
         "message/text/json"
     )
     page.keyboard.press("Escape")
@@ -399,7 +407,9 @@ def test_nothing_scrolls_sideways(browser: Browser, serving: Serving, wide: int)
         serving.post(
             mail("a" * 64 + "@example.com", code="9" * 300, link="https://app.example.com/" + "x" * 300)
         )
-        serving.post(mail(code="042137", link="https://app.example.com/", user={"n" * 300: "v" * 3000}))
+        serving.post(
+            mail(code="042137", link="https://app.example.com/", user={"n" * 300: "v" * 3000}, deep=deep(490))
+        )
         expect(page.locator(".row")).to_have_count(2)
         assert not sideways(page)
         for name in ("foo@", "aaa@"):
