@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Locator, Page, Route
 
 ROWS = 100  # in the list at once
 expect.set_options(timeout=10_000)
@@ -221,6 +221,26 @@ def test_a_name_that_a_pointer_escapes_has_its_finding(browser: Browser, tmp_pat
         serving.post({"to": "foo@example.com", "type": "SignIn", "payload": {"a/b~c": 5}})
         open_message(visit.page, "foo@example.com")
         assert lines(visit.page)[4:6] == ['    "a/b~c": 5', "! message/guard/values"]
+
+
+def test_a_finding_that_points_nowhere_stands_first(page: Page, serving: Serving) -> None:
+    def moved(route: Route) -> None:
+        answer = route.fetch()
+        detail = answer.json()
+        detail["findings"][0]["pointer"] = "/not/there"
+        route.fulfill(response=answer, json=detail)
+
+    serving.post(mail(code=1))
+    page.route("**/api/messages/1", moved)
+    open_message(page, "foo@example.com")
+    assert lines(page)[:2] == ["! message/guard/code", "{"]
+
+
+def test_what_breaks_another_layer_is_accepted_but_broken(browser: Browser, tmp_path: Path) -> None:
+    with Serving(tmp_path, "--layer", "emitted") as serving, Visit(browser, serving.url) as visit:
+        serving.post(mail(), mail("bar@example.com", odd={}))
+        visit.page.get_by_label("Broken only").check()
+        expect(row(visit.page, "bar@")).to_contain_text("Accepted, but broken")
 
 
 def test_findings_about_the_text_and_the_request(page: Page, serving: Serving) -> None:
@@ -513,6 +533,20 @@ def test_it_finds_a_server_that_restarts(visit: Visit, serving: Serving) -> None
     serving.post(mail("after@example.com", code="222222"))
     expect(page.locator(".to")).to_have_text(["after@example.com"])
     visit.problems.clear()  # the browser tells of each failed attempt
+
+
+def test_what_arrives_while_the_list_is_loaded_is_there_once(browser: Browser, serving: Serving) -> None:
+    def late(route: Route) -> None:
+        serving.post(mail("last@example.com"))
+        route.continue_()
+
+    serving.post(*[mail()] * ROWS)
+    visit = Visit(browser, serving.url)
+    visit.page.route("**/api/messages?*", late)
+    with visit:
+        expect(visit.page.locator(".to").first).to_have_text("last@example.com")
+        expect(visit.page.get_by_role("button", name="Show older")).to_be_visible()
+        expect(visit.page.locator(".row")).to_have_count(ROWS)
 
 
 def test_thousands_arrive_while_it_is_open(page: Page, serving: Serving) -> None:
