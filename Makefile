@@ -11,7 +11,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
-NODE_PACKAGES = $(addsuffix /node_modules/.package-lock.json,tests/logto examples/receiver_node)
+NODE_PACKAGES = $(addsuffix /node_modules/.package-lock.json,tests/logto examples/receiver_node examples/e2e)
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
@@ -56,7 +56,7 @@ schemas: install
 	@$(BIN)/python tools/build_vectors.py
 
 clean:
-	rm -rf $(VENV) tests/logto/node_modules examples/receiver_node/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(dir $(NODE_PACKAGES)) examples/e2e/test-results dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install: $(VENV)/installed

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections import deque
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -212,6 +212,12 @@ class SqliteStore:
         self._most = most
         self._waiting: list[Recorded] = []
         self._commit: asyncio.Future[str | None] | None = None
+        try:
+            # SQLite opens a file that it may not write all the same, and fails on its lock.
+            with suppress(FileNotFoundError):
+                Path(path).open("r+b").close()
+        except OSError as error:
+            raise StoreProblem(f"{path}: {error.strerror}. {_ADVICE['SQLITE_READONLY']}") from None
         try:
             self._database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
         except sqlite3.Error as error:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FOLDER = Path(__file__).parent
-INSTALL = "npm ci --prefix tests/logto"
+PREFIX = "tests/logto"
 OLDEST_NODE = 20
 
 
@@ -27,29 +27,40 @@ class WorkerError(AssertionError):
     """A worker ended, or kept silent for too long, when an answer was due."""
 
 
-def lacking() -> str | None:
-    """Return what this machine lacks to run the workers, and the remedy; None if it lacks nothing."""
+def lacking(folder: Path | None = None, prefix: str = PREFIX) -> str | None:
+    """Return what this machine lacks to run what uses Logto's packages, and the remedy; None if nothing.
+
+    Args:
+        folder: Where the packages are wanted; this folder if None.
+        prefix: The same folder, as seen from the project's.
+    """
+    folder = folder or FOLDER
+    install = f"npm ci --prefix {prefix}"
     node = shutil.which("node")
     if node is None:
-        return f"the real Logto packages need Node {OLDEST_NODE} or later: install it, then run: {INSTALL}"
+        return f"the real Logto packages need Node {OLDEST_NODE} or later: install it, then run: {install}"
     version = subprocess.check_output([node, "--version"], text=True).strip()
     if int(version.removeprefix("v").split(".")[0]) < OLDEST_NODE:
-        return f"the real Logto packages need Node {OLDEST_NODE} or later, not {version}; then run: {INSTALL}"
+        return f"the real Logto packages need Node {OLDEST_NODE} or later, not {version}; then run: {install}"
     # npm writes this file last: it says what is installed.
-    installed = FOLDER / "node_modules" / ".package-lock.json"
+    installed = folder / "node_modules" / ".package-lock.json"
     if not installed.is_file():
-        return f"the real Logto packages are not installed: run: {INSTALL}"
-    packages = json.loads((FOLDER / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+        return f"the real Logto packages are not installed: run: {install}"
+    packages = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))["packages"]
     present = json.loads(installed.read_text(encoding="utf-8"))["packages"]
     wanted = {name: entry["version"] for name, entry in packages.items() if name}
     if wanted != {name: entry["version"] for name, entry in present.items()}:
-        return f"other packages are installed than package-lock.json says: run: {INSTALL}"
+        return f"other packages are installed than package-lock.json says: run: {install}"
     return None
 
 
-def require_packages() -> None:
+def require_packages(folder: Path | None = None, prefix: str = PREFIX) -> None:
     """Skip where Node or the packages are missing; in CI (``CI=true``) fail, there they must not be."""
-    reason = lacking()
+    skip_or_fail(lacking(folder, prefix))
+
+
+def skip_or_fail(reason: str | None) -> None:
+    """Skip for a reason, if there is one; in CI fail for it."""
     if reason is None:
         return
     if os.environ.get("CI") == "true":
