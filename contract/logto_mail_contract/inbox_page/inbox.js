@@ -399,7 +399,7 @@ function drawNow() {
   $('older').hidden = matching.length <= ROWS;
   $('nothing').hidden = page.length > 0 || !nothingOlder;
   $('end').hidden = !dropped || !nothingOlder || matching.length > ROWS;
-  $('end').textContent = `${dropped} older messages were dropped: the inbox is full.`;
+  $('end').textContent = `Older messages dropped, since the inbox is full: ${dropped}.`;
   offerTypes();
   announceArrivals();
   // Until it is known whether the page has a next one.
