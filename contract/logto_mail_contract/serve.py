@@ -93,11 +93,7 @@ def _announce(
     shown = "localhost" if anywhere else f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{port}"
     if options.port_file:
-        # Whole at once: whoever waits for the file must not read half a number.
-        target = Path(options.port_file)
-        written = target.with_name(f"{target.name}.{os.getpid()}")
-        written.write_text(f"{port}\n", encoding="ascii")
-        written.replace(target)
+        _write_port(Path(options.port_file), port)
     authorization = (
         "not looked at" if endpoint.authorization is None else f"as in {options.authorization_env}"
     )
@@ -125,6 +121,16 @@ def _announce(
             f"it listens at {host}, beyond loopback: whoever reaches port {port} can read every code and "
             "link, and script replies"
         )
+
+
+def _write_port(file: Path, port: int) -> None:
+    # Whole at once: whoever waits for the file must not read half a number.
+    written = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        written.write_text(f"{port}\n", encoding="ascii")
+        written.replace(file)
+    except OSError as problem:
+        raise WrongUse(f"the port file {file} cannot be written: {problem.strerror}") from None
 
 
 class Log:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import traceback
+from contextlib import suppress
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -45,6 +47,7 @@ _NO_PAGE = Content(404, "text/plain; charset=utf-8", b"This path takes POST from
 _NOT_KEPT = (
     b'{"accepted":false,"reason":"The delivery could not be kept; see the log of mail-contract serve"}'
 )
+_OWN_FAULT = Content(500, "application/json", b'{"error": "A fault of mail-contract; its log tells more."}')
 # What nobody can register in the public DNS, so that no site of a stranger can have such a name.
 _OWN_NAME = re.compile(
     r"[^.:]+|[0-9.]+|\[[0-9a-f:.]+\]|(?:.+\.)?(?:localhost|local|internal|test|example|invalid|home\.arpa)",
@@ -73,7 +76,17 @@ class StandingApp:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Answer a request; a fault of our own is told, and ends that request alone."""
+        try:
+            await self._answer(scope, receive, send)
+        except Exception:  # noqa: BLE001 - the last line of defence: the inbox must not be lost
+            self._endpoint.log.problem(
+                f"a fault of mail-contract, please report it: {traceback.format_exc()}"
+            )
+            with suppress(RuntimeError):  # the answer has begun
+                await respond(send, _OWN_FAULT)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         api = path.startswith("/api/") or path in ("/api", "/healthz")
         if not api and scope["method"] not in _READING:
@@ -100,7 +113,7 @@ class StandingApp:
         if reply is not None:
             await self._perform(reply, scope["state"]["transport"], receive)
         else:
-            start, end = _answer(verdict)
+            start, end = _told(verdict)
             await send(start)
             await send(end)
 
@@ -169,7 +182,7 @@ async def _rest(body: bytes, part: Any, receive: Receive) -> tuple[bytes, str | 
     return b"".join(parts), None
 
 
-def _answer(verdict: Verdict) -> tuple[dict[str, Any], dict[str, Any]]:
+def _told(verdict: Verdict) -> tuple[dict[str, Any], dict[str, Any]]:
     # The two messages of the same verdict are made once: nearly every one is the same.
     made = _ANSWERS.get(verdict.answer) if verdict.status == 200 else None
     if made is None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
+from httptools import HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .replies import Answer
@@ -31,6 +32,7 @@ LARGEST_HEAD = 64 * 1024
 REQUEST_SECONDS = 15.0
 """Seconds in which a request must have come whole, and a client must go on taking what is sent to it."""
 
+_TOO_MUCH = f"a head of more than {LARGEST_HEAD} bytes"
 _KEEP_ALIVE_SECONDS = 75
 _SWEEP_SECONDS = 0.5
 
@@ -75,8 +77,9 @@ class _Connection(HttpToolsProtocol):
     _app: StandingApp
     _began: float | None = None
     _stalled: float | None = None
-    _head = 0
+    _head = b""
     _in_head = False
+    _upgrading = False
     _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
@@ -91,14 +94,27 @@ class _Connection(HttpToolsProtocol):
             self._began = self.loop.time()
         super().data_received(data)
         if self._in_head:
-            self._head += len(data)
-            if self._head > LARGEST_HEAD:
-                self._refuse(f"a head of more than {LARGEST_HEAD} bytes")
+            self._head += data
+            if len(self._head) > LARGEST_HEAD:
+                self._refuse(_TOO_MUCH)
+        elif self._upgrading:
+            self._go_on_without_upgrade((self._head + data).partition(b"\r\n\r\n")[2])
+
+    def _go_on_without_upgrade(self, body: bytes) -> None:
+        # A server may ignore the wish for another protocol (RFC 9110, 7.8), and the parser cannot: it has
+        # stopped. Java's own client wishes for HTTP/2 with its first request to a host.
+        self._upgrading = False
+        lines = [line for line in self._lines if line[0].lower() != b"upgrade"]
+        head = b" ".join([self.parser.get_method(), self.url, b"HTTP/1.1"])
+        self.parser = HttpRequestParser(self)
+        came = self._lines
+        super().data_received(b"\r\n".join([head, *map(b": ".join, lines), b"", b""]) + body)
+        self._lines[:] = came
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
-        self._head = 0
+        self._head = b""
         if self._began is None:
             self._began = self.loop.time()
         # ASGI has the names in lower case, and the target without its escapes.
@@ -111,17 +127,25 @@ class _Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if self.parser.should_upgrade():
+            self._upgrading = True
+            return
+        length = 0
         for line in self._lines:
             name = line[0].lower()
+            length += len(name) + len(line[1])
             self.headers.append((name, line[1]))
             if name == b"expect" and line[1].lower() == b"100-continue":
                 self.expect_100_continue = True
         self.scope["state"]["target"] = self.url
         super().on_headers_complete()
+        if length > LARGEST_HEAD:
+            self._refuse(_TOO_MUCH)
 
     def on_message_complete(self) -> None:
-        self._began = None
-        super().on_message_complete()
+        if not self._upgrading:
+            self._began = None
+            super().on_message_complete()
 
     def pause_writing(self) -> None:
         self._stalled = self.loop.time()
@@ -145,10 +169,14 @@ class _Connection(HttpToolsProtocol):
     def _refuse(self, problem: str) -> None:
         self._refused = True
         self._began = None
-        if self.cycle is not None and not self.cycle.response_complete:
-            # The application has the request, or waits for the rest of it: it is told, and answers.
+        if self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete:
+            # The application waits for the rest of the request: it is told, and answers.
             self.cycle.scope["state"]["framing"] = problem
             super().on_message_complete()
+            self.shutdown()
+        elif self.cycle is not None and not self.cycle.response_complete:
+            # What came behind a request that is being answered.
+            self._app.stray(problem)
             self.shutdown()
         elif self._in_head and self.url:
             task = self.loop.create_task(self._record(problem))
@@ -191,6 +219,7 @@ class StandingServer(uvicorn.Server):
                 lifespan="off",
                 interface="asgi3",
                 log_config=None,
+                log_level="critical",
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
