@@ -301,6 +301,7 @@ def test_from_arrival_to_the_copied_code_with_the_keyboard_alone(visit: Visit, s
     page.keyboard.type("old?c")
     expect(page.get_by_text("No message matches the filter.")).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.locator("#recipient")).not_to_be_focused()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
     page.keyboard.press("Escape")

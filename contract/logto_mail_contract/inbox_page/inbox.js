@@ -14,6 +14,7 @@ const BATCH = 1000; // asked for at once afterwards, the most that the server gi
 const MOST_MESSAGES = 20_000; // kept by this page
 const MOST_LINES = 2000; // of JSON or variables, beside the lines with a finding
 const MOST_FINDINGS = 200;
+const MOST_TYPES = 100; // to filter by
 const MOST_TEXT = 2000; // characters of a value
 const MOST_BODY = 50_000; // characters of a request
 const MOST_INDENT = 12; // levels
@@ -29,12 +30,12 @@ const $ = (id) => document.getElementById(id);
 
 // The document.
 
-/** Return a new element. A function is a listener, null and false leave out an attribute, strings become text. */
+/** Return a new element. An attribute that is a function is a listener; strings become text, never markup. */
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === 'function') made.addEventListener(name, value);
-    else if (value !== null && value !== false) made.setAttribute(name, value);
+    else made.setAttribute(name, value);
   }
   made.append(...children);
   return made;
@@ -312,7 +313,7 @@ let loading = false;
 let pages = [Infinity]; // the ids before which the pages of the list start; the last is shown
 /** @type {Map<number, HTMLElement>} by the ids of their messages */
 let rows = new Map();
-let current = null; // the id of the message that keys speak of
+let current = null; // the id of the message that had the focus last
 let opened = null; // the id of the message whose detail is shown
 /** @type {Summary[]} not announced yet */
 let arrived = [];
@@ -398,8 +399,10 @@ function drawNow() {
   $('newer').hidden = pages.length === 1;
   $('older').hidden = matching.length <= ROWS;
   $('nothing').hidden = page.length > 0 || !nothingOlder;
-  $('end').hidden = !dropped || !nothingOlder || matching.length > ROWS;
-  $('end').textContent = `Older messages dropped, since the inbox is full: ${dropped}.`;
+  const capped = messages.length >= MOST_MESSAGES;
+  $('end').hidden = !(dropped || capped) || !nothingOlder || matching.length > ROWS;
+  $('end').textContent = capped ? `This page looks no further back than ${MOST_MESSAGES} messages.`
+    : `Older messages dropped, since the inbox is full: ${dropped}.`;
   offerTypes();
   announceArrivals();
   // Until it is known whether the page has a next one.
@@ -411,15 +414,17 @@ function drawNow() {
 
 function offerTypes() {
   const known = new Set([...$('type').options].map(({ value }) => value));
-  for (const type of new Set(messages.map((message) => message.type))) {
-    if (type !== null && !known.has(type)) $('type').append(element('option', { value: type }, type.slice(0, 60)));
+  const types = new Set(messages.map(({ type }) => type).filter((type) => type !== null && !known.has(type)));
+  for (const type of [...types].slice(0, MOST_TYPES - known.size)) {
+    $('type').append(element('option', { value: type }, type.slice(0, 60)));
   }
 }
 
 function announceArrivals() {
   if (arrived.length === 1) {
     const [message] = arrived;
-    announce(`${message.type ?? 'A message'} to ${message.to ?? 'nobody'} ${verdictOf(message).textContent}`);
+    const [type, to] = [message.type ?? 'A message', message.to ?? 'nobody'].map((text) => text.slice(0, 100));
+    announce(`${type} to ${to} ${verdictOf(message).textContent}`);
   } else if (arrived.length) {
     announce(`${arrived.length} messages arrived`);
   }
@@ -468,7 +473,7 @@ function move(step) {
 }
 
 function copyCode() {
-  const place = opened === null ? rows.get(current) ?? $('rows') : $('detail');
+  const place = opened === null ? document.activeElement.closest('.row') ?? $('rows') : $('detail');
   const button = place.querySelector('.code .copy');
   if (button) button.click();
   else announce('There is no code to copy');
