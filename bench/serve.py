@@ -130,8 +130,8 @@ def command(name: str, port: int, folder: Path) -> list[str]:
     (jar,) = (SERVERS / "node_modules" / "wiremock" / "build").glob("*.jar")
     return [
         *("java", "-jar", str(jar), "--port", str(port), "--bind-address", "127.0.0.1"),
-        *("--root-dir", str(mappings.parent), "--max-request-journal-entries", "10000"),
-        *("--no-request-journal", "--disable-banner"),
+        # As many as serve keeps when it is not told otherwise.
+        *("--root-dir", str(mappings.parent), "--max-request-journal-entries", "10000", "--disable-banner"),
     ]
 
 

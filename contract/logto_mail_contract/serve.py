@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from . import __version__, catalogue
 from .exit_codes import BROKEN, INTERRUPTED, KEPT, WrongUse, authorization_from, counted, say
 from .findings import printable
-from .message import Message
 from .standing_app import StandingApp
 from .standing_endpoint import StandingEndpoint
 from .store import StoreProblem, open_store
@@ -150,10 +149,10 @@ class Log:
 
     def delivery(self, recorded: Recorded, message: Any, verdict: Verdict) -> None:
         """Tell a delivery."""
+        payload = message.get("payload") if isinstance(message, dict) and not self._redact else None
         code = link = None
-        if not self._redact and isinstance(message, dict):
-            shown = Message(message)
-            code, link = shown.code, shown.link
+        if isinstance(payload, dict):
+            code, link = payload.get("code"), payload.get("link")
         if self._as_json:
             self.line(
                 {
@@ -175,9 +174,9 @@ class Log:
             if isinstance(message, dict)
             else f"{_shown(recorded.method)} {_shown(recorded.target)}, no message"
         )
-        if code is not None:
+        if isinstance(code, str):
             what += f"  code {_shown(code)}"
-        if link is not None:
+        if isinstance(link, str):
             what += f"  link {_shown(link)}"
         outcome = "broken" if recorded.broken else "noted" if verdict.findings else "kept"
         line = f"{self._clock(recorded.arrived)}  #{recorded.id}  {what}  {recorded.answered}, {outcome}"

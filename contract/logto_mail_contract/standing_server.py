@@ -73,6 +73,13 @@ class _Joining:
             self._call_soon(self._flush)
         self._waiting.append(data)
 
+    def write_whole(self, answer: bytes) -> None:
+        """Write an answer that nothing is to be joined with."""
+        if self._waiting:
+            self._waiting.append(answer)
+        else:
+            self._transport.write(answer)
+
     def close(self) -> None:
         self._flush()
         self._transport.close()
@@ -100,6 +107,8 @@ class _Connection(HttpToolsProtocol):
     _head = b""
     _body = b""
     _length = 0
+    _chunk = 0
+    _too_much = False
     # What it waits for.
     _in_head = False
     _collecting = False
@@ -110,7 +119,9 @@ class _Connection(HttpToolsProtocol):
     _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        super().connection_made(cast("asyncio.Transport", _Joining(transport)))
+        joining = _Joining(transport)
+        self._write_whole = joining.write_whole
+        super().connection_made(cast("asyncio.Transport", joining))
         self._app = self.config.app  # type: ignore[assignment] # the application that StandingServer is given
         self._began = self.loop.time()
 
@@ -123,6 +134,7 @@ class _Connection(HttpToolsProtocol):
         if self._refused:
             return
         self._idle = None
+        self._chunk = len(data)
         if self._began is None:
             self._began = self.loop.time()
         super().data_received(data)
@@ -172,14 +184,16 @@ class _Connection(HttpToolsProtocol):
             self.headers = []  # uvicorn looks at them for WebSockets
             return
         self._collecting = self.parser.get_method() not in _READING
+        if len(self._head) + self._chunk > LARGEST_HEAD:  # it may be, with what came behind it
+            self._too_much = sum(len(name) + len(value) for name, value in self._lines) > LARGEST_HEAD
         if not self._collecting:
             self._hand_over(None)
             return
         self._body = b""
         self._length = 0
         for name, value in self._lines:
-            if name.lower() == b"expect" and value.lower() == b"100-continue":
-                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            if len(name) == 6 and name.lower() == b"expect" and value.lower() == b"100-continue":
+                self._write_whole(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         if not self._collecting:
@@ -205,7 +219,7 @@ class _Connection(HttpToolsProtocol):
 
     def _take(self, framing: str | None) -> None:
         self._collecting = False
-        if sum(len(name) + len(value) for name, value in self._lines) > LARGEST_HEAD:
+        if self._too_much:
             framing = _TOO_MUCH
         request = Request(
             self.parser.get_method().decode("ascii"),
@@ -233,7 +247,7 @@ class _Connection(HttpToolsProtocol):
         if isinstance(verdict, StoreProblem):
             self._write(503, NOT_KEPT, {})
         elif verdict.status == 200 and not self._closing and verdict.answer == _KEPT:
-            self.transport.write(_ANSWER % date)
+            self._write_whole(_ANSWER % date)
         else:
             self._write(verdict.status, verdict.answer, dict(further(verdict)))
 
