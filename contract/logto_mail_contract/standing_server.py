@@ -64,9 +64,10 @@ class _Joining:
         self._transport.close()
 
     def _flush(self) -> None:
-        if self._waiting:
+        # The client may have gone since.
+        if self._waiting and not self._transport.is_closing():
             self._transport.write(b"".join(self._waiting))
-            self._waiting.clear()
+        self._waiting.clear()
 
 
 class _Connection(HttpToolsProtocol):
