@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
     from .inbox_api import Scope
     from .standing_app import StandingApp
 
@@ -83,7 +85,15 @@ class _Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(cast("asyncio.Transport", _Joining(transport)))
         self._app = self.config.app  # type: ignore[assignment] # the application that StandingServer is given
+        self._before: list[RequestResponseCycle] = []
         self._began = self.loop.time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # uvicorn tells the last request alone, and one before it may be held.
+        for cycle in self._before:
+            cycle.disconnected = not cycle.response_complete
+            cycle.message_event.set()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -118,6 +128,9 @@ class _Connection(HttpToolsProtocol):
             if name == b"expect" and line[1].lower() == b"100-continue":
                 self.expect_100_continue = True
         self.scope["state"]["target"] = self.url
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._before = [cycle for cycle in self._before if not cycle.response_complete]
+            self._before.append(self.cycle)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
