@@ -12,7 +12,6 @@ import json
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
-from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -42,6 +41,10 @@ _MOST_REPLIES = 1000
 _LARGEST_SCRIPT = 1024 * 1024
 _MOST_TOLD = 10
 _MOST_BEHIND = 1000
+_RFC_3339 = re.compile(
+    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ](?P<time>[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?)"
+    "(?P<zone>[Zz]|[-+ ][0-9]{2}:[0-9]{2})"
+)
 _EVENT_INTERVAL = 15.0
 _OPENAPI = "/api/openapi.json"
 _CHOOSING = ("to", "type", "since", "after")
@@ -157,7 +160,7 @@ class InboxApi:
         return self._listing(asked, asked.query(broken=True))
 
     def _listing(self, asked: _Asked, query: Query) -> Content:
-        limit = int(asked.number("limit", 100, MOST_LISTED, least=1))
+        limit = int(asked.number("limit", 100, least=1, most=MOST_LISTED, whole=True))
         store = self._endpoint.store
         found = store.select(query, limit, newest=query.after is None and query.since is None)
         return _json(
@@ -174,7 +177,7 @@ class InboxApi:
 
     async def _latest(self, asked: _Asked) -> Content | None:
         query = asked.query(accepted=True)
-        wait = asked.number("wait", 0, LONGEST_WAIT)
+        wait = asked.number("wait", 0, least=0, most=LONGEST_WAIT)
         waiting = asyncio.ensure_future(self._endpoint.latest(query, wait))
         leaving = asyncio.ensure_future(gone(asked.receive))
         try:
@@ -308,15 +311,16 @@ class _Asked(NamedTuple):
         lines: list[tuple[bytes, bytes]] = self.scope["headers"]
         return next((value for header, value in lines if header == name), b"")
 
-    def number(self, name: str, default: float, most: float, *, least: float = 0) -> float:
+    def number(self, name: str, default: float, *, least: float, most: float, whole: bool = False) -> float:
         text = self.parameters.get(name)
-        try:
-            value = default if text is None else float(text)
-        except ValueError:
-            value = inf
-        if not least <= value <= most:
-            raise _Refused(400, f"{name} is a number from {least:g} to {most:g}; it was {shown(text)}.")
-        return value
+        if text is None:
+            return default
+        # float() takes more than a number: 1_0, nan, digits of any script.
+        form = "[0-9]{1,9}" if whole else r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
+        if not re.fullmatch(form, text) or not least <= float(text) <= most:
+            kind = "a whole number" if whole else "a number"
+            raise _Refused(400, f"{name} is {kind} from {least:g} to {most:g}; it was {shown(text)}.")
+        return float(text)
 
     def query(self, *, broken: bool = False, accepted: bool = False, after: str | None = None) -> Query:
         cursor = self.parameters.get("after", after)
@@ -399,16 +403,12 @@ def _mismatch(query: Query, recorded: Recorded) -> str:
 def _time(text: str | None) -> float | None:
     if text is None:
         return None
-    try:
+    if found := _RFC_3339.fullmatch(text):
         # A plus that was not escaped has become a space.
-        time = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
-        time = datetime.min
-    if time.tzinfo is None:
-        raise _Refused(
-            400, f"since is a time as in RFC 3339, 2026-01-31T12:00:00Z say; it was {shown(text)}."
-        )
-    return time.timestamp()
+        zone = found["zone"].upper().replace(" ", "+")
+        with suppress(ValueError):
+            return datetime.fromisoformat(f"{found['date']}T{found['time']}{zone}").timestamp()
+    raise _Refused(400, f"since is a time as in RFC 3339, 2026-01-31T12:00:00Z say; it was {shown(text)}.")
 
 
 def _shown_time(seconds: float) -> str:
