@@ -124,7 +124,7 @@ class InboxApi:
                 continue
             method = "GET" if scope["method"] == "HEAD" else scope["method"]
             if method not in methods:
-                allowed = ", ".join(methods)
+                allowed = ", ".join(methods).replace("GET", "GET, HEAD")
                 refused = _json({"error": f"{path} takes {allowed}, not {scope['method'][:20]}."}, 405)
                 return refused._replace(headers=((b"allow", allowed.encode()),))
             route = methods[method]
@@ -343,6 +343,8 @@ class _Asked(NamedTuple):
             body += came
             if len(body) > most:
                 raise _Refused(413, f"The body has more than {most} bytes.")
+            if part["type"] == "http.disconnect" or self.scope["state"].get("framing"):
+                raise _Refused(400, "The body did not come whole.")
             if not part.get("more_body"):
                 return body
 
