@@ -11,6 +11,7 @@ import base64
 import json
 import re
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -265,20 +266,59 @@ class InboxApi:
         return _json({"deleted": self._endpoint.unscript(asked.parameters.get("to"))})
 
     async def _events(self, asked: _Asked) -> None:
-        query = asked.query(after=asked.header(b"last-event-id").decode("latin-1") or None)
-        behind: asyncio.Queue[Event] = asyncio.Queue()
-        leaving = asyncio.ensure_future(gone(asked.receive))
+        store = self._endpoint.store
+        # A browser that connects again asks for the same address, so what it saw last counts.
+        query = asked.query()
+        if seen := asked.header(b"last-event-id").decode("latin-1"):
+            query = replace(query, after=_cursor("Last-Event-ID", seen))
+        if query.after is None:
+            query = replace(query, after=store.last)
+        elif query.after > store.last:
+            # The cursor of another inbox: of a server that has been started anew, say.
+            query = replace(query, after=0)
+        # A store that fails is told while there is no answer yet.
+        store.select(query, 1, newest=False)
         headers = [(b"content-type", b"text/event-stream"), *_HEADERS]
-        with self._endpoint.listening(behind.put_nowait):
-            missed = (
-                [] if query.after is None else self._endpoint.store.select(query, MOST_LISTED, newest=True)
-            )
-            hello = _event("hello", {"last": self._endpoint.store.last})
-            await asked.send({"type": "http.response.start", "status": 200, "headers": headers})
-            await asked.send(_part(hello + b"".join(map(_arrival, missed))))
+        await asked.send({"type": "http.response.start", "status": 200, "headers": headers})
+        if asked.scope["method"] != "HEAD":
+            await asked.send(_part(_event("hello", {"last": store.last}, query.after)))
+            leaving = asyncio.ensure_future(gone(asked.receive))
+            try:
+                with suppress(StoreProblem):
+                    query = await self._tell_missed(asked, query, leaving)
+                    # Nothing is awaited between the last look at the store and this.
+                    await self._tell_arrivals(asked, query, leaving)
+            finally:
+                leaving.cancel()
+        await asked.send(_part(b"", more=False))
+
+    async def _tell_missed(self, asked: _Asked, query: Query, leaving: asyncio.Future[Any]) -> Query:
+        endpoint = self._endpoint
+        while not leaving.done() and not endpoint.stopping:
+            missed = endpoint.store.select(query, MOST_LISTED, newest=False)
+            if not missed:
+                break
+            await asked.send(_part(b"".join(map(_arrival, missed))))
+            query = replace(query, after=missed[-1].id)
+        return query
+
+    async def _tell_arrivals(self, asked: _Asked, query: Query, leaving: asyncio.Future[Any]) -> None:
+        behind: asyncio.Queue[Event] = asyncio.Queue(_MOST_BEHIND)
+
+        def listen(event: Event) -> None:
+            if isinstance(event, Deleted):
+                wanted = event.to is None or query.to in (None, event.to)
+            else:
+                # A store may have it before it is told, so it may have been told with what was missed.
+                wanted = event is None or query.matches(event)
+            if wanted:
+                with suppress(asyncio.QueueFull):
+                    behind.put_nowait(event)
+
+        with self._endpoint.listening(listen):
             # Behind by so much, the client is better off with a new connection, which tells what it missed.
-            while not leaving.done() and behind.qsize() < _MOST_BEHIND:
-                next_event = asyncio.ensure_future(behind.get())
+            while not leaving.done() and not behind.full():
+                next_event: asyncio.Future[Any] = asyncio.ensure_future(behind.get())
                 done, _ = await asyncio.wait(
                     {next_event, leaving}, timeout=_EVENT_INTERVAL, return_when=asyncio.FIRST_COMPLETED
                 )
@@ -291,11 +331,8 @@ class InboxApi:
                     break
                 if isinstance(event, Deleted):
                     await asked.send(_part(_event("deleted", {"to": event.to})))
-                elif query.matches(event):
+                else:
                     await asked.send(_part(_arrival(event)))
-        leaving.cancel()
-        with suppress(OSError):
-            await asked.send(_part(b"", more=False))
 
 
 class _Asked(NamedTuple):
@@ -322,15 +359,12 @@ class _Asked(NamedTuple):
             raise _Refused(400, f"{name} is {kind} from {least:g} to {most:g}; it was {shown(text)}.")
         return float(text)
 
-    def query(self, *, broken: bool = False, accepted: bool = False, after: str | None = None) -> Query:
-        cursor = self.parameters.get("after", after)
-        if cursor is not None and not re.fullmatch("[0-9]{1,15}", cursor):
-            raise _Refused(400, f"after is the id of a message; it was {shown(cursor)}.")
+    def query(self, *, broken: bool = False, accepted: bool = False) -> Query:
         return Query(
             to=self.parameters.get("to"),
             type=self.parameters.get("type"),
             since=_time(self.parameters.get("since")),
-            after=None if cursor is None else int(cursor),
+            after=_cursor("after", self.parameters.get("after")),
             broken=broken,
             accepted=accepted,
         )
@@ -400,6 +434,14 @@ def _mismatch(query: Query, recorded: Recorded) -> str:
         if wanted is not None and wanted != came
     ]
     return " and ".join(parts) or "it came just now"
+
+
+def _cursor(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not re.fullmatch("[0-9]{1,15}", text):
+        raise _Refused(400, f"{name} is the id of a message; it was {shown(text)}.")
+    return int(text)
 
 
 def _time(text: str | None) -> float | None:
