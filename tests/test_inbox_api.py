@@ -117,6 +117,33 @@ def test_the_client_sees_drift(served: Serving) -> None:
             check("GET", "/api/messages", wrong)
 
 
+def test_the_document_has_the_paths_methods_and_parameters_of_the_server(served: Serving) -> None:
+    routes = served.server._app._api._routes
+    described = set()
+    for path, item in document()["paths"].items():
+        target = path.replace("{id}", "1")
+        ((pattern, methods),) = [route for route in routes if route[0].fullmatch(target)]
+        described.add(pattern)
+        assert {method.upper() for method in item if method != "parameters"} == set(methods)
+        for method in methods:
+            references = item[method.lower()].get("parameters", [])
+            parameters = [
+                document()["components"]["parameters"][one["$ref"].split("/")[-1]] for one in references
+            ]
+            names = [parameter["name"] for parameter in parameters if parameter["in"] == "query"]
+            told = served.api.refused(f"{target}?nonsense=1", method=method)
+            assert told.endswith(f"there is: {', '.join(names) or 'none'}.")
+    assert described == {pattern for pattern, _ in routes}
+
+
+def test_the_replies_of_the_document_can_be_scripted(served: Serving) -> None:
+    body = document()["paths"]["/api/replies"]["post"]["requestBody"]["content"]["application/json"]
+    for example in body["examples"].values():
+        assert validator("components", "schemas", "Reply").is_valid(example["value"])
+        assert served.api.script(example["value"])
+        served.api.request("DELETE", "/api/replies")
+
+
 def test_examples_keep_their_schemas() -> None:
     checked = 0
     for path, item in document()["paths"].items():

@@ -104,7 +104,7 @@ def parse_with_duplicates(text: str | bytes) -> tuple[Any, tuple[Duplicate, ...]
         raise TooDeep(f"The text nests deeper than {MAX_DEPTH} levels")
     try:
         try:
-            # What JSON.stringify wrote has nothing around it; decode looks for that, which costs a fifth more.
+            # What JSON.stringify wrote has nothing around it; decode looks for that, at a fifth more.
             if text.startswith("{"):
                 value, end = _UNIQUE_KEYS.raw_decode(text)
                 if end == len(text):

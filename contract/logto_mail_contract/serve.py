@@ -176,8 +176,9 @@ class Log:
         outcome = "broken" if recorded.broken else "noted" if verdict.findings else "kept"
         line = f"{self._clock(recorded.arrived)}  #{recorded.id}  {what}  {recorded.answered}, {outcome}"
         for finding in verdict.findings:
+            place = printable(finding.pointer) or "the whole message"
             line += (
-                f"\n    {finding.rule}  {finding.level}  at {printable(finding.pointer) or 'the whole message'}: "
+                f"\n    {finding.rule}  {finding.level}  at {place}: "
                 f"{printable(finding.actual)}; expected {' or '.join(finding.expected)}"
             )
         self._write(line)
