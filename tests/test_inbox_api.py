@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.http_client import BROKEN, MESSAGE, TIMEOUT, Client
+from tests.http_client import BROKEN, MESSAGE, TIMEOUT, Client, exchange
 from tests.serving import Event, Serving, Stream, check, document, serving, validator
 
 from logto_mail_contract import __version__, inbox_api, standing_server
@@ -41,6 +41,14 @@ def where(store: str, folder: Path) -> str:
     return store if store == "memory" else str(folder / "inbox.sqlite")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _soon_gone() -> Iterator[None]:
+    """Have clients count as gone soon after they ended their side: many of these tests wait for that."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(standing_server, "_HALF_CLOSED_SECONDS", 0.1)
+        yield
+
+
 @pytest.fixture(scope="module", params=STORES)
 def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     with serving(where(request.param, tmp_path_factory.mktemp("store"))) as running:
@@ -56,7 +64,7 @@ def running() -> Iterator[Serving]:
 def emptied(server: Serving) -> Serving:
     server.api.request("DELETE", "/api/messages")
     server.api.request("DELETE", "/api/replies")
-    assert server.listeners() == 0
+    until(lambda: server.listeners() == 0)
     return server
 
 
@@ -1284,6 +1292,22 @@ def test_a_public_name_is_refused(served: Serving, host: str) -> None:
 def test_beyond_loopback_every_name_is_served() -> None:
     with serving(guard_host=False) as server:
         assert server.api.request("GET", "/api/messages", "Host: mail.example.com").status == 200
+
+
+def test_a_client_that_says_it_sends_no_more_is_answered(both: Serving) -> None:
+    both.api.script({"status": 299, "delay": 0.01, "to": "slow@example.com"})
+    with Client(both.url) as client:
+        for request, status in (
+            (client.request(target="/"), 200),
+            (client.request(message("slow@example.com"), target="/"), 299),
+            (client.request(b"{", target="/"), 400),
+            (b"GET /api/messages HTTP/1.1\r\nHost: mail.test\r\n\r\n", 200),
+            (b"GET /api/messages/latest?after=999 HTTP/1.1\r\nHost: mail.test\r\n\r\n", 404),
+        ):
+            answer = exchange(both.url, request)
+            assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer
+        twice = exchange(both.url, client.request(target="/") * 2)
+        assert twice.count(b'{"accepted":true}') == 2
 
 
 # Whatever is asked, the answer is a documented one: Api.request compares each with the document.

@@ -34,6 +34,7 @@ REQUEST_SECONDS = 15.0
 """Seconds in which a request must have come whole, and a client must go on taking what is sent to it."""
 
 _KEEP_ALIVE_SECONDS = 75
+_HALF_CLOSED_SECONDS = 0.5
 _SWEEP_SECONDS = 0.5
 
 
@@ -94,6 +95,15 @@ class _Connection(HttpToolsProtocol):
             cycle.disconnected = not cycle.response_complete
             cycle.message_event.set()
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override] # as asyncio has it
+        # A client may send no more and wait for its answer; one that must wait for longer counts as gone.
+        if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
+            self.transport.close()  # sends what waits, which the transport does not know of
+            return None
+        self.cycle.keep_alive = False
+        self.loop.call_later(_HALF_CLOSED_SECONDS, self.transport.close)
+        return True
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
