@@ -132,13 +132,15 @@ def test_nobody_looks_at_authorization_that_is_not_configured() -> None:
 def test_what_is_wrong_first_decides() -> None:
     wrong: dict[str, Any] = {"method": "PUT", "framing": "cut", "authorization": "x"}
     text = ("Content-Type", "text/plain")
+    assert judged(b"", text, **wrong).status == 400
+    assert rules(judged(b"", text, **wrong)) == ["sender/request/framing"]
+    del wrong["framing"]
     assert judged(b"", text, **wrong).status == 405
     del wrong["method"]
     assert judged(b"", text, **wrong).status == 401
     del wrong["authorization"]
     assert judged(b"", text, **wrong).status == 415
-    assert rules(judged(b"", **wrong)) == ["sender/request/framing"]
-    assert judged(b"", **wrong).status == 400
+    assert rules(judged(b"", JSON)) == ["message/text/json"]
 
 
 @pytest.mark.parametrize(

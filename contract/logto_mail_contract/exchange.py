@@ -72,9 +72,10 @@ def judge_request(
 ) -> Verdict:
     """Judge a request that should deliver a message.
 
-    The status is 405, 401, 415 or 400 for the first of these that is wrong: method, ``Authorization``,
-    ``Content-Type``, body. A body is answered with 400 only where the guard layer is broken: what breaks
-    another layer alone, and what nests too deep to judge, is a finding and is answered with 200.
+    The status is that of the first of these that is wrong: framing (400), without which nothing else is
+    known, method (405), ``Authorization`` (401), ``Content-Type`` (415), body (400). A body is answered with
+    400 only where the guard layer is broken: what breaks another layer alone, and what nests too deep to
+    judge, is a finding and is answered with 200.
 
     Args:
         request: What came.
@@ -106,6 +107,9 @@ def judge(
         catalogue.UnknownRevision: There is no such revision or release.
         catalogue.UnknownLayer: That revision has no such layer.
     """
+    if request.framing is not None:
+        finding = rule_finding("sender/request/framing", ("a body that arrives whole",), request.framing)
+        return _refused(400, finding), None
     if request.method != "POST":
         return _refused(405, rule_finding("sender/request/method", ("POST",), shown(request.method))), None
     if authorization is not None:
@@ -118,9 +122,6 @@ def judge(
         actual = " and ".join(map(shown, types)) or "no Content-Type"
         finding = rule_finding("sender/request/content-type", ("application/json, one header",), actual)
         return _refused(415, finding), None
-    if request.framing is not None:
-        finding = rule_finding("sender/request/framing", ("a body that arrives whole",), request.framing)
-        return _refused(400, finding), None
     try:
         message, duplicates = parse_with_duplicates(request.body)
     except (NotUtf8, NotJson) as problem:

@@ -11,8 +11,8 @@ import base64
 import json
 import re
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
-from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -26,6 +26,7 @@ from .validation import shown
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 
+    from .exchange import Request
     from .standing_endpoint import Event, StandingEndpoint
 
     Scope = MutableMapping[str, Any]
@@ -41,6 +42,10 @@ LONGEST_WAIT = 300.0
 _MOST_REPLIES = 1000
 _MOST_TOLD = 10
 _MOST_BEHIND = 1000
+_RFC_3339 = re.compile(
+    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ](?P<time>[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?)"
+    "(?P<zone>[Zz]|[-+ ][0-9]{2}:[0-9]{2})"
+)
 _EVENT_INTERVAL = 15.0
 _OPENAPI = "/api/openapi.json"
 _CHOOSING = ("to", "type", "since", "after")
@@ -120,7 +125,7 @@ class InboxApi:
                 continue
             method = "GET" if scope["method"] == "HEAD" else scope["method"]
             if method not in methods:
-                allowed = ", ".join(methods)
+                allowed = ", ".join(methods).replace("GET", "GET, HEAD")
                 refused = _json({"error": f"{path} takes {allowed}, not {scope['method'][:20]}."}, 405)
                 return refused._replace(headers=((b"allow", allowed.encode()),))
             route = methods[method]
@@ -156,7 +161,7 @@ class InboxApi:
         return self._listing(asked, asked.query(broken=True))
 
     def _listing(self, asked: _Asked, query: Query) -> Content:
-        limit = int(asked.number("limit", 100, MOST_LISTED, least=1))
+        limit = int(asked.number("limit", 100, least=1, most=MOST_LISTED, whole=True))
         store = self._endpoint.store
         found = store.select(query, limit, newest=query.after is None and query.since is None)
         return _json(
@@ -173,7 +178,7 @@ class InboxApi:
 
     async def _latest(self, asked: _Asked) -> Content | None:
         query = asked.query(accepted=True)
-        wait = asked.number("wait", 0, LONGEST_WAIT)
+        wait = asked.number("wait", 0, least=0, most=LONGEST_WAIT)
         waiting = asyncio.ensure_future(self._endpoint.latest(query, wait))
         leaving = asyncio.ensure_future(gone(asked.receive))
         try:
@@ -242,8 +247,11 @@ class InboxApi:
         # A page of another site can post text, but must ask before it posts JSON; and it is never allowed.
         if asked.header(b"content-type").partition(b";")[0].strip().lower() != b"application/json":
             raise _Refused(415, "Replies are scripted with Content-Type: application/json.")
+        request: Request = asked.scope["state"]["request"]
+        if request.framing is not None:
+            raise _Refused(400, f"The body did not come whole: {request.framing}.")
         try:
-            document = parse(asked.scope["state"]["request"].body)
+            document = parse(request.body)
         except (NotUtf8, NotJson, TooDeep) as problem:
             raise _Refused(400, f"The body is no JSON: {problem}") from None
         try:
@@ -261,20 +269,59 @@ class InboxApi:
         return _json({"deleted": self._endpoint.unscript(asked.parameters.get("to"))})
 
     async def _events(self, asked: _Asked) -> None:
-        query = asked.query(after=asked.header(b"last-event-id").decode("latin-1") or None)
-        behind: asyncio.Queue[Event] = asyncio.Queue()
-        leaving = asyncio.ensure_future(gone(asked.receive))
+        store = self._endpoint.store
+        # A browser that connects again asks for the same address, so what it saw last counts.
+        query = asked.query()
+        if seen := asked.header(b"last-event-id").decode("latin-1"):
+            query = replace(query, after=_cursor("Last-Event-ID", seen))
+        if query.after is None:
+            query = replace(query, after=store.last)
+        elif query.after > store.last:
+            # The cursor of another inbox: of a server that has been started anew, say.
+            query = replace(query, after=0)
+        # A store that fails is told while there is no answer yet.
+        store.select(query, 1, newest=False)
         headers = [(b"content-type", b"text/event-stream"), *_HEADERS]
-        with self._endpoint.listening(behind.put_nowait):
-            missed = (
-                [] if query.after is None else self._endpoint.store.select(query, MOST_LISTED, newest=True)
-            )
-            hello = _event("hello", {"last": self._endpoint.store.last})
-            await asked.send({"type": "http.response.start", "status": 200, "headers": headers})
-            await asked.send(_part(hello + b"".join(map(_arrival, missed))))
+        await asked.send({"type": "http.response.start", "status": 200, "headers": headers})
+        if asked.scope["method"] != "HEAD":
+            await asked.send(_part(_event("hello", {"last": store.last}, query.after)))
+            leaving = asyncio.ensure_future(gone(asked.receive))
+            try:
+                with suppress(StoreProblem):
+                    query = await self._tell_missed(asked, query, leaving)
+                    # Nothing is awaited between the last look at the store and this.
+                    await self._tell_arrivals(asked, query, leaving)
+            finally:
+                leaving.cancel()
+        await asked.send(_part(b"", more=False))
+
+    async def _tell_missed(self, asked: _Asked, query: Query, leaving: asyncio.Future[Any]) -> Query:
+        endpoint = self._endpoint
+        while not leaving.done() and not endpoint.stopping:
+            missed = endpoint.store.select(query, MOST_LISTED, newest=False)
+            if not missed:
+                break
+            await asked.send(_part(b"".join(map(_arrival, missed))))
+            query = replace(query, after=missed[-1].id)
+        return query
+
+    async def _tell_arrivals(self, asked: _Asked, query: Query, leaving: asyncio.Future[Any]) -> None:
+        behind: asyncio.Queue[Event] = asyncio.Queue(_MOST_BEHIND)
+
+        def listen(event: Event) -> None:
+            if isinstance(event, Deleted):
+                wanted = event.to is None or query.to in (None, event.to)
+            else:
+                # A store may have it before it is told, so it may have been told with what was missed.
+                wanted = event is None or query.matches(event)
+            if wanted:
+                with suppress(asyncio.QueueFull):
+                    behind.put_nowait(event)
+
+        with self._endpoint.listening(listen):
             # Behind by so much, the client is better off with a new connection, which tells what it missed.
-            while not leaving.done() and behind.qsize() < _MOST_BEHIND:
-                next_event = asyncio.ensure_future(behind.get())
+            while not leaving.done() and not behind.full():
+                next_event: asyncio.Future[Any] = asyncio.ensure_future(behind.get())
                 done, _ = await asyncio.wait(
                     {next_event, leaving}, timeout=_EVENT_INTERVAL, return_when=asyncio.FIRST_COMPLETED
                 )
@@ -287,11 +334,8 @@ class InboxApi:
                     break
                 if isinstance(event, Deleted):
                     await asked.send(_part(_event("deleted", {"to": event.to})))
-                elif query.matches(event):
+                else:
                     await asked.send(_part(_arrival(event)))
-        leaving.cancel()
-        with suppress(OSError):
-            await asked.send(_part(b"", more=False))
 
 
 class _Asked(NamedTuple):
@@ -307,25 +351,23 @@ class _Asked(NamedTuple):
         lines: list[tuple[bytes, bytes]] = self.scope["headers"]
         return next((value for header, value in lines if header == name), b"")
 
-    def number(self, name: str, default: float, most: float, *, least: float = 0) -> float:
+    def number(self, name: str, default: float, *, least: float, most: float, whole: bool = False) -> float:
         text = self.parameters.get(name)
-        try:
-            value = default if text is None else float(text)
-        except ValueError:
-            value = inf
-        if not least <= value <= most:
-            raise _Refused(400, f"{name} is a number from {least:g} to {most:g}; it was {shown(text)}.")
-        return value
+        if text is None:
+            return default
+        # float() takes more than a number: 1_0, nan, digits of any script.
+        form = "[0-9]{1,9}" if whole else r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
+        if not re.fullmatch(form, text) or not least <= float(text) <= most:
+            kind = "a whole number" if whole else "a number"
+            raise _Refused(400, f"{name} is {kind} from {least:g} to {most:g}; it was {shown(text)}.")
+        return float(text)
 
-    def query(self, *, broken: bool = False, accepted: bool = False, after: str | None = None) -> Query:
-        cursor = self.parameters.get("after", after)
-        if cursor is not None and not re.fullmatch("[0-9]{1,15}", cursor):
-            raise _Refused(400, f"after is the id of a message; it was {shown(cursor)}.")
+    def query(self, *, broken: bool = False, accepted: bool = False) -> Query:
         return Query(
             to=self.parameters.get("to"),
             type=self.parameters.get("type"),
             since=_time(self.parameters.get("since")),
-            after=None if cursor is None else int(cursor),
+            after=_cursor("after", self.parameters.get("after")),
             broken=broken,
             accepted=accepted,
         )
@@ -384,19 +426,23 @@ def _mismatch(query: Query, recorded: Recorded) -> str:
     return " and ".join(parts) or "it came just now"
 
 
+def _cursor(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not re.fullmatch("[0-9]{1,15}", text):
+        raise _Refused(400, f"{name} is the id of a message; it was {shown(text)}.")
+    return int(text)
+
+
 def _time(text: str | None) -> float | None:
     if text is None:
         return None
-    try:
+    if found := _RFC_3339.fullmatch(text):
         # A plus that was not escaped has become a space.
-        time = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
-        time = datetime.min
-    if time.tzinfo is None:
-        raise _Refused(
-            400, f"since is a time as in RFC 3339, 2026-01-31T12:00:00Z say; it was {shown(text)}."
-        )
-    return time.timestamp()
+        zone = found["zone"].upper().replace(" ", "+")
+        with suppress(ValueError):
+            return datetime.fromisoformat(f"{found['date']}T{found['time']}{zone}").timestamp()
+    raise _Refused(400, f"since is a time as in RFC 3339, 2026-01-31T12:00:00Z say; it was {shown(text)}.")
 
 
 def _shown_time(seconds: float) -> str:

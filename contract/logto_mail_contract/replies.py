@@ -6,6 +6,7 @@ import re
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING, Protocol
 
 from .exchange import status_line
@@ -81,6 +82,8 @@ class Answer:
         return head if head_only else head + self.body
 
     def __str__(self) -> str:
+        if not isfinite(self.delay):
+            return "no answer"
         delay = f" after {self.delay:g} s" if self.delay else ""
         return f"{self.status}{delay}{', byte by byte' if self.drip else ''}"
 

@@ -8,6 +8,9 @@ from typing import Any
 from .replies import Answer, Endless, Garbage, Reply, Reset, answer
 from .validation import shown
 
+LONGEST_PAUSE = 86_400
+"""Seconds that a delay or an interval may have; ``silence`` is for more."""
+
 _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "answer": {"status": (int,), "body": (str,), "headers": (dict,), "delay": (int, float)},
     "redirect": {"location": (str,), "status": (int,)},
@@ -34,6 +37,11 @@ def read(document: Any) -> tuple[str | None, Reply, int | None]:
     kind = document.get("reply", "answer")
     if not isinstance(kind, str) or kind not in _FIELDS:
         raise ValueError(f"reply is one of {', '.join(_FIELDS)}; it was {shown(kind)}.")
+    # To JSON 2.0 is a whole number.
+    document = {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in document.items()
+    }
     given = {name: value for name, value in document.items() if name not in ("reply", "to", "times")}
     for name, value in given.items():
         types = _FIELDS[kind].get(name)
@@ -41,7 +49,7 @@ def read(document: Any) -> tuple[str | None, Reply, int | None]:
             known = ", ".join(["reply", "to", "times", *_FIELDS[kind]])
             raise ValueError(f"A reply of kind {kind} has no {shown(name)}; it has: {known}.")
         if not isinstance(value, types) or isinstance(value, bool):
-            raise TypeError(f"{name} is {_TYPES[types[0]]}; it was {shown(value)}.")
+            raise TypeError(f"{name} is {_TYPES[types]}; it was {shown(value)}.")
     to, times = document.get("to"), document.get("times", 1)
     if not (to is None or isinstance(to, str)):
         raise TypeError(f"to is an address or null; it was {shown(to)}.")
@@ -50,7 +58,12 @@ def read(document: Any) -> tuple[str | None, Reply, int | None]:
     return to, _made(kind, given), times
 
 
-_TYPES: dict[type, str] = {int: "a whole number", str: "text", dict: "an object"}
+_TYPES: dict[tuple[type, ...], str] = {
+    (int,): "a whole number",
+    (int, float): "a number",
+    (str,): "text",
+    (dict,): "an object",
+}
 
 
 def _made(kind: str, given: dict[str, Any]) -> Reply:
@@ -66,13 +79,20 @@ def _made(kind: str, given: dict[str, Any]) -> Reply:
         if "location" not in given:
             raise ValueError("A redirect has a location.")
         return answer(given.get("status", 307), b"", {"Location": given["location"]})
-    interval = given.get("interval", 0.1) if kind == "drip" else 0.0
+    delay, interval = given.get("delay", 0), given.get("interval", 0.1)
+    if not 0 <= delay <= LONGEST_PAUSE:
+        raise ValueError(f"delay is from 0 to {LONGEST_PAUSE} seconds; it was {shown(delay)}.")
+    if not 0 < interval <= LONGEST_PAUSE:
+        raise ValueError(
+            f"interval is more than 0 and at most {LONGEST_PAUSE} seconds; it was {shown(interval)}."
+        )
     headers = given.get("headers", {})
     for value in headers.values():
         if not isinstance(value, str):
             raise TypeError(f"A header's value is text; it was {shown(value)}.")
     body = given.get("body", "").encode("utf-8", "replace")
-    return answer(given.get("status", 200), body, headers, delay=given.get("delay", 0.0), drip=interval)
+    drip = interval if kind == "drip" else 0.0
+    return answer(given.get("status", 200), body, headers, delay=delay, drip=drip)
 
 
 def written(to: str | None, reply: Reply, times: int | None) -> dict[str, Any]:
@@ -90,7 +110,7 @@ def written(to: str | None, reply: Reply, times: int | None) -> dict[str, Any]:
         told = {"reply": "silence"}
     elif reply.drip:
         told = {"reply": "drip", "status": reply.status, "body": reply.body.decode(), "interval": reply.drip}
-    elif list(reply.headers) == ["Location"]:
+    elif list(reply.headers) == ["Location"] and not reply.body and not reply.delay:
         told = {"reply": "redirect", "status": reply.status, "location": reply.headers["Location"]}
     else:
         told = {

@@ -135,6 +135,10 @@ class StandingApp:
         """Tell of what came on a connection and is no request."""
         self._endpoint.log.problem(f"a connection was ended: {problem}")
 
+    def fault(self) -> None:
+        """Tell of the exception that is being handled, which is a fault of our own."""
+        self._endpoint.log.problem(f"a fault of mail-contract, please report it: {traceback.format_exc()}")
+
     def stop(self) -> None:
         """Let go of everyone who waits."""
         self._endpoint.stop()

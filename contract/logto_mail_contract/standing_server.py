@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
-from httptools import HttpRequestParser
+from httptools import HttpParserCallbackError, HttpRequestParser, parse_url
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .exchange import Request
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
     from types import FrameType
+
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from .exchange import Verdict
     from .standing_app import StandingApp
@@ -40,6 +42,8 @@ REQUEST_SECONDS = 15.0
 
 _TOO_MUCH = f"a head of more than {LARGEST_HEAD} bytes"
 _KEEP_ALIVE_SECONDS = 75
+_HALF_CLOSED_SECONDS = 0.5
+_DRAIN_SECONDS = 1.0
 _SWEEP_SECONDS = 0.5
 _READING = tuple(method.encode() for method in READING)
 _KEPT = b'{"accepted":true}'
@@ -80,14 +84,25 @@ class _Joining:
         else:
             self._transport.write(answer)
 
+    def end(self) -> None:
+        """Send nothing more, and close when the client has, or soon.
+
+        Closing with bytes unread resets the connection, and the client might never see its answer.
+        """
+        self._flush()
+        if not self._transport.is_closing():
+            self._transport.write_eof()
+            asyncio.get_running_loop().call_later(_DRAIN_SECONDS, self._transport.close)
+
     def close(self) -> None:
         self._flush()
         self._transport.close()
 
     def _flush(self) -> None:
-        if self._waiting:
+        # The client may have gone since.
+        if self._waiting and not self._transport.is_closing():
             self._transport.write(b"".join(self._waiting))
-            self._waiting.clear()
+        self._waiting.clear()
 
 
 class _Connection(HttpToolsProtocol):
@@ -121,14 +136,37 @@ class _Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         joining = _Joining(transport)
         self._write_whole = joining.write_whole
+        self._end = joining.end
         super().connection_made(cast("asyncio.Transport", joining))
         self._app = self.config.app  # type: ignore[assignment] # the application that StandingServer is given
+        self._before: list[RequestResponseCycle] = []
         self._began = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._collecting:
-            self._refuse(f"a connection that ended after {self._length} bytes of the body")
+            self._refuse(self._ended())
+        # uvicorn tells the last request alone, and one before it may be held.
+        for cycle in self._before:
+            cycle.disconnected = not cycle.response_complete
+            cycle.message_event.set()
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override] # as asyncio has it
+        # A client may send no more and wait for its answer; one that must wait for longer counts as gone.
+        if self._collecting:
+            self._refuse(self._ended())
+        if self._unanswered:
+            self._closing = True
+            return True
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()  # sends what waits, which the transport does not know of
+            return None
+        self.cycle.keep_alive = False
+        self.loop.call_later(_HALF_CLOSED_SECONDS, self.transport.close)
+        return True
+
+    def _ended(self) -> str:
+        return f"a connection that ended after {self._length} bytes of the body"
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -159,7 +197,8 @@ class _Connection(HttpToolsProtocol):
             return
         # Before the body: with that the request is whole, and is taken.
         self._lines[:] = came
-        super().data_received(body)
+        if body:
+            super().data_received(body)
 
     # What the parser calls.
 
@@ -257,17 +296,23 @@ class _Connection(HttpToolsProtocol):
         # Those that came in one go may be answered in one go: only the last one ends the connection.
         close = self._closing and not self._unanswered
         self.transport.write(Answer(status, body, headers).encode(close=close))
-        if close:
+        if close and self._refused:
+            self._end()
+        elif close:
             self.transport.close()
 
     def _hand_over(self, request: Request | None) -> None:
         # What was taken before must be answered before.
         self._app.flush()
         super().on_message_begin()
-        self.url = self._target
+        # uvicorn wants a path, and the absolute form (RFC 9112, 3.2.2) may have none.
+        self.url = self._target if parse_url(self._target).path else b"/"
         self.headers += [(name.lower(), value) for name, value in self._lines]
         self.scope["state"]["request"] = request
         self.scope["state"]["transport"] = self.transport
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._before = [cycle for cycle in self._before if not cycle.response_complete]
+            self._before.append(self.cycle)
         super().on_headers_complete()
         if self._closing:
             super().shutdown()
@@ -290,7 +335,10 @@ class _Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         # Called by uvicorn while it handles what the parser raised, which says more.
-        self._refuse(str(sys.exc_info()[1] or msg))
+        problem = sys.exc_info()[1]
+        if isinstance(problem, HttpParserCallbackError):
+            self._app.fault()
+        self._refuse(str(problem or msg))
 
     def cut_if_slow(self, now: float) -> None:
         """End the connection if its client is too slow."""

@@ -60,6 +60,8 @@ class StandingWire:
         self._call(self._reset)
 
     def _reset(self) -> None:
+        if self._transport.is_closing():  # the client was faster
+            return
         accepted = self._transport.get_extra_info("socket")
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self._transport.abort()

@@ -188,11 +188,13 @@ class MemoryStore:
 
     def select(self, query: Query, limit: int, *, newest: bool) -> list[Recorded]:
         """Return what is wanted, oldest first."""
+        # Ids rise, so that a cursor says how many can be after it: the others need not be looked at.
+        later = self.total if query.after is None else min(max(self.last - query.after, 0), self.total)
         if newest:
-            found = list(islice(filter(query.matches, reversed(self._kept)), limit))
+            found = list(islice(filter(query.matches, islice(reversed(self._kept), later)), limit))
             found.reverse()
             return found
-        return list(islice(filter(query.matches, self._kept), limit))
+        return list(islice(filter(query.matches, islice(self._kept, self.total - later, None)), limit))
 
     def delete(self, to: str | None) -> int:
         """Delete the deliveries to a recipient, all of them when None, and return how many there were."""
