@@ -541,7 +541,9 @@ def test_a_generated_message_is_shrunk(desk: Desk) -> None:
     (finding,) = try_sender_rule("sender/body/values", sender, settings, desk).findings
     assert finding.actual == '/to is "bar@example.com" in place of "foo@example.com"'
     message = json.loads(finding.message)
-    assert list(message["payload"]) in (["application"], ["code", "locale", "application"])
+    # How far shrinking comes depends on the machine; the context that this mistake needs stays alone.
+    assert "application" in message["payload"]
+    assert set(message["payload"]) <= {"code", "locale", "application"}
     assert len(finding.message) < 250
 
 
