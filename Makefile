@@ -56,7 +56,7 @@ schemas: install
 	@$(BIN)/python tools/build_vectors.py
 
 clean:
-	rm -rf $(VENV) $(dir $(NODE_PACKAGES)) examples/e2e/test-results dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(dir $(NODE_PACKAGES)) examples/e2e/test-results bench/servers/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install: $(VENV)/installed

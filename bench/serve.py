@@ -1,7 +1,7 @@
 """Requests a second of ``mail-contract serve`` beside Prism, WireMock, fastify with Ajv, and a constant.
 
 Every one judges the same valid message on each request, the constant apart. The load is wrk's, from the other
-core. Needs wrk, Node 20 and Java.
+core: without it nothing is measured. Where Node or Java is missing, what needs it is left out.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 SERVERS = HERE / "servers"
 BIN = Path(sys.executable).parent
+NEEDS = {"fastify with Ajv": "npm", "Prism": "npm", "WireMock": "java"}
 RUNS = int(os.environ.get("RUNS", "3"))
 SECONDS = int(os.environ.get("SECONDS", "5"))
 CONNECTIONS = (1, 16, 128)
@@ -130,8 +131,7 @@ def command(name: str, port: int, folder: Path) -> list[str]:
     (jar,) = (SERVERS / "node_modules" / "wiremock" / "build").glob("*.jar")
     return [
         *("java", "-jar", str(jar), "--port", str(port), "--bind-address", "127.0.0.1"),
-        # As many as serve keeps when it is not told otherwise.
-        *("--root-dir", str(mappings.parent), "--max-request-journal-entries", "10000", "--disable-banner"),
+        *("--root-dir", str(mappings.parent), "--disable-banner"),
     ]
 
 
@@ -173,8 +173,13 @@ def resident(process: subprocess.Popen[bytes]) -> float:
     return int(found[1]) / 1024
 
 
+def here(*names: str) -> list[str]:
+    """Return those servers that this machine can run."""
+    return [name for name in names if name not in NEEDS or all(map(shutil.which, ("npm", NEEDS[name])))]
+
+
 def throughput(folder: Path, script: Path) -> None:
-    names = ("serve", "serve, SQLite", "constant", "fastify with Ajv", "Prism", "WireMock")
+    names = here("serve", "serve, SQLite", "constant", "fastify with Ajv", "Prism", "WireMock")
     with ExitStack() as stack:
         servers = {name: stack.enter_context(running(name, folder)) for name in names}
         for server in servers.values():  # warm: what compiles while it runs has compiled
@@ -194,10 +199,9 @@ def throughput(folder: Path, script: Path) -> None:
             tell(f"{connections} connections, 99th percentile", slowest, "ms")
     c16 = rates[16]
     print("\nat 16 connections")
-    judge("serve / Prism", c16["serve"] / c16["Prism"], 5, at_most=False)
-    judge("serve / WireMock", c16["serve"] / c16["WireMock"], 4, at_most=False)
-    judge("serve / fastify with Ajv", c16["serve"] / c16["fastify with Ajv"], 1, at_most=False)
-    judge("serve / constant", c16["serve"] / c16["constant"], 0.7, at_most=False)
+    for name, target in (("Prism", 5), ("WireMock", 4), ("fastify with Ajv", 1), ("constant", 0.7)):
+        if name in c16:
+            judge(f"serve / {name}", c16["serve"] / c16[name], target, at_most=False)
     judge("SQLite / memory", c16["serve, SQLite"] / c16["serve"], 0.5, at_most=False)
 
 
@@ -225,9 +229,10 @@ def starting(folder: Path) -> None:
         with running(name, folder) as server:
             return server.start
 
-    sides = {name: (lambda name=name: start(name)) for name in ("serve", "Prism", "WireMock")}
+    sides = {name: (lambda name=name: start(name)) for name in here("serve", "Prism", "WireMock")}
     medians = tell("from the start to the first answer", alternate(sides, STARTS), "s")
-    judge("serve / Prism", medians["serve"] / medians["Prism"], 0.2, at_most=True)
+    if "Prism" in medians:
+        judge("serve / Prism", medians["serve"] / medians["Prism"], 0.2, at_most=True)
 
 
 def a_million(folder: Path, script: Path) -> None:
@@ -243,10 +248,10 @@ def a_million(folder: Path, script: Path) -> None:
 
 
 def main() -> None:
-    for needed in ("wrk", "node", "npm", "java"):
-        if shutil.which(needed) is None:
-            raise SystemExit(f"This benchmark needs {needed}, which is not here.")
-    if not (SERVERS / "node_modules").is_dir():
+    if shutil.which("wrk") is None:
+        print("wrk is not here, so nothing is measured: apt-get install wrk")
+        return
+    if shutil.which("npm") and not (SERVERS / "node_modules").is_dir():
         subprocess.run(["npm", "ci", "--prefix", str(SERVERS)], check=True, stdout=subprocess.DEVNULL)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
