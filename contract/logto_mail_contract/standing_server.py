@@ -57,6 +57,7 @@ class _Joining:
     """A transport that joins what is written within one turn of the event loop.
 
     uvicorn writes head and body apart, and each write wakes the client: that costs more than judging does.
+    An answer that is written at once would have a fast client's next request read before those of others.
 
     Args:
         transport: The transport of the connection.
@@ -76,13 +77,6 @@ class _Joining:
         if not self._waiting:
             self._call_soon(self._flush)
         self._waiting.append(data)
-
-    def write_whole(self, answer: bytes) -> None:
-        """Write an answer that nothing is to be joined with."""
-        if self._waiting:
-            self._waiting.append(answer)
-        else:
-            self._transport.write(answer)
 
     def end(self) -> None:
         """Send nothing more, and close when the client has, or soon.
@@ -135,7 +129,6 @@ class _Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         joining = _Joining(transport)
-        self._write_whole = joining.write_whole
         self._end = joining.end
         super().connection_made(cast("asyncio.Transport", joining))
         self._app = self.config.app  # type: ignore[assignment] # the application that StandingServer is given
@@ -232,7 +225,7 @@ class _Connection(HttpToolsProtocol):
         self._length = 0
         for name, value in self._lines:
             if len(name) == 6 and name.lower() == b"expect" and value.lower() == b"100-continue":
-                self._write_whole(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         if not self._collecting:
@@ -286,7 +279,7 @@ class _Connection(HttpToolsProtocol):
         if isinstance(verdict, StoreProblem):
             self._write(503, NOT_KEPT, {})
         elif verdict.status == 200 and not self._closing and verdict.answer == _KEPT:
-            self._write_whole(_ANSWER % date)
+            self.transport.write(_ANSWER % date)
         else:
             self._write(verdict.status, verdict.answer, dict(further(verdict)))
 

@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ class StoreProblem(Exception):
 
 
 class Recorded(NamedTuple):
-    """One delivery as a store keeps it: flat, so that a hundred thousand of them cost the collector little.
+    """One delivery as a store keeps it.
 
     Attributes:
         id: Its number, rising and never used again.
@@ -96,15 +96,20 @@ class Query:
     broken: bool = False
     accepted: bool = False
 
-    def matches(self, recorded: Recorded) -> bool:
-        """Return whether a delivery is wanted."""
-        return (
-            (self.to is None or recorded.to == self.to)
-            and (self.type is None or recorded.type == self.type)
-            and (self.since is None or recorded.arrived >= self.since)
-            and (self.after is None or recorded.id > self.after)
-            and (recorded.broken or not self.broken)
-            and (recorded.status == 200 or not self.accepted)
+    def matches(self, recorded: tuple[Any, ...]) -> bool:
+        """Return whether a delivery is wanted.
+
+        Args:
+            recorded: A Recorded, or a plain tuple of the same.
+        """
+        id, arrived, status, broken, to, type = recorded[:6]
+        return bool(
+            (self.to is None or to == self.to)
+            and (self.type is None or type == self.type)
+            and (self.since is None or arrived >= self.since)
+            and (self.after is None or id > self.after)
+            and (broken or not self.broken)
+            and (status == 200 or not self.accepted)
         )
 
 
@@ -166,7 +171,9 @@ class MemoryStore:
     """
 
     def __init__(self, most: int) -> None:
-        self._kept: deque[Recorded] = deque()
+        # Plain tuples of what refers to nothing else: the garbage collector leaves them out, while a hundred
+        # thousand named ones would hold up whoever waits for it.
+        self._kept: deque[tuple[Any, ...]] = deque()
         self._most = most
         self.last = 0
         self.total = 0
@@ -179,7 +186,7 @@ class MemoryStore:
             self.dropped += 1
         else:
             self.total += 1
-        self._kept.append(recorded)
+        self._kept.append(tuple(recorded))
         self.last = recorded.id
         kept(None)
 
@@ -190,16 +197,16 @@ class MemoryStore:
         """Return what is wanted, oldest first."""
         # Ids rise, so that a cursor says how many can be after it: the others need not be looked at.
         later = self.total if query.after is None else min(max(self.last - query.after, 0), self.total)
-        if newest:
-            found = list(islice(filter(query.matches, islice(reversed(self._kept), later)), limit))
-            found.reverse()
-            return found
-        return list(islice(filter(query.matches, islice(self._kept, self.total - later, None)), limit))
+        rows = reversed(self._kept) if newest else iter(self._kept)
+        possible = islice(rows, later) if newest else islice(rows, self.total - later, None)
+        found = list(map(Recorded._make, islice(filter(query.matches, possible), limit)))
+        return found[::-1] if newest else found
 
     def delete(self, to: str | None) -> int:
         """Delete the deliveries to a recipient, all of them when None, and return how many there were."""
         before = self.total
-        self._kept = deque(kept for kept in self._kept if to is not None and kept.to != to)
+        gone = Query(to=to)
+        self._kept = deque(row for row in self._kept if not gone.matches(row))
         self.total = len(self._kept)
         return before - self.total
 
