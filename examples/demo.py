@@ -1,8 +1,9 @@
 """The main job, on real input: what a sender posts reaches the fake mail endpoint and is judged.
 
-Posts one body of each template type as a real Logto v1.42.0 wrote it, then a broken message and one without
-authorization. The sender is Logto's own HTTP email connector where Node is there, and else Python writing the
-same bytes. Run it with ``make demo``.
+Posts one body of each template type as a real Logto v1.42.0 wrote it, then a broken message and one
+without authorization. Then starts ``mail-contract serve``, the same endpoint standing by itself, and
+reads a code in its inbox as an end-to-end test would. The sender is Logto's own HTTP email connector
+where Node is there, and else Python writing the same bytes. Run it with ``make demo``.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import json
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from logto_mail_contract import Delivery, MailServer, catalogue, transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CONNECTOR = Path(__file__).parents[1] / "tests" / "logto"
 AUTHORIZATION = "Bearer demo-token"
@@ -61,8 +66,29 @@ def tell(delivery: Delivery, said: str) -> None:
             print(f"          {line}")
 
 
+def read_code(send: Callable[[list[dict[str, Any]]], list[str]]) -> str:
+    """Send one message to ``mail-contract serve`` and return the code that its inbox has."""
+    message = {"to": "foo@example.com", "type": "SignIn", "payload": {"code": "042137", "locale": "en"}}
+    command = [sys.executable, "-m", "logto_mail_contract.cli", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603 - our own command
+        try:
+            assert server.stdout is not None
+            url = next((line.split()[-1] for line in server.stdout if "endpoint for" in line), None)
+            if url is None:
+                sys.exit("mail-contract serve did not start")
+            print(f"\nThe same endpoint by itself, mail-contract serve, at {url}; a test asks for the code:")
+            send([{"message": message, "endpoint": url}])
+            latest = f"{url}api/messages/latest?to=foo@example.com&type=SignIn&wait=10"
+            with urllib.request.urlopen(latest, timeout=15) as answer:  # noqa: S310 - an http URL of this machine
+                code = str(json.load(answer)["code"])
+            print(f"  GET {latest}\n  code: {code}")
+        finally:
+            server.terminate()
+    return code
+
+
 def main() -> int:
-    """Run the demo; 0 when exactly the two broken requests were refused."""
+    """Run the demo; 0 when exactly the two broken requests were refused and the inbox has the code."""
     node = shutil.which("node") is not None and (CONNECTOR / "node_modules").is_dir()
     if node:
         package = json.loads((CONNECTOR / "package.json").read_text(encoding="utf-8"))
@@ -73,7 +99,7 @@ def main() -> int:
     with MailServer() as server:
         endpoint = server.endpoint(authorization=AUTHORIZATION, lenient=True)
         print(
-            f"Receiver: the fake mail endpoint at {endpoint.url}, revision {endpoint.revision}, "
+            f"Endpoint: the fake mail endpoint at {endpoint.url}, revision {endpoint.revision}, "
             f"layer {endpoint.layer}, authorization wanted.\n"
         )
         messages = recorded_messages()
@@ -83,13 +109,15 @@ def main() -> int:
             for message in [*messages, broken]
         ]
         jobs.append({"message": messages[0], "endpoint": endpoint.url})
-        said = send_with_connector(jobs) if node else send_with_python(jobs)
+        send = send_with_connector if node else send_with_python
+        said = send(jobs)
         deliveries = list(endpoint.inbox)
         for delivery, outcome in zip(deliveries, said, strict=True):
             tell(delivery, outcome)
     kept = sum(not delivery.violations for delivery in deliveries)
     print(f"\n{len(deliveries)} deliveries: {kept} keep the contract, {len(deliveries) - kept} break it.")
-    return 0 if [delivery.status for delivery in deliveries] == [200] * len(messages) + [400, 401] else 1
+    refused = [delivery.status for delivery in deliveries] == [200] * len(messages) + [400, 401]
+    return 0 if read_code(send) == "042137" and refused else 1
 
 
 if __name__ == "__main__":

@@ -85,7 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     validate.add_argument(
         "--revision", metavar="R", help="contract revision or Logto release (default: the current revision)"
     )
-    validate.add_argument("--layer", choices=LAYERS, default="guard", help="default: guard")
+    validate.add_argument(
+        "--layer", choices=LAYERS, default="guard", help="layer to judge by (default: guard)"
+    )
     validate.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     validate.set_defaults(run="validate_command:run")
     verify = subparsers.add_parser(
@@ -106,20 +108,44 @@ def _parser() -> argparse.ArgumentParser:
         "--rules", nargs="+", metavar="GLOB", help="only these rules (see mail-contract rules)"
     )
     verify.add_argument("--exclude", nargs="+", metavar="GLOB", default=[], help="not these rules")
-    verify.add_argument("--examples", type=_count, default=25, metavar="N", help="generated messages (25)")
+    verify.add_argument(
+        "--examples", type=_count, default=25, metavar="N", help="number of generated messages (25)"
+    )
     verify.add_argument("--seed", type=int, default=0, metavar="N", help="what they are generated from (0)")
     verify.add_argument("--strict", action="store_true", help="a broken SHOULD counts as broken")
-    verify.add_argument("--warn-after", type=_seconds, default=2.0, metavar="S", help="late after (2)")
-    verify.add_argument("--fail-after", type=_seconds, default=10.0, metavar="S", help="given up after (10)")
     verify.add_argument(
-        "--wait", type=_seconds, default=10.0, metavar="S", help="for the receiver to start (10)"
+        "--warn-after",
+        type=_seconds,
+        default=2.0,
+        metavar="S",
+        help="seconds after which an answer is late (2)",
     )
     verify.add_argument(
-        "--recipient-domain", metavar="DOMAIN", help="domain of every recipient (default: example.com)"
+        "--fail-after",
+        type=_seconds,
+        default=10.0,
+        metavar="S",
+        help="seconds after which an answer counts as never given (10)",
+    )
+    verify.add_argument(
+        "--wait",
+        type=_seconds,
+        default=10.0,
+        metavar="S",
+        help="seconds that the receiver may take to start listening (10)",
+    )
+    verify.add_argument(
+        "--recipient-domain",
+        metavar="DOMAIN",
+        help="domain of every recipient (default: example.com and other reserved ones)",
     )
     verify.add_argument("--ca-file", metavar="FILE", help="authorities to trust for https, PEM")
     verify.add_argument(
-        "--excuse", nargs="+", metavar="ID=REASON", default=[], help="rules that may be broken, and why"
+        "--excuse",
+        nargs="+",
+        metavar="ID=REASON",
+        default=[],
+        help="a rule that may be broken, and why; fails when it is kept",
     )
     verify.add_argument(
         "--smtp-sink",
@@ -132,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="FORMAT=PATH",
         default=[],
-        help="text, json or junit; - is standard output",
+        help="write a report as text, json or junit; - is standard output, but not for junit",
     )
     verify.add_argument("--allow-remote", action="store_true", help="allow a receiver on another machine")
     verify.set_defaults(run="verify:run")
@@ -155,19 +181,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     sender.add_argument("--exclude", nargs="+", metavar="GLOB", default=[], help="not these rules")
     sender.add_argument(
-        "--examples", type=_count, default=25, metavar="N", help="generated messages for each rule (25)"
+        "--examples",
+        type=_count,
+        default=25,
+        metavar="N",
+        help="number of generated messages for each rule (25)",
     )
     sender.add_argument("--seed", type=int, default=0, metavar="N", help="what they are generated from (0)")
     sender.add_argument("--strict", action="store_true", help="a broken SHOULD counts as broken")
     sender.add_argument(
-        "--slow", type=_seconds, default=6.0, metavar="S", help="how long a late answer takes (6)"
+        "--slow", type=_seconds, default=6.0, metavar="S", help="seconds that a late answer takes (6)"
     )
     sender.add_argument(
         "--patience",
         type=_seconds,
         default=20.0,
         metavar="S",
-        help="how long one job may take beside that (20)",
+        help="seconds that one job may take beside that (20)",
     )
     sender.set_defaults(run="verify_sender:run")
 
@@ -181,26 +211,41 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--authorization-env",
         metavar="NAME",
-        help="environment variable that holds the value to want (default: Authorization is not looked at)",
+        help="environment variable that holds the value of Authorization to demand "
+        "(default: it is not looked at)",
     )
     serve.add_argument(
         "--revision", metavar="R", help="contract revision or Logto release (default: current)"
     )
-    serve.add_argument("--layer", choices=LAYERS, default="guard", help="default: guard")
-    serve.add_argument("--lenient", action="store_true", help="end with 0 also after broken messages")
-    serve.add_argument("--redact", action="store_true", help="leave codes and links out of the log")
+    serve.add_argument("--layer", choices=LAYERS, default="guard", help="layer to judge by (default: guard)")
+    serve.add_argument(
+        "--lenient", action="store_true", help="exit with 0 even when a message broke the contract"
+    )
+    serve.add_argument("--redact", action="store_true", help="leave codes and links out of what is printed")
     serve.add_argument(
         "--store", default="memory", metavar="FILE", help="SQLite file to keep the inbox in (default: memory)"
     )
     serve.add_argument(
-        "--max-messages", type=_count, default=10_000, metavar="N", help="the oldest go first (10000)"
+        "--max-messages",
+        type=_count,
+        default=10_000,
+        metavar="N",
+        help="how many to keep; the oldest go first (10000)",
     )
-    serve.add_argument("--port-file", metavar="F", help="file to write the port to when it listens")
-    serve.add_argument("--log-format", choices=("text", "json"), default="text", help="default: text")
+    serve.add_argument("--port-file", metavar="F", help="file that the port is written to once it listens")
+    serve.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="what is printed: text, or a JSON object a line (default: text)",
+    )
     serve.set_defaults(run="serve:run")
 
     rules = subparsers.add_parser(
-        "rules", help="list the rules, or explain one", description="List the rules."
+        "rules",
+        help="list the rules, or explain one",
+        description="List the rules, or explain one: what it requires, what follows in Logto when it is "
+        "broken, and the source of that.",
     )
     rules.add_argument("id", nargs="?", metavar="ID", help="explain this one")
     rules.set_defaults(run="commands:rules")
@@ -216,7 +261,9 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument(
         "--revision", metavar="R", help="contract revision or Logto release (default: current)"
     )
-    sample.add_argument("--layer", choices=LAYERS, default="emitted", help="default: emitted")
+    sample.add_argument(
+        "--layer", choices=LAYERS, default="emitted", help="layer to draw from (default: emitted)"
+    )
     sample.set_defaults(run="commands:sample")
 
     send = subparsers.add_parser(
@@ -234,11 +281,15 @@ def _parser() -> argparse.ArgumentParser:
         help="set a member, payload.code=012345 say; a value that is JSON is taken as JSON, but for codes",
     )
     send.add_argument(
-        "--authorization-env", metavar="NAME", help="environment variable with the Authorization"
+        "--authorization-env",
+        metavar="NAME",
+        help="environment variable that holds the value of Authorization (default: none is sent)",
     )
     send.add_argument("--ca-file", metavar="FILE", help="authorities to trust for https, PEM")
     send.add_argument("--allow-remote", action="store_true", help="allow a receiver on another machine")
-    send.add_argument("--timeout", type=float, default=10.0, metavar="S", help="seconds to wait (10)")
+    send.add_argument(
+        "--timeout", type=float, default=10.0, metavar="S", help="seconds to wait for the answer (10)"
+    )
     send.set_defaults(run="commands:send")
     return parser
 

@@ -360,7 +360,9 @@ def _sink(port: int | None, stack: ExitStack) -> Outbox | None:
 
     try:
         return stack.enter_context(SmtpSink(port=port))
-    except (OSError, ModuleNotFoundError) as problem:
+    except ModuleNotFoundError as problem:
+        raise WrongUse(f"--smtp-sink: {problem}") from None
+    except OSError as problem:
         raise WrongUse(f"the SMTP sink cannot listen at port {port}: {problem}") from None
 
 
