@@ -6,6 +6,8 @@ import io
 import json
 import re
 import string
+import subprocess
+import sys
 from collections import Counter
 from functools import cache
 from random import Random
@@ -34,6 +36,7 @@ from logto_mail_contract.validation import validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from hypothesis.strategies import SearchStrategy
 
@@ -781,6 +784,14 @@ def test_broken_requests_are_drawn_around_any_message() -> None:
 def test_without_authorization_none_is_broken() -> None:
     assert not [name for name in request_names() if name.startswith("authorization")]
     assert len([name for name in request_names("Bearer s3cret") if name.startswith("authorization")]) == 10
+
+
+@pytest.mark.parametrize("made", ["messages()", "mutations(layer='emitted')", "http_requests()"])
+def test_what_takes_long_in_a_new_checkout_is_done_before_the_first_draw(tmp_path: Path, made: str) -> None:
+    """Hypothesis keeps its table of characters in a folder; making it in a draw fails a test as too slow."""
+    code = f"from logto_mail_contract.strategies import *; {made}"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert [file.name for file in (tmp_path / ".hypothesis" / "unicode_data").rglob("*.json.gz")] != []
 
 
 def test_a_request_that_cannot_be_made_is_told() -> None:

@@ -938,6 +938,9 @@ def messages(
 @cache
 def messages_of(revision: str, layer: str, kinds: tuple[str, ...]) -> SearchStrategy[dict[str, Any]]:
     """Draw messages of what ``resolve`` returned, or of some of its template types."""
+    # Has Hypothesis make its table of characters now. In a new checkout that takes a second, and within a
+    # draw it would fail the user's test as too slow.
+    _ARBITRARY_WILD.validate()
     return _drawn(_Plans(revision, layer, kinds))
 
 
