@@ -180,6 +180,14 @@ def test_a_credential_is_wanted_and_never_printed(tmp_path: Path) -> None:
     assert "an0ther" not in out + errors
 
 
+def test_a_credential_may_be_any_bytes(tmp_path: Path) -> None:
+    words = ("--authorization-env", "MAIL_SECRET")
+    with serving(tmp_path, *words, environment={"MAIL_SECRET": "K\udcff"}) as served:
+        assert post(served.url, MESSAGE, "Authorization: K\xff").status == 200
+        assert post(served.url, MESSAGE, "Authorization: K\xfe").status == 401
+        assert served.end()[0] == 1
+
+
 @pytest.mark.parametrize(
     ("bodies", "words", "code"),
     [
@@ -329,6 +337,7 @@ def test_a_port_that_is_taken_is_told() -> None:
         (["--revision", "9.9"], "There is no contract revision '9.9'"),
         (["--revision", "1.22", "--layer", "documented"], "Revision 1.22 has no layer 'documented'"),
         (["--authorization-env", "NOT_SET"], "the environment variable NOT_SET is not set, or empty"),
+        (["--host", "mail..test"], "cannot listen at mail..test port 8025"),
         (["--max-messages", "0"], "--max-messages"),
         (["--store", "/"], "/ is a folder; name a file in it"),
         (["--store", "/none/inbox.sqlite"], "The folder must be there and be writable"),
@@ -338,6 +347,12 @@ def test_a_port_that_is_taken_is_told() -> None:
 def test_what_cannot_be_started_with_is_told(words: list[str], said: str) -> None:
     free = [] if words[0] in ("--port", "--host") else ["--port", "0"]
     assert said in refused(*free, *words)
+
+
+def test_a_port_file_that_is_a_folder_is_told_and_nothing_left_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "port").mkdir()
+    assert "cannot be written" in refused("--port", "0", "--port-file", str(tmp_path / "port"))
+    assert [file.name for file in tmp_path.iterdir()] == ["port"]
 
 
 def test_a_missing_server_is_told(

@@ -74,7 +74,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=1024)
-    except (OSError, OverflowError) as problem:
+    except (OSError, OverflowError, UnicodeError) as problem:
         raise WrongUse(
             f"cannot listen at {host} port {port}: {problem}. --port 0 takes a free one, and --port-file "
             "says which."
@@ -129,6 +129,7 @@ def _write_port(file: Path, port: int) -> None:
         written.write_text(f"{port}\n", encoding="ascii")
         written.replace(file)
     except OSError as problem:
+        written.unlink(missing_ok=True)
         raise WrongUse(f"the port file {file} cannot be written: {problem.strerror}") from None
 
 
