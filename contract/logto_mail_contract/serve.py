@@ -153,7 +153,11 @@ class Log:
         payload = message.get("payload") if isinstance(message, dict) and not self._redact else None
         code = link = None
         if isinstance(payload, dict):
-            code, link = payload.get("code"), payload.get("link")
+            # Of another type, a finding tells of it; JSON cannot write every number that it can read.
+            code, link = (
+                value if isinstance(value, str) else None
+                for value in (payload.get("code"), payload.get("link"))
+            )
         if self._as_json:
             self.line(
                 {
@@ -175,9 +179,9 @@ class Log:
             if isinstance(message, dict)
             else f"{_shown(recorded.method)} {_shown(recorded.target)}, no message"
         )
-        if isinstance(code, str):
+        if code is not None:
             what += f"  code {_shown(code)}"
-        if isinstance(link, str):
+        if link is not None:
             what += f"  link {_shown(link)}"
         outcome = "broken" if recorded.broken else "noted" if verdict.findings else "kept"
         line = f"{self._clock(recorded.arrived)}  #{recorded.id}  {what}  {recorded.answered}, {outcome}"
