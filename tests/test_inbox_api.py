@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
@@ -642,6 +643,31 @@ def test_deletion_is_for_one_recipient_or_for_all(both: Serving) -> None:
 
 
 # Events.
+
+
+def test_a_listing_of_large_bodies_holds_nobody_up(served: Serving) -> None:
+    large = {**MESSAGE, "payload": {"code": "042137", "x": list(range(250_000))}}
+    for _ in range(20):
+        served.deliver(large)
+    listed = threading.Event()
+
+    def listing() -> None:
+        assert len(served.api.get("/api/messages")["messages"]) == 20
+        with served.api.events("/api/events?after=0") as stream:
+            for name in ("hello", *["message"] * 20):
+                assert stream.told()[0] == name
+        listed.set()
+
+    thread = threading.Thread(target=listing)
+    start = time.monotonic()
+    thread.start()
+    slowest = 0.0
+    while thread.is_alive():
+        began = time.monotonic()
+        served.api.get("/healthz")
+        slowest = max(slowest, time.monotonic() - began)
+    assert listed.is_set()
+    assert slowest < (time.monotonic() - start) / 4
 
 
 def test_events_tell_what_arrives(both: Serving) -> None:

@@ -123,9 +123,9 @@ def test_it_says_where_it_is_and_what_came(tmp_path: Path) -> None:
 def test_json_lines(tmp_path: Path) -> None:
     with serving(tmp_path, "--log-format", "json") as served:
         post(served.url, MESSAGE)
-        post(served.url, BROKEN)
+        post(served.url, b'{"to": "foo@example.com", "type": "SignIn", "payload": {"code": 1e999}}')
         _, out, _ = served.end()
-    ready, kept, broken = map(json.loads, out.splitlines())
+    ready, kept, broken = (json.loads(line, parse_constant=pytest.fail) for line in out.splitlines())
     assert ready["event"] == "ready"
     assert ready["url"] == served.url.removesuffix("mail")
     assert {**kept, "time": ""} == {
@@ -150,8 +150,11 @@ def test_redacted_lines_have_no_code_and_no_link(tmp_path: Path, style: str) -> 
     with serving(tmp_path, "--redact", "--log-format", style) as served:
         for body in (MESSAGE, INVITATION, odd):
             post(served.url, body)
+        # Written as text once more, the whole message or its payload.
+        post(served.url, json.dumps(MESSAGE))
+        post(served.url, {**MESSAGE, "payload": json.dumps(MESSAGE["payload"])})
         _, out, _ = served.end()
-    assert out.count("foo@example.com") == 3
+    assert out.count("foo@example.com") == 4
     assert "42137" not in out
     assert "/join" not in out
 
@@ -178,6 +181,14 @@ def test_a_credential_is_wanted_and_never_printed(tmp_path: Path) -> None:
     assert "as in MAIL_SECRET" in out
     assert "s3cret" not in out + errors
     assert "an0ther" not in out + errors
+
+
+def test_a_credential_may_be_any_bytes(tmp_path: Path) -> None:
+    words = ("--authorization-env", "MAIL_SECRET")
+    with serving(tmp_path, *words, environment={"MAIL_SECRET": "K\udcff"}) as served:
+        assert post(served.url, MESSAGE, "Authorization: K\xff").status == 200
+        assert post(served.url, MESSAGE, "Authorization: K\xfe").status == 401
+        assert served.end()[0] == 1
 
 
 @pytest.mark.parametrize(
@@ -329,6 +340,7 @@ def test_a_port_that_is_taken_is_told() -> None:
         (["--revision", "9.9"], "There is no contract revision '9.9'"),
         (["--revision", "1.22", "--layer", "documented"], "Revision 1.22 has no layer 'documented'"),
         (["--authorization-env", "NOT_SET"], "the environment variable NOT_SET is not set, or empty"),
+        (["--host", "mail..test"], "cannot listen at mail..test port 8025"),
         (["--max-messages", "0"], "--max-messages"),
         (["--store", "/"], "/ is a folder; name a file in it"),
         (["--store", "/none/inbox.sqlite"], "The folder must be there and be writable"),
@@ -338,6 +350,12 @@ def test_a_port_that_is_taken_is_told() -> None:
 def test_what_cannot_be_started_with_is_told(words: list[str], said: str) -> None:
     free = [] if words[0] in ("--port", "--host") else ["--port", "0"]
     assert said in refused(*free, *words)
+
+
+def test_a_port_file_that_is_a_folder_is_told_and_nothing_left_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "port").mkdir()
+    assert "cannot be written" in refused("--port", "0", "--port-file", str(tmp_path / "port"))
+    assert [file.name for file in tmp_path.iterdir()] == ["port"]
 
 
 def test_a_missing_server_is_told(

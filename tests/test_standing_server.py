@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -11,9 +12,10 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,7 +25,10 @@ from tests.serving import Serving, serving
 
 from logto_mail_contract import standing_server
 from logto_mail_contract.exchange import Request, judge_request
+from logto_mail_contract.replies import Answer
+from logto_mail_contract.standing_endpoint import StandingEndpoint
 from logto_mail_contract.standing_server import LARGEST_BODY, LARGEST_HEAD
+from logto_mail_contract.standing_wire import StandingWire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,12 +163,39 @@ def test_a_wish_for_another_protocol_is_passed_over_in_any_pieces(server: Servin
     assert ["Upgrade", "h2c"] in first["headers"]
 
 
+@pytest.mark.parametrize("store", ["memory", "file"])
+def test_a_wish_for_another_protocol_stands_anywhere_among_requests(tmp_path: Path, store: str) -> None:
+    """In one piece, and cut: each request is read once, and its body is its own."""
+    wishing = HEAD + b"Connection: Upgrade\r\nUpgrade: h2c\r\n" + LENGTH + b"\r\n" + BODY
+    health = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    data = GOOD + wishing + wishing + health + wishing + GOOD
+    where = "memory" if store == "memory" else str(tmp_path / "inbox.sqlite")
+    with serving(where) as server:
+        for cut in (len(data), len(GOOD) + 9, len(GOOD) + len(HEAD) + 50, len(data) - 9):
+            with Client(server.url) as client:
+                client.send(data[:cut])
+                time.sleep(0.05)
+                client.send(data[cut:])
+                assert [client.answer().status for _ in range(6)] == [200] * 6
+        assert kept(server) == [(200, "")] * 20
+        is_well(server)
+
+
 def test_a_client_that_wants_to_be_asked_is_asked(server: Serving) -> None:
     with Client(server.url) as client:
         client.send(HEAD + b"Expect: 100-Continue\r\n" + LENGTH + b"\r\n")
         assert client.read(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
         client.send(BODY)
         assert client.answer().status == 200
+
+
+def test_nobody_is_asked_in_the_middle_of_another_answer(server: Serving) -> None:
+    with server.api.events() as stream:
+        assert stream.told()[0] == "hello"
+        stream.client.send(HEAD + b"Expect: 100-continue\r\n" + LENGTH + b"\r\n")
+        time.sleep(0.2)
+        assert server.deliver().status == 200
+        assert stream.told() == ("message", "foo@example.com")
 
 
 # What comes on one connection is answered in its order, whatever it is.
@@ -188,15 +220,56 @@ def test_answers_come_in_the_order_of_requests(tmp_path: Path, store: str) -> No
         assert [status for status, _ in kept(server)] == deliveries
 
 
-def test_what_is_wrong_behind_a_good_request_is_not_its_fault(server: Serving) -> None:
-    assert statuses(server, GOOD + b"garbage\r\n\r\n") == [200, 400]
-    assert kept(server) == [(200, "")]
+@pytest.mark.parametrize("store", ["memory", "file"])
+def test_what_is_wrong_behind_a_good_request_is_not_its_fault(tmp_path: Path, store: str) -> None:
+    with serving("memory" if store == "memory" else str(tmp_path / "inbox.sqlite")) as server:
+        assert statuses(server, GOOD + b"garbage\r\n\r\n") == [200, 400]
+        assert kept(server) == [(200, "")]
+        with Client(server.url) as client:
+            client.send(GOOD + GOOD[:-1])
+            assert client.answer().status == 200
+            client.end()
+            assert client.answer().status == 400
+            assert client.read() == b""
+
+
+def test_a_head_that_is_refused_has_no_body_of_a_request_before_it(server: Serving) -> None:
+    assert statuses(server, GOOD + HEAD + b": a\r\n\r\n") == [200, 400]
+    assert server.api.get("/api/messages/2")["body"] == ""
+
+
+def test_as_many_requests_come_in_one_go_as_a_client_likes(server: Serving) -> None:
+    """Whatever is read at once: it ends in the middle of a head, and is larger than a head may be."""
     with Client(server.url) as client:
-        client.send(GOOD + GOOD[:-1])
-        assert client.answer().status == 200
-        client.end()
-        assert client.answer().status == 400
-        assert client.read() == b""
+        sending = threading.Thread(target=client.send, args=(GOOD * 3000,))
+        sending.start()
+        assert [client.answer().status for _ in range(3000)] == [200] * 3000
+        sending.join()
+        large = json.dumps({**MESSAGE, "payload": {"code": "042137", "x": "x" * LARGEST_HEAD}}).encode()
+        client.send(HEAD + b"Content-Length: %d\r\n\r\n" % len(large) + large + GOOD[:20])
+        time.sleep(0.1)
+        client.send(GOOD[20:])
+        assert [client.answer().status for _ in range(2)] == [200, 200]
+        # A head has its bound here too.
+        client.send(GOOD + HEAD + b"X: ")
+        time.sleep(0.1)
+        client.send(b"x" * (LARGEST_HEAD + 1))
+        assert [client.answer().status for _ in range(2)] == [200, 400]
+    is_well(server)
+
+
+@pytest.mark.parametrize("target", [b"http://mail.test:99999/api/replies", b"http://[::1/", b"http://"])
+def test_a_target_that_is_no_url_is_no_fault_of_ours(
+    server: Serving, monkeypatch: pytest.MonkeyPatch, target: bytes
+) -> None:
+    assert statuses(server, GOOD.replace(b"/mail", target)) == [200, 404]
+    monkeypatch.setattr(standing_server, "REQUEST_SECONDS", 0.5)
+    # Twice: whoever cuts the slow ones must outlive it.
+    for _ in range(2):
+        with Client(server.url) as client:
+            client.send(GOOD.replace(b"/mail", target)[: -len(BODY)])
+            assert client.answer().status == 400
+    is_well(server)
 
 
 def test_a_connection_that_is_not_to_be_kept_is_ended(server: Serving) -> None:
@@ -316,6 +389,46 @@ def test_a_client_that_does_not_take_its_answer_is_cut(
             assert time.monotonic() < until
             time.sleep(0.05)
     is_well(server)
+
+
+def test_a_client_that_takes_no_answers_is_not_read_either(server: Serving) -> None:
+    with Client(server.url) as client:
+        client.socket.settimeout(5)
+        with suppress(TimeoutError):
+            client.send(b"PUT / HTTP/1.1\r\n\r\n" * 100_000)
+        before, last = -1, 0
+        while before < last:
+            time.sleep(1)
+            before, last = last, server.api.get("/healthz")["last"]
+        assert 0 < last < 60_000
+        client.socket.settimeout(10)
+        assert client.answer().status == 405
+    is_well(server)
+
+
+def test_a_fault_of_ours_ends_its_connection_alone(server: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched, Client(server.url) as client:
+        patched.setattr(StandingEndpoint, "take", fail)
+        client.send(GOOD)
+        assert client.answer().status == 400
+        assert client.read() == b""
+    assert "ZeroDivisionError" in server.log.problems[0]
+    assert post(server.url + "/mail").status == 200
+
+
+def test_a_reply_that_is_let_go_before_it_begins_ends_its_connection() -> None:
+    async def let_go() -> None:
+        transport, closed = Mock(), asyncio.Event()
+        transport.close = closed.set
+        wire = StandingWire(transport)
+        wire.let_go()
+        wire.start(Answer(500))
+        await asyncio.wait_for(closed.wait(), 5)
+
+    asyncio.run(let_go())
 
 
 # What a message may hold.

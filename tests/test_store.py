@@ -276,6 +276,15 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
         SqliteStore(str(tmp_path / "none" / "inbox.sqlite"), 10)
 
 
+@pytest.mark.parametrize("name", [":memory:", "file:inbox?mode=memory", "an inbox.sqlite"])
+def test_whatever_a_file_is_called_it_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_store(name, 10).close()
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(StoreProblem, match=r"is a folder; name a file in it, .*inbox\.sqlite say"):
         open_store(str(tmp_path), 10)

@@ -76,6 +76,14 @@ def test_recorded_bodies_are_valid_in_guard_and_emitted() -> None:
         (changed("/to", None), "guard", "message/guard/to", "/to", "a string", "null"),
         (changed("/type", "Nw"), "guard", "message/guard/type", "/type", '"SignIn"', '"Nw"'),
         (changed("/payload", []), "guard", "message/guard/payload", "/payload", "an object", "an array of 0"),
+        (
+            changed("/payload", '{"code": "042137"}'),
+            "guard",
+            "message/guard/payload",
+            "/payload",
+            "an object",
+            r'"{\"xxxx\": \"######\"}" (masked)',
+        ),
         (changed("/payload/code", None), "guard", "message/guard/code", "/payload/code", "a string", "null"),
         (
             changed("/payload/code", 123456),

@@ -113,9 +113,11 @@ def judge(
     if request.method != "POST":
         return _refused(405, rule_finding("sender/request/method", ("POST",), shown(request.method))), None
     if authorization is not None:
-        # Logto's connector writes the header as UTF-8: Node encodes head and body in one string.
+        # Logto's connector writes the header as UTF-8: Node encodes head and body in one string. What stands
+        # in an environment need not be UTF-8.
+        wanted = authorization.encode("utf-8", "surrogateescape").decode("latin-1").strip(" \t")
         came = [value.strip(" \t") for value in request.values("authorization")]
-        if came != [authorization.encode().decode("latin-1").strip(" \t")]:
+        if came != [wanted]:
             return _refused(401, _authorization_finding(came)), None
     types = request.values("content-type")
     if types != _JSON and [value.partition(";")[0].strip(" \t").lower() for value in types] != _JSON:

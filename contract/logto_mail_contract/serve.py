@@ -74,7 +74,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=1024)
-    except (OSError, OverflowError) as problem:
+    except (OSError, OverflowError, UnicodeError) as problem:
         raise WrongUse(
             f"cannot listen at {host} port {port}: {problem}. --port 0 takes a free one, and --port-file "
             "says which."
@@ -129,6 +129,7 @@ def _write_port(file: Path, port: int) -> None:
         written.write_text(f"{port}\n", encoding="ascii")
         written.replace(file)
     except OSError as problem:
+        written.unlink(missing_ok=True)
         raise WrongUse(f"the port file {file} cannot be written: {problem.strerror}") from None
 
 
@@ -152,7 +153,11 @@ class Log:
         payload = message.get("payload") if isinstance(message, dict) and not self._redact else None
         code = link = None
         if isinstance(payload, dict):
-            code, link = payload.get("code"), payload.get("link")
+            # Of another type, a finding tells of it; JSON cannot write every number that it can read.
+            code, link = (
+                value if isinstance(value, str) else None
+                for value in (payload.get("code"), payload.get("link"))
+            )
         if self._as_json:
             self.line(
                 {
@@ -174,9 +179,9 @@ class Log:
             if isinstance(message, dict)
             else f"{_shown(recorded.method)} {_shown(recorded.target)}, no message"
         )
-        if isinstance(code, str):
+        if code is not None:
             what += f"  code {_shown(code)}"
-        if isinstance(link, str):
+        if link is not None:
             what += f"  link {_shown(link)}"
         outcome = "broken" if recorded.broken else "noted" if verdict.findings else "kept"
         line = f"{self._clock(recorded.arrived)}  #{recorded.id}  {what}  {recorded.answered}, {outcome}"

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
-from httptools import HttpParserCallbackError, HttpRequestParser, parse_url
+from httptools import HttpParserCallbackError, HttpParserInvalidURLError, HttpRequestParser, parse_url
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .exchange import Request
@@ -45,6 +45,7 @@ _KEEP_ALIVE_SECONDS = 75
 _HALF_CLOSED_SECONDS = 0.5
 _DRAIN_SECONDS = 1.0
 _SWEEP_SECONDS = 0.5
+_MOST_JOINED = 100
 _READING = tuple(method.encode() for method in READING)
 _KEPT = b'{"accepted":true}'
 _ANSWER = (
@@ -77,6 +78,9 @@ class _Joining:
         if not self._waiting:
             self._call_soon(self._flush)
         self._waiting.append(data)
+        if len(self._waiting) > _MOST_JOINED:
+            # The transport tells when the client does not take it, of what it knows of.
+            self._flush()
 
     def end(self) -> None:
         """Send nothing more, and close when the client has, or soon.
@@ -113,15 +117,18 @@ class _Connection(HttpToolsProtocol):
     _idle: float | None = None
     # What has come of the request.
     _target = b""
-    _head = b""
+    _head = 0
     _body = b""
     _length = 0
     _chunk = 0
+    # What was counted as its head, and may be of the requests before it.
+    _slack = 0
     _too_much = False
     # What it waits for.
     _in_head = False
     _collecting = False
     _upgrading = False
+    _parsed = 0
     _unanswered = 0
     # It ends with the answer; nothing more is read.
     _closing = False
@@ -168,15 +175,23 @@ class _Connection(HttpToolsProtocol):
         self._chunk = len(data)
         if self._began is None:
             self._began = self.loop.time()
+        if not self._in_head:
+            self._slack = 0
         super().data_received(data)
+        while self._upgrading:
+            data = data[self._parsed :]
+            self._go_on_without_upgrade(data)
         if self._in_head:
-            self._head += data
-            if len(self._head) > LARGEST_HEAD:
+            self._head += self._chunk
+            if self._head - self._slack > LARGEST_HEAD:
                 self._refuse(_TOO_MUCH)
-        elif self._upgrading:
-            self._go_on_without_upgrade((self._head + data).partition(b"\r\n\r\n")[2])
 
-    def _go_on_without_upgrade(self, body: bytes) -> None:
+    def _unsupported_upgrade_warning(self) -> None:
+        # Called by uvicorn while it handles what the parser raised, which says how far it came.
+        problem = sys.exc_info()[1]
+        self._parsed = problem.args[0] if problem else 0
+
+    def _go_on_without_upgrade(self, behind: bytes) -> None:
         # A server may ignore the wish for another protocol (RFC 9110, 7.8), and the parser cannot: it has
         # stopped. Java's own client wishes for HTTP/2 with its first request to a host.
         self._upgrading = False
@@ -186,18 +201,20 @@ class _Connection(HttpToolsProtocol):
         self.parser = HttpRequestParser(self)
         super().data_received(b"\r\n".join([head, *map(b": ".join, lines), b"", b""]))
         if self._upgrading:  # CONNECT, which is that alone
+            self._upgrading = False
             self._refuse("a request for a tunnel")
             return
         # Before the body: with that the request is whole, and is taken.
         self._lines[:] = came
-        if body:
-            super().data_received(body)
+        if behind:
+            super().data_received(behind)
 
     # What the parser calls.
 
     def on_message_begin(self) -> None:
         self._in_head = True
-        self._head = self._target = b""
+        self._head = self._length = 0
+        self._target = self._body = b""
         # uvicorn has the names in lower case.
         self._lines: list[tuple[bytes, bytes]] = []
         if self._began is None:
@@ -216,16 +233,19 @@ class _Connection(HttpToolsProtocol):
             self.headers = []  # uvicorn looks at them for WebSockets
             return
         self._collecting = self.parser.get_method() not in _READING
-        if len(self._head) + self._chunk > LARGEST_HEAD:  # it may be, with what came behind it
+        if self._head + self._chunk > LARGEST_HEAD:  # it may be, with what came before and behind it
             self._too_much = sum(len(name) + len(value) for name, value in self._lines) > LARGEST_HEAD
         if not self._collecting:
             self._hand_over(None)
             return
-        self._body = b""
-        self._length = 0
         for name, value in self._lines:
             if len(name) == 6 and name.lower() == b"expect" and value.lower() == b"100-continue":
-                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self._go_on()
+
+    def _go_on(self) -> None:
+        # Not into an answer that is under way: a client sends its body unasked too (RFC 9110, 10.1.1).
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         if not self._collecting:
@@ -240,6 +260,8 @@ class _Connection(HttpToolsProtocol):
         if self._upgrading:
             return
         self._began = None
+        # How much of what was read is left for the next, the parser does not say.
+        self._slack = self._chunk
         if not self._collecting:
             super().on_message_complete()
         elif self._length > LARGEST_BODY:
@@ -260,7 +282,9 @@ class _Connection(HttpToolsProtocol):
             b"" if self._length > LARGEST_BODY else self._body,
             framing,
         )
-        if framing is not None or not self.parser.should_keep_alive():
+        if framing is not None:
+            self._refused = True
+        if self._refused or not self.parser.should_keep_alive():
             self._closing = True
         at_once = framing is not None or self._app.takes_at_once()
         if at_once and _is_plain(self._target) and (self.cycle is None or self.cycle.response_complete):
@@ -298,8 +322,11 @@ class _Connection(HttpToolsProtocol):
         # What was taken before must be answered before.
         self._app.flush()
         super().on_message_begin()
-        # uvicorn wants a path, and the absolute form (RFC 9112, 3.2.2) may have none.
-        self.url = self._target if parse_url(self._target).path else b"/"
+        # uvicorn wants a path. The absolute form (RFC 9112, 3.2.2) may have none, and a port that no URL has.
+        self.url = b"/"
+        with suppress(HttpParserInvalidURLError):
+            if parse_url(self._target).path:
+                self.url = self._target
         self.headers += [(name.lower(), value) for name, value in self._lines]
         self.scope["state"]["request"] = request
         self.scope["state"]["transport"] = self.transport
@@ -320,10 +347,13 @@ class _Connection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         self._stalled = self.loop.time()
+        # Whoever does not take the answers asks for no more of them.
+        self.flow.pause_reading()
         super().pause_writing()
 
     def resume_writing(self) -> None:
         self._stalled = None
+        self.flow.resume_reading()
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
@@ -331,6 +361,9 @@ class _Connection(HttpToolsProtocol):
         problem = sys.exc_info()[1]
         if isinstance(problem, HttpParserCallbackError):
             self._app.fault()
+            # What raised is not answered; what else was taken is, before this.
+            self._app.flush()
+            self._unanswered = 0
         self._refuse(str(problem or msg))
 
     def cut_if_slow(self, now: float) -> None:
@@ -338,11 +371,16 @@ class _Connection(HttpToolsProtocol):
         if self._stalled is not None and now - self._stalled > REQUEST_SECONDS:
             self.transport.abort()
         elif self._began is not None and now - self._began > REQUEST_SECONDS and not self._refused:
+            if not (self._in_head or self._collecting or self._target):  # a browser's, kept for later
+                self.transport.close()
+                return
             self._refuse(f"a request that did not come whole within {REQUEST_SECONDS:g} s")
         elif self._idle is not None and now - self._idle > _KEEP_ALIVE_SECONDS:
             self.transport.close()
 
     def _refuse(self, problem: str) -> None:
+        # What was taken before must be answered before, and does not end the connection.
+        self._app.flush()
         self._refused = self._closing = True
         self._began = None
         if self.cycle is not None and not self.cycle.response_complete:

@@ -40,8 +40,10 @@ class StandingWire:
 
     def _run(self, reply: Reply) -> None:
         with suppress(OSError, RuntimeError):  # the client has gone, or the loop is closed
-            reply.send(self)
-            self._call(self._transport.close)
+            try:
+                reply.send(self)
+            finally:
+                self._call(self._transport.close)
 
     # What a reply calls.
 

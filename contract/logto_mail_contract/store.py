@@ -239,7 +239,10 @@ class SqliteStore:
         except OSError as error:
             raise StoreProblem(f"{path}: {error.strerror}. {_ADVICE['SQLITE_READONLY']}") from None
         try:
-            self._database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+            # Absolute: to SQLite, file:x?mode=memory and :memory: are no files.
+            self._database = sqlite3.connect(
+                Path(path).absolute(), timeout=_BUSY_SECONDS, isolation_level=None
+            )
         except sqlite3.Error as error:
             raise self._problem(error) from None
         try:

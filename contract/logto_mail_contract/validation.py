@@ -30,7 +30,8 @@ _ARTICLES = {
     "object": "an object",
 }
 _BITS_OF_A_DOUBLE = 1024
-_SECRETS = ("/payload/code", "/payload/link")
+# What should be an object may be one that was written as text, the code in it.
+_SECRETS = ("", "/payload", "/payload/code", "/payload/link")
 
 
 def validate(message: Any, revision: str | None = None, layer: str = "guard") -> tuple[Finding, ...]:
