@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -313,6 +314,18 @@ def test_a_delivery_that_cannot_be_kept_is_not_accepted(tmp_path: Path) -> None:
         assert [one.id for one in store.select(Query(), 100, newest=False)] == list(range(1, accepted + 1))
 
 
+def test_a_file_that_is_deleted_under_it_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "inbox.sqlite"
+    with serving(tmp_path, "--store", str(file)) as served:
+        assert post(served.url).status == 200
+        for path in tmp_path.glob("inbox.sqlite*"):
+            path.unlink()
+        assert [post(served.url).status for _ in range(2)] == [503, 503]
+        _, out, _ = served.end()
+    assert out.count("was deleted or replaced while it was in use, and nothing is kept any more") == 1
+    assert not file.exists()
+
+
 def test_it_goes_on_where_nobody_reads_what_it_prints(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
         assert served.process.stdout is not None
@@ -320,6 +333,48 @@ def test_it_goes_on_where_nobody_reads_what_it_prints(tmp_path: Path) -> None:
         for _ in range(3):
             assert post(served.url).status == 200
             time.sleep(0.1)
+        served.process.send_signal(signal.SIGINT)
+        assert served.process.wait(SECONDS) == 0
+
+
+def post_many(url: str, count: int) -> None:
+    """Post on one connection, many at once."""
+    with Client(url) as client:
+        request = client.request()
+        for _ in range(count // 100):
+            client.send(request * 100)
+            for _ in range(100):
+                assert client.answer().status == 200
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_reader_that_stands_still_holds_nobody_up(tmp_path: Path, style: str) -> None:
+    """A pipe takes 64 KiB, and ten thousand more lines are kept; what is beyond is left out and told."""
+    with serving(tmp_path, "--log-format", style) as served:
+        post_many(served.url, 14_000)
+        lines: list[str] = []
+        reading = threading.Thread(target=lambda: lines.extend(served.process.stdout or []))
+        reading.start()
+        until = time.monotonic() + SECONDS
+        while not any("left out here" in line for line in lines):
+            assert time.monotonic() < until
+            post(served.url)
+            time.sleep(0.1)
+        served.process.send_signal(signal.SIGINT)
+        assert served.process.wait(SECONDS) == 0
+        reading.join()
+    told = next(line for line in lines if "left out here" in line)
+    found = re.search(r"\b([0-9]+) lines? left out here, since nobody read on", told)
+    assert found
+    ids = [int(id) for line in lines for id in re.findall(r'(?:#|"id": )([0-9]+)', line)]
+    assert len(ids) + int(found[1]) == max(ids)
+    if style == "json":
+        assert {json.loads(line)["event"] for line in lines} == {"ready", "delivery", "problem"}
+
+
+def test_it_ends_where_nobody_reads(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        post_many(served.url, 3000)
         served.process.send_signal(signal.SIGINT)
         assert served.process.wait(SECONDS) == 0
 

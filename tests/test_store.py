@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from logto_mail_contract import store
 from logto_mail_contract.store import (
     MemoryStore,
     Query,
@@ -142,6 +143,18 @@ def test_a_bound_of_one_keeps_the_last(open_one: Opens) -> None:
     store = open_one(1)
     keep(store, *map(recorded, range(1, 4)))
     assert ids(store) == [3]
+
+
+def test_memory_is_bounded_by_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MOST_BYTES", 1000)
+    memory = MemoryStore(100)
+    keep(memory, *(recorded(number, body=bytes(300)) for number in range(1, 6)))
+    assert (ids(memory), memory.total, memory.dropped) == ([3, 4, 5], 3, 2)
+    keep(memory, recorded(6, body=bytes(5000)))
+    assert (ids(memory), memory.total, memory.dropped) == ([6], 1, 5)
+    memory.delete(None)
+    keep(memory, recorded(7, body=bytes(900)), recorded(8, body=bytes(100)))
+    assert ids(memory) == [7, 8]
 
 
 def test_deleting_by_recipient_leaves_the_others(open_one: Opens) -> None:

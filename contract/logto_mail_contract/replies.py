@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PAUSE_OF_ENDLESS = 0.05
-_HEADER_LINE = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [^\0\r\n\u0100-\U0010ffff]*")
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HEADER_VALUE = re.compile(r"[^\0\r\n\u0100-\U0010ffff]*")
 
 
 class Wire(Protocol):
@@ -205,6 +206,6 @@ def answer(
         if not value >= 0:  # not a number neither
             raise ValueError(f"A delay or interval is in seconds, 0 or more; it was {value}")
     for name, text in (headers or {}).items():
-        if not _HEADER_LINE.fullmatch(f"{name}: {text}"):
+        if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(text)):
             raise ValueError(f"This cannot be sent as a header line: {name!r}: {text!r}")
     return Answer(status, body.encode() if isinstance(body, str) else body, dict(headers or {}), delay, drip)

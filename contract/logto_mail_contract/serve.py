@@ -6,8 +6,10 @@ import asyncio
 import gc
 import json
 import os
+import queue
 import socket
 import sys
+import threading
 import time
 from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
@@ -24,11 +26,14 @@ from .store import StoreProblem, open_store
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from .exchange import Verdict
     from .store import Recorded
 
 _FLUSH_SECONDS = 0.05
+_CLOSE_SECONDS = 1.0
+_MOST_BEHIND = 10_000
 _MOST_SHOWN = 200
 
 
@@ -61,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         # What is there now is there until the end: the collector need not look at it again.
         gc.freeze()
         server.run([listening])
-        log.flush()
+        log.close()
     if server.force_exit:
         say("stopped before everything was answered")
         return INTERRUPTED
@@ -145,6 +150,7 @@ class Log:
         self._as_json = as_json
         self._redact = redact
         self._waiting: list[str] = []
+        self._printer = _Printer(self._left_out)
         self._second = 0
         self._told = ""
 
@@ -201,8 +207,15 @@ class Log:
 
     def line(self, members: dict[str, Any], at: float | None = None) -> None:
         """Tell a JSON object in a line, with the time."""
+        self._write(self._json(members, at))
+
+    def _json(self, members: dict[str, Any], at: float | None = None) -> str:
         when = datetime.fromtimestamp(time.time() if at is None else at, UTC).isoformat()
-        self._write(json.dumps({"time": when, **members}))
+        return json.dumps({"time": when, **members})
+
+    def _left_out(self, count: int) -> str:
+        problem = f"{counted(count, 'line')} left out here, since nobody read on"
+        return self._json({"event": "problem", "problem": problem}) if self._as_json else problem
 
     def _clock(self, seconds: float) -> str:
         second = int(seconds)
@@ -218,12 +231,57 @@ class Log:
         self._waiting.append(text)
 
     def flush(self) -> None:
-        """Write what waits; where nobody reads any more, nothing is written from then on."""
+        """Hand what waits to the printer."""
         waiting, self._waiting = self._waiting, []
         if waiting:
-            with suppress(OSError):
-                sys.stdout.write("\n".join(waiting) + "\n")
-                sys.stdout.flush()
+            self._printer.print(waiting)
+
+    def close(self) -> None:
+        """Print what waits, unless nobody reads it."""
+        self.flush()
+        self._printer.close()
+
+
+class _Printer:
+    """Prints in a thread of its own: a reader that stands still must not hold up who posts a mail.
+
+    Args:
+        left_out: Makes the line that tells how many were left out, since nobody read on.
+    """
+
+    def __init__(self, left_out: Callable[[int], str]) -> None:
+        self._told = left_out
+        self._batches: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
+        # Each is counted by one thread alone.
+        self._given = self._printed = 0
+        self._left_out = 0
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def print(self, lines: list[str]) -> None:
+        if self._given - self._printed > _MOST_BEHIND:
+            self._left_out += len(lines)
+            return
+        if self._left_out:
+            lines = [self._told(self._left_out), *lines]
+            self._left_out = 0
+        self._given += len(lines)
+        self._batches.put(lines)
+
+    def close(self) -> None:
+        self._batches.put(None)
+        self._thread.join(_CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        # Not through sys.stdout: while this waits for a reader, nobody else could use it, not even to end.
+        # Where nobody reads any more, nothing is printed from then on.
+        with suppress(OSError, ValueError):
+            output, encoding = sys.stdout.fileno(), sys.stdout.encoding
+            while (lines := self._batches.get()) is not None:
+                data = ("\n".join(lines) + "\n").encode(encoding, "backslashreplace")
+                while data:
+                    data = data[os.write(output, data) :]
+                self._printed += len(lines)
 
 
 def _shown(text: str | None) -> str:

@@ -47,7 +47,7 @@ NOT_KEPT = b'{"accepted":false,"reason":"The delivery could not be kept; see the
 _OWN_FAULT = Content(500, "application/json", b'{"error": "A fault of mail-contract; its log tells more."}')
 # What nobody can register in the public DNS, so that no site of a stranger can have such a name.
 _OWN_NAME = re.compile(
-    r"[^.:]+|[0-9.]+|\[[0-9a-f:.]+\]|(?:.+\.)?(?:localhost|local|internal|test|example|invalid|home\.arpa)",
+    r"[a-z0-9_-]+|[0-9.]+|\[[0-9a-f:.]+\]|(?:[a-z0-9_.-]+\.)?(?:localhost|local|internal|test|example|invalid|home\.arpa)",
     re.IGNORECASE,
 )
 

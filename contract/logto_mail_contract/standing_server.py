@@ -371,7 +371,7 @@ class _Connection(HttpToolsProtocol):
         if self._stalled is not None and now - self._stalled > REQUEST_SECONDS:
             self.transport.abort()
         elif self._began is not None and now - self._began > REQUEST_SECONDS and not self._refused:
-            if not (self._in_head or self._collecting or self._target):  # a browser's, kept for later
+            if not (self._in_head or self._collecting):  # opened by a browser for later, say
                 self.transport.close()
                 return
             self._refuse(f"a request that did not come whole within {REQUEST_SECONDS:g} s")

@@ -163,6 +163,10 @@ class Store(Protocol):
         """Let go of the store."""
 
 
+MOST_BYTES = 256 * 1024 * 1024
+"""Bytes of all bodies together that are kept in memory; the oldest go first here too."""
+
+
 class MemoryStore:
     """A store that is gone with the process.
 
@@ -175,18 +179,20 @@ class MemoryStore:
         # thousand named ones would hold up whoever waits for it.
         self._kept: deque[tuple[Any, ...]] = deque()
         self._most = most
+        self._bytes = 0
         self.last = 0
         self.total = 0
         self.dropped = 0
 
     def add(self, recorded: Recorded, kept: Kept) -> None:
         """Keep a delivery."""
-        if self.total >= self._most:
-            self._kept.popleft()
+        self._bytes += len(recorded.body)
+        while self.total >= self._most or (self._bytes > MOST_BYTES and self._kept):
+            self._bytes -= len(self._kept.popleft()[-1])
+            self.total -= 1
             self.dropped += 1
-        else:
-            self.total += 1
         self._kept.append(tuple(recorded))
+        self.total += 1
         self.last = recorded.id
         kept(None)
 
@@ -208,6 +214,7 @@ class MemoryStore:
         gone = Query(to=to)
         self._kept = deque(row for row in self._kept if not gone.matches(row))
         self.total = len(self._kept)
+        self._bytes = sum(len(row[-1]) for row in self._kept)
         return before - self.total
 
     def close(self) -> None:
@@ -230,19 +237,18 @@ class SqliteStore:
 
     def __init__(self, path: str, most: int) -> None:
         self._path = path
+        self._file = Path(path).absolute()
         self._most = most
         self._waiting: list[tuple[Recorded, Kept]] = []
         try:
             # SQLite opens a file that it may not write all the same, and fails on its lock.
             with suppress(FileNotFoundError):
-                Path(path).open("r+b").close()
+                self._file.open("r+b").close()
         except OSError as error:
             raise StoreProblem(f"{path}: {error.strerror}. {_ADVICE['SQLITE_READONLY']}") from None
         try:
             # Absolute: to SQLite, file:x?mode=memory and :memory: are no files.
-            self._database = sqlite3.connect(
-                Path(path).absolute(), timeout=_BUSY_SECONDS, isolation_level=None
-            )
+            self._database = sqlite3.connect(self._file, timeout=_BUSY_SECONDS, isolation_level=None)
         except sqlite3.Error as error:
             raise self._problem(error) from None
         try:
@@ -281,6 +287,14 @@ class SqliteStore:
         ((self.last, self.dropped),) = run("SELECT last, dropped FROM state")
         ((self.total,),) = run("SELECT count(*) FROM deliveries")
         self._write([])
+        self._identity = self._seen()
+
+    def _seen(self) -> tuple[int, int] | None:
+        try:
+            state = self._file.stat()
+        except OSError:
+            return None
+        return state.st_dev, state.st_ino
 
     def add(self, recorded: Recorded, kept: Kept) -> None:
         """Keep a delivery; ``kept`` is called when it is committed."""
@@ -294,10 +308,17 @@ class SqliteStore:
         if not waiting:
             return
         problem = None
-        try:
-            self._write([recorded for recorded, _ in waiting])
-        except sqlite3.Error as error:
-            problem = self._problem(error)
+        if self._seen() != self._identity:
+            # What is written to it now, nobody could read again.
+            problem = StoreProblem(
+                f"{self._path} was deleted or replaced while it was in use, and nothing is kept any more. "
+                "Start mail-contract serve again."
+            )
+        else:
+            try:
+                self._write([recorded for recorded, _ in waiting])
+            except sqlite3.Error as error:
+                problem = self._problem(error)
         for _, kept in waiting:
             kept(problem)
 
