@@ -301,6 +301,25 @@ def test_a_body_has_a_bound(server: Serving) -> None:
     assert server.api.get("/api/messages/2")["body"] == ""
 
 
+@pytest.mark.parametrize(
+    "refused",
+    [
+        HEAD + b"Content-Length: %d\r\n\r\n" % (LARGEST_BODY + 1) + b"x" * (LARGEST_BODY + 1),
+        HEAD + b"X: " + b"x" * LARGEST_HEAD + b"\r\n" + LENGTH + b"\r\n" + BODY,
+        SMUGGLING["both lengths"],
+        SMUGGLING["a chunk line without CR"],
+    ],
+    ids=["body", "head", "lengths", "chunks"],
+)
+def test_nothing_behind_what_is_refused_is_done(server: Serving, refused: bytes) -> None:
+    post(server.url + "/mail")
+    with Client(server.url) as client:
+        client.send(refused + b"DELETE /api/messages HTTP/1.1\r\nHost: localhost\r\n\r\n" + GOOD)
+        assert client.answer().status == 400
+        assert client.read() == b""
+    assert [status for status, _ in kept(server)] == [200, 400]
+
+
 def test_a_head_has_a_bound(server: Serving) -> None:
     room = LARGEST_HEAD - 200
     assert statuses(server, HEAD + b"X: " + b"x" * room + b"\r\n" + LENGTH + b"\r\n" + BODY) == [200, 404]

@@ -228,6 +228,8 @@ class _Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if self._refused:
+            return  # what came in one read with what was refused
         if self.parser.should_upgrade():
             self._upgrading = True
             self.headers = []  # uvicorn looks at them for WebSockets
@@ -248,6 +250,8 @@ class _Connection(HttpToolsProtocol):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
+        if self._refused:
+            return
         if not self._collecting:
             super().on_body(body)
             return
@@ -257,7 +261,7 @@ class _Connection(HttpToolsProtocol):
             self._body += body
 
     def on_message_complete(self) -> None:
-        if self._upgrading:
+        if self._upgrading or self._refused:
             return
         self._began = None
         # How much of what was read is left for the next, the parser does not say.
