@@ -13,6 +13,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
@@ -218,6 +219,53 @@ def test_answers_come_in_the_order_of_requests(tmp_path: Path, store: str) -> No
         ]
         deliveries = [kind for kind in order if kind in (200, 400, 405)]
         assert [status for status, _ in kept(server)] == deliveries
+
+
+_REST = b"%x\r\n%s\r\n" % (len(BODY) - 5, BODY[5:])
+# What is asked, the status that answers it, and whether it is a delivery.
+ASKED = {
+    "good": (GOOD, 200, True),
+    "chunked": (HEAD + CHUNKED + b"\r\n5\r\n%s\r\n%s" % (BODY[:5], _REST) + EMPTY_CHUNK, 200, True),
+    "bad": (HEAD + b"Content-Length: 2\r\n\r\n{}", 400, True),
+    "put": (GOOD.replace(b"POST", b"PUT"), 405, True),
+    "large": (HEAD + b"Content-Length: 70000\r\n\r\n" + BODY + b" " * (70_000 - len(BODY)), 200, True),
+    "upgrade": (HEAD + b"Connection: Upgrade\r\nUpgrade: h2c\r\n" + LENGTH + b"\r\n" + BODY, 200, True),
+    "odd path": (GOOD.replace(b"/mail", b"/%6dail"), 200, True),
+    "health": (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 200, False),
+    "none": (b"GET /api/none HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, False),
+    "held": (b"GET /api/messages/latest?to=nobody&wait=0.01 HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, False),
+    "unscript": (b"DELETE /api/replies HTTP/1.1\r\nHost: localhost\r\n\r\n", 200, False),
+    "text": (b"POST /api/replies HTTP/1.1\r\nHost: localhost\r\n" + LENGTH + b"\r\n" + BODY, 415, False),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["memory", "file"])
+def lasting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """A server for many examples, with each store."""
+    folder = tmp_path_factory.mktemp("store")
+    with serving("memory" if request.param == "memory" else str(folder / "inbox.sqlite"), 100_000) as running:
+        yield running
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.sampled_from(sorted(ASKED)), min_size=1, max_size=12),
+    st.lists(st.floats(0, 1, exclude_max=True), max_size=6),
+)
+def test_whatever_is_asked_in_whatever_pieces_is_answered_in_order(
+    lasting: Serving, names: list[str], cuts: list[float]
+) -> None:
+    data = b"".join(ASKED[name][0] for name in names)
+    places = sorted({int(cut * len(data)) for cut in cuts} | {0, len(data)})
+    before = lasting.api.get("/healthz")["last"]
+    with Client(lasting.url) as client:
+        for start, end in pairwise(places):
+            client.send(data[start:end])
+            time.sleep(0.001)
+        assert [client.answer().status for _ in names] == [ASKED[name][1] for name in names]
+    deliveries = [ASKED[name][1] for name in names if ASKED[name][2]]
+    came = lasting.api.get(f"/api/messages?after={before}")["messages"]
+    assert [one["status"] for one in came] == deliveries
 
 
 @pytest.mark.parametrize("store", ["memory", "file"])
