@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import gc
 import sqlite3
 from collections import deque
 from collections.abc import Callable
@@ -100,7 +100,7 @@ class Query:
         """Return whether a delivery is wanted.
 
         Args:
-            recorded: A Recorded, or a plain tuple of the same.
+            recorded: A Recorded, or a tuple that begins with the same.
         """
         id, arrived, status, broken, to, type = recorded[:6]
         return bool(
@@ -163,6 +163,8 @@ class Store(Protocol):
         """Let go of the store."""
 
 
+_NEW = 1000
+
 MOST_BYTES = 256 * 1024 * 1024
 """Bytes of all bodies together that are kept in memory; the oldest go first here too."""
 
@@ -175,9 +177,9 @@ class MemoryStore:
     """
 
     def __init__(self, most: int) -> None:
-        # Plain tuples of what refers to nothing else: the garbage collector leaves them out, while a hundred
-        # thousand named ones would hold up whoever waits for it.
-        self._kept: deque[tuple[Any, ...]] = deque()
+        # As rows: a tuple of texts and numbers alone the garbage collector leaves out once it has seen it. At
+        # a hundred thousand of any other kind it would look again and again, and hold up whoever waits.
+        self._kept: deque[_Row] = deque()
         self._most = most
         self._bytes = 0
         self.last = 0
@@ -191,9 +193,13 @@ class MemoryStore:
             self._bytes -= len(self._kept.popleft()[-1])
             self.total -= 1
             self.dropped += 1
-        self._kept.append(tuple(recorded))
+        self._kept.append(_row(recorded))
         self.total += 1
         self.last = recorded.id
+        if recorded.id % _NEW == 0:
+            # It counts what is new less what is gone: of a full inbox it would see nothing for long, and then
+            # everything at once.
+            gc.collect(0)
         kept(None)
 
     def flush(self) -> None:
@@ -205,7 +211,7 @@ class MemoryStore:
         later = self.total if query.after is None else min(max(self.last - query.after, 0), self.total)
         rows = reversed(self._kept) if newest else iter(self._kept)
         possible = islice(rows, later) if newest else islice(rows, self.total - later, None)
-        found = list(map(Recorded._make, islice(filter(query.matches, possible), limit)))
+        found = list(map(_recorded, islice(filter(query.matches, possible), limit)))
         return found[::-1] if newest else found
 
     def delete(self, to: str | None) -> int:
@@ -330,7 +336,7 @@ class SqliteStore:
         try:
             self._database.executemany(
                 f"INSERT INTO deliveries ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constants
-                map(_row, batch),
+                map(_sql, batch),
             )
             if excess:
                 run(
@@ -371,7 +377,7 @@ class SqliteStore:
                     [*(value for _, value in conditions), limit],
                 )
             ) as rows:
-                found = [_recorded(*row) for row in rows]
+                found = [_from_sql(row) for row in rows]
         except sqlite3.Error as error:
             raise self._problem(error) from None
         return found[::-1] if newest else found
@@ -424,33 +430,26 @@ def _text(blob: bytes | None) -> str | None:
     return None if blob is None else blob.decode("utf-8", "surrogatepass")
 
 
-def _row(recorded: Recorded) -> tuple[object, ...]:
-    id, arrived, status, broken, to, type, answered, method, target, headers, findings, body = recorded
-    return (
-        *(id, arrived, status, broken, _blob(to), _blob(type), answered, method, target),
-        *(json.dumps(headers), findings, body),
-    )
+_Row = tuple[int, float, int, bool, str | None, str | None, str, str, str, str, str, bytes]
+"""The members of a Recorded, the header lines as one text: none of them can have a line break."""
 
 
-def _recorded(
-    id: int,
-    arrived: float,
-    status: int,
-    broken: int,
-    to: bytes | None,
-    type: bytes | None,
-    answered: str,
-    method: str,
-    target: str,
-    headers: str,
-    findings: str,
-    body: bytes,
-) -> Recorded:
-    lines = tuple((name, value) for name, value in json.loads(headers))
-    return Recorded(
-        *(id, arrived, status, bool(broken), _text(to), _text(type), answered, method, target),
-        *(lines, findings, body),
-    )
+def _row(recorded: Recorded) -> _Row:
+    return (*recorded[:9], "\n".join(map(": ".join, recorded.headers)), *recorded[10:])
+
+
+def _recorded(row: _Row) -> Recorded:
+    lines = (line.partition(": ") for line in row[9].split("\n") if line)
+    return Recorded(*row[:9], tuple((name, value) for name, _, value in lines), *row[10:])
+
+
+def _sql(recorded: Recorded) -> tuple[object, ...]:
+    row = _row(recorded)
+    return (*row[:4], _blob(row[4]), _blob(row[5]), *row[6:])
+
+
+def _from_sql(row: tuple[Any, ...]) -> Recorded:
+    return _recorded((*row[:3], bool(row[3]), _text(row[4]), _text(row[5]), *row[6:]))
 
 
 def open_store(where: str, most: int) -> Store:
