@@ -386,6 +386,24 @@ def test_a_head_has_a_bound(server: Serving) -> None:
     is_well(server)
 
 
+def test_a_body_in_the_smallest_pieces_costs_what_it_is_long(server: Serving) -> None:
+    """Copied for each piece, half a million pieces would take minutes."""
+    body = BODY[:-1] + b" " * 500_000 + b"}"
+    with Client(server.url) as client:
+        client.send(HEAD + CHUNKED + b"\r\n" + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + EMPTY_CHUNK)
+        assert client.answer().status == 200
+    assert server.api.get("/api/messages/1")["body"] == body.decode()
+
+
+def test_a_head_that_is_too_large_is_refused_to_readers_too(server: Serving) -> None:
+    large = b"X: " + b"x" * LARGEST_HEAD + b"\r\n\r\n"
+    with Client(server.url) as client:
+        client.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + large)
+        assert client.answer().status == 400
+        assert client.read() == b""
+    is_well(server)
+
+
 def test_a_body_that_is_cut_off_is_recorded_as_far_as_it_came(server: Serving) -> None:
     with Client(server.url) as client:
         client.send(HEAD + b"Content-Length: 100\r\n\r\n" + BODY[:30])

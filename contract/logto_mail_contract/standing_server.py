@@ -118,7 +118,6 @@ class _Connection(HttpToolsProtocol):
     # What has come of the request.
     _target = b""
     _head = 0
-    _body = b""
     _length = 0
     _chunk = 0
     # What was counted as its head, and may be of the requests before it.
@@ -214,7 +213,9 @@ class _Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._in_head = True
         self._head = self._length = 0
-        self._target = self._body = b""
+        self._target = b""
+        self._body: list[bytes] = []
+        self._too_much = False
         # uvicorn has the names in lower case.
         self._lines: list[tuple[bytes, bytes]] = []
         if self._began is None:
@@ -237,6 +238,9 @@ class _Connection(HttpToolsProtocol):
         self._collecting = self.parser.get_method() not in _READING
         if self._head + self._chunk > LARGEST_HEAD:  # it may be, with what came before and behind it
             self._too_much = sum(len(name) + len(value) for name, value in self._lines) > LARGEST_HEAD
+        if self._too_much and not self._collecting:
+            self._refuse(_TOO_MUCH)
+            return
         if not self._collecting:
             self._hand_over(None)
             return
@@ -258,7 +262,7 @@ class _Connection(HttpToolsProtocol):
         self._length += len(body)
         # What is too much is read, so that the client sees the answer, and not kept.
         if self._length <= LARGEST_BODY:
-            self._body += body
+            self._body.append(body)
 
     def on_message_complete(self) -> None:
         if self._upgrading or self._refused:
@@ -283,7 +287,7 @@ class _Connection(HttpToolsProtocol):
             self.parser.get_method().decode("ascii"),
             self._target.decode("latin-1"),
             tuple(map(_line, self._lines)),
-            b"" if self._length > LARGEST_BODY else self._body,
+            b"" if self._length > LARGEST_BODY else b"".join(self._body),
             framing,
         )
         if framing is not None:
