@@ -44,17 +44,17 @@ class Message:
     @property
     def to(self) -> str | None:
         """The recipient's address, with case as the user typed it."""
-        return _text(self.raw, "to")
+        return text_member(self.raw, "to")
 
     @property
     def type(self) -> str | None:
         """The template type; it compares equal to the members of TemplateType."""
-        return _text(self.raw, "type")
+        return text_member(self.raw, "type")
 
     @property
     def ip(self) -> str | None:
         """Who asked for the message; sent by Logto v1.35.0 and later, free text behind some proxies."""
-        return _text(self.raw, "ip")
+        return text_member(self.raw, "ip")
 
     @property
     def payload(self) -> Mapping[str, Any]:
@@ -65,24 +65,30 @@ class Message:
     @property
     def code(self) -> str | None:
         """The verification code: six digits in every code flow, leading zeros kept."""
-        return _text(self.payload, "code")
+        return text_member(self.payload, "code")
 
     @property
     def link(self) -> str | None:
         """The link of an invitation; Logto sends whatever the caller gave, also nothing."""
-        return _text(self.payload, "link")
+        return text_member(self.payload, "link")
 
     @property
     def locale(self) -> str | None:
         """The language tag that Logto chose."""
-        return _text(self.payload, "locale")
+        return text_member(self.payload, "locale")
 
     @property
     def ui_locales(self) -> str | None:
         """The ``ui_locales`` of the sign-in request as they came (``uiLocales`` in the payload)."""
-        return _text(self.payload, "uiLocales")
+        return text_member(self.payload, "uiLocales")
 
 
-def _text(members: Mapping[str, Any], name: str) -> str | None:
+def text_member(members: Mapping[str, Any], name: str) -> str | None:
+    """Return the member of a JSON object where it is text, else None.
+
+    Args:
+        members: The object.
+        name: The member's name.
+    """
     value = members.get(name)
     return value if isinstance(value, str) else None

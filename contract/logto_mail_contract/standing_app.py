@@ -80,9 +80,7 @@ class StandingApp:
         try:
             await self._answer(scope, receive, send)
         except Exception:  # noqa: BLE001 - the last line of defence: the inbox must not be lost
-            self._endpoint.log.problem(
-                f"a fault of mail-contract, please report it: {traceback.format_exc()}"
-            )
+            self.fault()
             with suppress(RuntimeError):  # the answer has begun
                 await respond(send, _OWN_FAULT)
 

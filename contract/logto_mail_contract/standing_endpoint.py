@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .exchange import Verdict, judge
+from .message import text_member
 from .replies import Reply, Script
 from .store import Recorded, StoreProblem
 from .validation import validator
@@ -116,7 +117,7 @@ class StandingEndpoint:
         verdict, message = judge(request, self.revision, self.layer, self.authorization)
         to = type = None
         if isinstance(message, dict):
-            to, type = _text(message, "to"), _text(message, "type")
+            to, type = text_member(message, "to"), text_member(message, "type")
         reply = self._next_reply(to) if self._scripts and verdict.status == 200 else None
         findings = json.dumps([finding.entry() for finding in verdict.findings]) if verdict.findings else ""
         self._last += 1
@@ -279,8 +280,3 @@ class StandingEndpoint:
                     del self._scripts[key]
                 return reply
         return None
-
-
-def _text(members: dict[str, Any], name: str) -> str | None:
-    value = members.get(name)
-    return value if isinstance(value, str) else None
