@@ -16,7 +16,7 @@ from _measure import alternate, judge, tell
 from pytest_httpserver import HTTPServer
 
 from logto_mail_contract import MailServer
-from logto_mail_contract.transport import encode_request
+from logto_mail_contract.connector.encoding import encode_request
 
 BODY = (
     b'{"to":"foo@example.com","type":"SignIn","payload":{"code":"123456","locale":"en","application":'

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from _measure import alternate, judge, tell
 
 from logto_mail_contract import catalogue
-from logto_mail_contract.cases import typical
-from logto_mail_contract.javascript_json import stringify
+from logto_mail_contract.judging.javascript_json import stringify
+from logto_mail_contract.judging.typical import typical
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from _measure import alternate, judge, tell
 from jsonschema import Draft202012Validator
 
 from logto_mail_contract import catalogue, validate
-from logto_mail_contract.validation import validator
+from logto_mail_contract.judging.validation import validator
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,11 +18,14 @@ from _measure import alternate, judge, tell
 from fastapi_receiver import app
 
 from logto_mail_contract import catalogue
-from logto_mail_contract.commands import samples
-from logto_mail_contract.javascript_json import stringify
-from logto_mail_contract.receiver import Receiver, Settings, Trial, accepted
+from logto_mail_contract.commands.small import samples
+from logto_mail_contract.connector.channel import UrlTarget
+from logto_mail_contract.connector.encoding import connector_call
+from logto_mail_contract.connector.posting import deliver
+from logto_mail_contract.judging.javascript_json import stringify
+from logto_mail_contract.judging.responses import is_accepted
+from logto_mail_contract.receivers.receiver import Receiver, Settings, Trial
 from logto_mail_contract.strategies import messages
-from logto_mail_contract.transport import UrlTarget, connector_call, deliver
 
 HERE = Path(__file__).parent
 VENV = HERE.parent / ".bench" / "schemathesis"
@@ -171,7 +174,7 @@ def compare(url: str) -> None:
     def prepared(clients: int) -> float:
         def send(own: list[Any]) -> None:
             channel = receiver.target.open()
-            assert all(accepted(deliver(channel, call, 10)) for call in own)
+            assert all(is_accepted(deliver(channel, call, 10)) for call in own)
             channel.close()
 
         threads = [threading.Thread(target=send, args=(calls[start::clients],)) for start in range(clients)]
@@ -186,7 +189,7 @@ def compare(url: str) -> None:
         rule = catalogue.rules()["receiver/accept/generated"]
         trial = Trial(rule, of, Settings(examples=GENERATED, seed=time.monotonic_ns()))
         start = time.perf_counter()
-        trial.generated(messages(layer="emitted"), accepted, trial.call)
+        trial.generated(messages(layer="emitted"), is_accepted, trial.call)
         assert trial.cases >= GENERATED
         assert not trial.failures
         return trial.cases / (time.perf_counter() - start)
@@ -194,7 +197,7 @@ def compare(url: str) -> None:
     def prepared_in_process() -> float:
         own = [connector_call(in_process.target, call.body) for call in calls]
         start = time.perf_counter()
-        assert all(accepted(deliver(in_process.channel, call, 10)) for call in own)
+        assert all(is_accepted(deliver(in_process.channel, call, 10)) for call in own)
         return len(own) / (time.perf_counter() - start)
 
     def bare() -> float:

@@ -16,7 +16,9 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logto_mail_contract import Delivery, MailServer, catalogue, transport
+from logto_mail_contract import Delivery, MailServer, catalogue
+from logto_mail_contract.connector.posting import post
+from logto_mail_contract.wire.outcomes import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,11 +50,8 @@ def send_with_connector(jobs: list[dict[str, Any]]) -> list[str]:
 
 def send_with_python(jobs: list[dict[str, Any]]) -> list[str]:
     """Send the bytes that the connector would and return the statuses."""
-    answers = [transport.post(job["endpoint"], job["message"], job.get("authorization")) for job in jobs]
-    return [
-        f"HTTP {answer.status}" if isinstance(answer, transport.Response) else answer.problem
-        for answer in answers
-    ]
+    answers = [post(job["endpoint"], job["message"], job.get("authorization")) for job in jobs]
+    return [f"HTTP {answer.status}" if isinstance(answer, Response) else answer.problem for answer in answers]
 
 
 def tell(delivery: Delivery, said: str) -> None:
@@ -69,7 +68,7 @@ def tell(delivery: Delivery, said: str) -> None:
 def read_code(send: Callable[[list[dict[str, Any]]], list[str]]) -> str:
     """Send one message to ``mail-contract serve`` and return the code that its inbox has."""
     message = {"to": "foo@example.com", "type": "SignIn", "payload": {"code": "042137", "locale": "en"}}
-    command = [sys.executable, "-m", "logto_mail_contract.cli", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "logto_mail_contract.commands.main", "serve", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603 - our own command
         try:
             assert server.stdout is not None

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.executed_documents import (
+from tests.support.executed_documents import (
     ROOT,
     BrokenExample,
     Story,

@@ -158,7 +158,10 @@ def test_the_metadata(wheel: Path) -> None:
     assert about["License-Expression"] == "MIT"
     assert licence == (ROOT / "LICENSE").read_text(encoding="utf-8")
     assert "MIT License" in licence
-    assert entry_points.split("\n\n")[0] == "[console_scripts]\nmail-contract = logto_mail_contract.cli:main"
+    assert (
+        entry_points.split("\n\n")[0]
+        == "[console_scripts]\nmail-contract = logto_mail_contract.commands.main:main"
+    )
     assert entry_points.strip().endswith("[pytest11]\nlogto_mail_contract = logto_mail_contract.plugin")
     needed = [Requirement(line) for line in about.get_all("Requires-Dist", [])]
     assert {need.name for need in needed if need.marker is None} == {

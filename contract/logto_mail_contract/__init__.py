@@ -12,17 +12,19 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .catalogue import UnknownLayer, UnknownRevision
-    from .endpoint import EndpointNotStarted, MailEndpoint, MailServer
+    from .connector.posting import post
+    from .endpoint.endpoint import MailEndpoint
+    from .endpoint.server import EndpointNotStarted, MailServer
     from .findings import ContractViolation, Finding, Rule
-    from .inbox import Delivery, Inbox, MailNotReceived
-    from .message import Message, TemplateType
-    from .outbox import Mail, SmtpSink
-    from .receiver import Receiver, Settings
-    from .sender import Sender, SenderSettings
-    from .sender_suite import SenderContract
-    from .sending import SenderUnusable
-    from .suite import ReceiverContract
-    from .validation import check, validate
+    from .inbox.inbox import Delivery, Inbox, MailNotReceived
+    from .judging.message import Message, TemplateType
+    from .judging.validation import check, validate
+    from .receivers.contract import ReceiverContract
+    from .receivers.outbox import Mail, SmtpSink
+    from .receivers.receiver import Receiver, Settings
+    from .senders.contract import SenderContract
+    from .senders.driver import SenderUnusable
+    from .senders.sender import Sender, SenderSettings
 
 __version__ = "0.1.0"
 
@@ -50,34 +52,36 @@ __all__ = [
     "UnknownLayer",
     "UnknownRevision",
     "check",
+    "post",
     "validate",
 ]
 
 _MODULES = {
     "ContractViolation": "findings",
-    "Delivery": "inbox",
-    "EndpointNotStarted": "endpoint",
+    "Delivery": "inbox.inbox",
+    "EndpointNotStarted": "endpoint.server",
     "Finding": "findings",
-    "Inbox": "inbox",
-    "Mail": "outbox",
-    "MailEndpoint": "endpoint",
-    "MailNotReceived": "inbox",
-    "MailServer": "endpoint",
-    "Message": "message",
-    "Receiver": "receiver",
-    "ReceiverContract": "suite",
+    "Inbox": "inbox.inbox",
+    "Mail": "receivers.outbox",
+    "MailEndpoint": "endpoint.endpoint",
+    "MailNotReceived": "inbox.inbox",
+    "MailServer": "endpoint.server",
+    "Message": "judging.message",
+    "Receiver": "receivers.receiver",
+    "ReceiverContract": "receivers.contract",
     "Rule": "findings",
-    "Sender": "sender",
-    "SenderContract": "sender_suite",
-    "SenderSettings": "sender",
-    "SenderUnusable": "sending",
-    "Settings": "receiver",
-    "SmtpSink": "outbox",
-    "TemplateType": "message",
+    "Sender": "senders.sender",
+    "SenderContract": "senders.contract",
+    "SenderSettings": "senders.sender",
+    "SenderUnusable": "senders.driver",
+    "Settings": "receivers.receiver",
+    "SmtpSink": "receivers.outbox",
+    "TemplateType": "judging.message",
     "UnknownLayer": "catalogue",
     "UnknownRevision": "catalogue",
-    "check": "validation",
-    "validate": "validation",
+    "check": "judging.validation",
+    "post": "connector.posting",
+    "validate": "judging.validation",
 }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+
+from .masking import escape_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,12 +39,12 @@ class Finding:
             member that is missing is told at the object that lacks it.
         expected: Every acceptable outcome, for a person to read.
         actual: The one outcome that came, shortened; codes, links and credentials are masked.
-        sentence: What the rule requires, in one sentence.
+        requirement: What the rule requires, in one sentence.
         consequence: What follows in Logto, or for the receiver, when the rule is broken.
         share: In how many of the cases the rule was broken, ``"1 of 14 messages"`` say; empty where there
             was one case.
         message: What was sent, for a rule about an exchange.
-        again: A command that shows the same once more.
+        reproduce: A command that shows the same once more.
     """
 
     rule: str
@@ -52,22 +53,24 @@ class Finding:
     pointer: str
     expected: tuple[str, ...]
     actual: str
-    sentence: str
+    requirement: str
     consequence: str
     share: str = ""
     message: str = ""
-    again: str = ""
+    reproduce: str = ""
 
     def entry(self) -> dict[str, Any]:
         """Return what a report about messages says of it; what belongs to an exchange alone is left out."""
-        left_out = ("share", "message", "again")
+        left_out = ("share", "message", "reproduce")
         return {name: value for name, value in asdict(self).items() if name not in left_out}
 
     def __str__(self) -> str:
         share = f"  ({self.share})" if self.share else ""
-        lines = [f"{self.rule}  {self.level}{share}", f"  {self.sentence}"]
+        lines = [f"{self.rule}  {self.level}{share}", f"  {self.requirement}"]
         if self.layer is not None:
-            lines.append(f"  where     {printable(self.pointer) or 'the whole message'} (layer {self.layer})")
+            lines.append(
+                f"  where     {escape_unprintable(self.pointer) or 'the whole message'} (layer {self.layer})"
+            )
         lines += [
             f"  expected  {', or '.join(self.expected)}",
             f"  actual    {self.actual}",
@@ -75,14 +78,9 @@ class Finding:
         if self.message:
             lines.append(f"  message   {self.message}")
         lines.append(f"  in Logto  {self.consequence}")
-        if self.again:
-            lines.append(f"  again     {self.again}")
+        if self.reproduce:
+            lines.append(f"  reproduce {self.reproduce}")
         return "\n".join(lines)
-
-
-def printable(text: str) -> str:
-    """Return text of unknown origin as any terminal or pipe takes it: odd characters escaped as in JSON."""
-    return text if text.isprintable() else json.dumps(text)[1:-1]
 
 
 class ContractViolation(AssertionError):

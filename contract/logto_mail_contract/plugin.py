@@ -13,9 +13,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from .desk import Desk
-    from .endpoint import MailEndpoint
-    from .receiver import Outbox, Receiver
+    from .endpoint.endpoint import MailEndpoint
+    from .endpoint.session import Desk
+    from .receivers.receiver import Outbox, Receiver
 
 _OPTIONS = {
     "revision": ("contract revision or Logto release that messages are held to", "R"),
@@ -152,7 +152,7 @@ def _given(config: pytest.Config, name: str) -> str | None:
 def _desk(config: pytest.Config) -> Desk:
     desk = config.stash.get(_DESK, None)
     if desk is None:
-        from .desk import Desk
+        from .endpoint.session import Desk
 
         desk = config.stash[_DESK] = Desk(config, {name: _given(config, name) for name in _OPTIONS})
         if _ITEM in config.stash:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMAND = [sys.executable, "-m", "logto_mail_contract.cli", "serve"]
+COMMAND = [sys.executable, "-m", "logto_mail_contract.commands.main", "serve"]
 TIMEOUT = 20.0
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from logto_mail_contract.endpoint import MailEndpoint
+    from logto_mail_contract.endpoint.endpoint import MailEndpoint
 
 MESSAGE = '{"to":"foo@example.com","type":"SignIn","payload":{"code":"031415"}}'
 OK = {"ok": True}

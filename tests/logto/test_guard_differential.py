@@ -20,7 +20,7 @@ from jsonschema import Draft202012Validator
 from tests.logto import recorded, rule
 from tests.logto.documents import documents
 
-from logto_mail_contract.validation import validate
+from logto_mail_contract.judging.validation import validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

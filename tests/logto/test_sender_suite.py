@@ -9,7 +9,7 @@ import pytest
 from tests.logto.node import FOLDER, require_packages
 
 from logto_mail_contract.catalogue import revisions
-from logto_mail_contract.sender import Desk, Sender, SenderSettings, sender_rules, try_sender_rule
+from logto_mail_contract.senders.sender import Desk, Sender, SenderSettings, sender_rules, try_sender_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

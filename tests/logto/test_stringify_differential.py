@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.logto.documents import documents
 from tests.logto.wire import Wire
 
-from logto_mail_contract.javascript_json import parse, stringify
+from logto_mail_contract.judging.javascript_json import parse, stringify
 
 if TYPE_CHECKING:
     from tests.logto.node import NodeWorker

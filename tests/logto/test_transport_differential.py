@@ -12,8 +12,10 @@ import pytest
 from tests.logto import recorded
 from tests.logto.wire import Reply, Wire, reply
 
-from logto_mail_contract.receiver import accepted
-from logto_mail_contract.transport import Response, encode_body, encode_request, post
+from logto_mail_contract.connector.encoding import encode_body, encode_request
+from logto_mail_contract.connector.posting import post
+from logto_mail_contract.judging.responses import is_accepted
+from logto_mail_contract.wire.outcomes import Response
 
 if TYPE_CHECKING:
     from tests.logto.node import NodeWorker
@@ -194,7 +196,7 @@ def test_answer_counts_for_both_or_for_none(name: str, connector: NodeWorker) ->
         theirs = connector.ask({"endpoint": f"{wire.origin}/mail", "message": MESSAGE})
     with Wire(ANSWERS[name]) as wire:
         ours = post(f"{wire.origin}/mail", MESSAGE, timeout=5)
-    assert (accepted(ours) and not (isinstance(ours, Response) and ours.faults)) is theirs["ok"], (
+    assert (is_accepted(ours) and not (isinstance(ours, Response) and ours.faults)) is theirs["ok"], (
         ours,
         theirs,
     )
@@ -229,5 +231,5 @@ def test_ten_redirects_are_followed(count: int, connector: NodeWorker) -> None:
         theirs = connector.ask({"endpoint": f"{wire.origin}/mail", "message": MESSAGE})
     with Wire(*[moved] * count, Reply()) as wire:
         ours = post(f"{wire.origin}/mail", MESSAGE)
-    assert accepted(ours) is theirs["ok"] is (count == 10)
+    assert is_accepted(ours) is theirs["ok"] is (count == 10)
     assert ours.redirects == (307,) * 10

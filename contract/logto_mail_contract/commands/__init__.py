@@ -1,0 +1,1 @@
+"""The commands of ``mail-contract``: options, words and exit codes."""

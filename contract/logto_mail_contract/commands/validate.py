@@ -1,0 +1,126 @@
+"""The command ``mail-contract validate``: judges messages in files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .. import catalogue
+from ..judging.javascript_json import NotJson, NotUtf8, TooDeep, parse_with_duplicates
+from ..judging.validation import text_finding, validator
+from ..masking import escape_unprintable, format_value
+from .exit_codes import BROKEN, KEPT, NOTHING_RUN, WRONG_USE, WrongUse, say
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from ..findings import Finding
+
+
+class _Judged(NamedTuple):
+    source: str
+    line: int | None
+    findings: tuple[Finding, ...]
+    notes: list[str]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command and return its exit code.
+
+    Raises:
+        WrongUse: There is no such revision, or it has no such layer.
+    """
+    try:
+        revision = validator(options.revision, options.layer).revision
+    except (catalogue.UnknownRevision, catalogue.UnknownLayer) as problem:
+        raise WrongUse(str(problem)) from None
+    judged: list[_Judged] = []
+    unreadable: list[dict[str, str]] = []
+    for name in options.files:
+        before = len(judged)
+        try:
+            for line, text in _messages(name):
+                result = _judge(name, line, text, revision, options.layer)
+                if options.format == "text":
+                    sys.stdout.write(_told(result))
+                judged.append(result)
+        except BrokenPipeError:
+            raise
+        except OSError as problem:
+            say(f"{name} cannot be read: {problem.strerror or problem}")
+            unreadable.append({"source": name, "problem": problem.strerror or str(problem)})
+            continue
+        if len(judged) == before:
+            say(f"there is no message in {name}")
+    broken = sum(bool(result.findings) for result in judged)
+    if options.format == "json":
+        sys.stdout.write(json.dumps(_report(revision, options.layer, judged, unreadable), indent=2) + "\n")
+    else:
+        sys.stdout.write(
+            f"{len(judged)} judged, {len(judged) - broken} valid, {broken} broken "
+            f"(revision {revision}, layer {options.layer})\n"
+        )
+    if unreadable:
+        return WRONG_USE
+    if not judged:
+        return NOTHING_RUN
+    return BROKEN if broken else KEPT
+
+
+def _messages(name: str) -> Iterator[tuple[int | None, bytes]]:
+    if name == "-":
+        yield None, sys.stdin.buffer.read()
+    elif name.endswith((".ndjson", ".jsonl")):
+        with Path(name).open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield number, line.rstrip(b"\r\n")
+    else:
+        yield None, Path(name).read_bytes()
+
+
+def _judge(source: str, line: int | None, text: bytes, revision: str, layer: str) -> _Judged:
+    try:
+        value, duplicates = parse_with_duplicates(text)
+    except (NotUtf8, NotJson, TooDeep) as problem:
+        if line is not None and isinstance(problem, NotJson):
+            problem.line += line - 1
+        return _Judged(source, line, (text_finding(problem),), [])
+    notes = [
+        f"{format_value(duplicate.key)} stands more than once in the object at "
+        f"{escape_unprintable(duplicate.pointer) or 'the top'}; the last counts, as for Logto's guard"
+        for duplicate in duplicates
+    ]
+    return _Judged(source, line, validator(revision, layer).findings(value), notes)
+
+
+def _told(judged: _Judged) -> str:
+    where = judged.source if judged.line is None else f"{judged.source}:{judged.line}"
+    lines = [f"{where}: {'broken' if judged.findings else 'valid'}"]
+    lines += [f"  {line}" for finding in judged.findings for line in str(finding).splitlines()]
+    lines += [f"  note: {note}" for note in judged.notes]
+    return "\n".join(lines) + "\n"
+
+
+def _report(
+    revision: str, layer: str, judged: list[_Judged], unreadable: list[dict[str, str]]
+) -> dict[str, Any]:
+    return {
+        "revision": revision,
+        "layer": layer,
+        "valid": bool(judged) and not unreadable and not any(result.findings for result in judged),
+        "messages": [
+            {
+                "source": result.source,
+                "line": result.line,
+                "valid": not result.findings,
+                "findings": [finding.entry() for finding in result.findings],
+                "notes": result.notes,
+            }
+            for result in judged
+        ],
+        "unreadable": unreadable,
+    }

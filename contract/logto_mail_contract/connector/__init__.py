@@ -1,0 +1,1 @@
+"""Posts messages as Logto's HTTP email connector does."""

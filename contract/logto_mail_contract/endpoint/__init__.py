@@ -1,0 +1,1 @@
+"""The fake mail endpoint of the pytest fixtures."""

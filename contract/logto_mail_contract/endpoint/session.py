@@ -1,0 +1,276 @@
+"""What the plugin keeps for a session once it is used: the test that runs, the servers, the endpoints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from ..findings import ContractViolation
+    from .endpoint import MailEndpoint
+    from .server import MailServer
+
+TOLERATED = "mail_contract_tolerated"
+"""The user property of a test that tells what a lenient endpoint tolerated."""
+
+_KEYWORDS = ("revision", "layer", "authorization", "lenient")
+
+
+class _Watch:
+    """The hooks that judge each phase of a test; registered with the first endpoint: idle, they cost time."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Fail a test that received what breaks the contract, without hiding a failure of its own."""
+        __tracebackhide__ = True
+        self._desk.called = item
+        try:
+            result = yield
+        except BaseException as error:
+            self._desk.tell(item, error)
+            raise
+        self._desk.tell(item)
+        return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Judge what came after the test's own code had ended, and let go of its endpoints."""
+        __tracebackhide__ = True
+        try:
+            result = yield
+        except BaseException as error:
+            self._desk.end(item, error)
+            raise
+        self._desk.end(item)
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Tell a violation also where no wrapper around the call could.
+
+        That is where the outcome of a unittest.TestCase takes its place, and in a test that asks for the
+        session's first endpoint in its own body, so that these hooks came too late for its call.
+        """
+        raised = call.excinfo
+        report = yield
+        violation = (
+            raised.value if raised and call.excinfo is not raised and _is_violation(raised.value) else None
+        )
+        if call.when == "call" and self._desk.called is not item:
+            violation = self._desk.violation(item)
+        if violation is None:
+            return report
+        if report.passed or (report.skipped and not hasattr(report, "wasxfail")):
+            report.outcome, report.longrepr = "failed", str(violation)
+        else:
+            report.sections.append(("mail-contract", f"Beside that, {violation}"))
+        return report
+
+
+class Desk:
+    """What the plugin keeps for a session: the test that runs, the servers, the endpoints in use."""
+
+    def __init__(self, config: pytest.Config, given: dict[str, str | None]) -> None:
+        self._host = given.pop("host") or "127.0.0.1"
+        self._port = _port(given.pop("port"))
+        self._path = given.pop("path")
+        if self._path is not None:
+            _check_path(self._path)
+        if given["revision"] or given["layer"]:
+            given["revision"], given["layer"] = _checked(given["revision"], given["layer"] or "guard")
+        self.settings: dict[str, Any] = {
+            "revision": given["revision"],
+            "layer": given["layer"] or "guard",
+            "authorization": None,
+            "lenient": False,
+        }
+        self.called: pytest.Item | None = None
+        self._item: pytest.Item | None = None
+        self._main: MailEndpoint | None = None
+        self._made: list[MailEndpoint] = []
+        self._servers: dict[bool, MailServer] = {}
+        config.pluginmanager.register(_Watch(self))
+
+    # For the hooks.
+
+    def begin(self, item: pytest.Item) -> None:
+        """Begin a test: with a path, an inbox and settings of its own."""
+        self._item = item
+        settings = self._settings_of(item)
+        if self._main is not None:
+            self._main.begin(path=self._path, **settings)
+
+    def tell(self, item: pytest.Item, failure: BaseException | None = None) -> None:
+        """Tell the violations that the test has not, beside a failure of its own if it has one."""
+        __tracebackhide__ = True
+        violations = []
+        for endpoint in self._endpoints():
+            violation = endpoint.inbox.violation()
+            if violation is not None and endpoint.lenient:
+                item.user_properties.append((TOLERATED, _in_short(violation)))
+            elif violation is not None:
+                violations.append(violation)
+        if violations:
+            from ..inbox.inbox import tell
+
+            tell(violations, failure, "No line of the test raised this: it is told at the end of the test.")
+
+    def violation(self, item: pytest.Item) -> BaseException | None:
+        """Return the violations that the test has not told, as one failure."""
+        try:
+            self.tell(item)
+        except AssertionError as violation:
+            return violation
+        return None
+
+    def end(self, item: pytest.Item, failure: BaseException | None = None) -> None:
+        """Let go of the endpoints of a test, and tell what came last."""
+        __tracebackhide__ = True
+        endpoints = self._endpoints()
+        # Closed first: what was recorded by then is judged, and nothing is recorded after that.
+        for endpoint in endpoints:
+            endpoint.close()
+        try:
+            self.tell(item, failure)
+        finally:
+            self._made.clear()
+            self._item = None
+
+    def stop(self) -> None:
+        """Stop the servers."""
+        for server in self._servers.values():
+            server.stop()
+        self._servers.clear()
+
+    def _endpoints(self) -> list[MailEndpoint]:
+        return self._made if self._main is None else [self._main, *self._made]
+
+    # For the fixtures.
+
+    def main_endpoint(self) -> MailEndpoint:
+        """Return the endpoint of the fixture ``mail_endpoint``."""
+        settings = self._settings_of(self._item)
+        self._main = self._server(https=False).endpoint(path=self._path, **settings)
+        return self._main
+
+    def make_endpoint(
+        self,
+        *,
+        https: bool = False,
+        label: str | None = None,
+        path: str | None = None,
+        **settings: Any,
+    ) -> MailEndpoint:
+        """Return a further endpoint, for the test that runs."""
+        unknown = set(settings) - set(_KEYWORDS)
+        if unknown:
+            raise TypeError(
+                f"make_mail_endpoint takes https, label, path, {', '.join(_KEYWORDS)}; "
+                f"not {', '.join(sorted(unknown))}"
+            )
+        endpoint = self._server(https=https).endpoint(
+            label=label or f"mail endpoint {len(self._made) + 1}",
+            path=path,
+            **{**self._settings_of(self._item), **settings},
+        )
+        self._made.append(endpoint)
+        return endpoint
+
+    def _server(self, *, https: bool) -> MailServer:
+        if https not in self._servers:
+            from .server import EndpointNotStarted, MailServer
+
+            # The given port is the plain server's: two servers cannot have the same.
+            server = MailServer(self._host, 0 if https else self._port, https=https)
+            problem = None
+            try:
+                server.start()
+            except EndpointNotStarted as error:
+                problem = str(error)
+            if problem is not None:
+                pytest.fail(f"mail-contract: {problem}", pytrace=False)
+            self._servers[https] = server
+        return self._servers[https]
+
+    def _settings_of(self, item: pytest.Item | None) -> dict[str, Any]:
+        settings = dict(self.settings)
+        markers = list(item.iter_markers("mail_contract")) if item else []
+        for marker in reversed(markers):  # the nearest comes first and counts most
+            unknown = [repr(argument) for argument in marker.args] + sorted(
+                set(marker.kwargs) - set(_KEYWORDS)
+            )
+            if unknown:
+                pytest.fail(
+                    f"mail_contract takes {', '.join(f'{name}=' for name in _KEYWORDS)} by keyword; "
+                    f"not {', '.join(unknown)}",
+                    pytrace=False,
+                )
+            settings.update(marker.kwargs)
+        problem = _problem_of(settings) if markers else None
+        if problem is not None:
+            pytest.fail(problem, pytrace=False)
+        return settings
+
+
+def _in_short(violation: ContractViolation) -> str:
+    from ..masking import escape_unprintable
+
+    return "; ".join(
+        f"{finding.rule}{finding.pointer and f' at {escape_unprintable(finding.pointer)}'}: {finding.actual}"
+        for finding in violation.findings
+    )
+
+
+def _is_violation(error: BaseException) -> bool:
+    from ..findings import ContractViolation
+
+    return isinstance(error, ContractViolation)
+
+
+def _problem_of(settings: dict[str, Any]) -> str | None:
+    authorization, lenient = settings["authorization"], settings["lenient"]
+    if authorization is not None and not isinstance(authorization, str):
+        return f"mail-contract: authorization is text or None; it was {authorization!r}"
+    if not isinstance(lenient, bool):
+        return f"mail-contract: lenient is True or False; it was {lenient!r}"
+    try:
+        _checked(settings["revision"], settings["layer"])
+    except pytest.UsageError as error:
+        return str(error)
+    return None
+
+
+def _port(given: str | None) -> int:
+    if given is None:
+        return 0
+    if not (given.isascii() and given.isdigit() and int(given) < 65536):
+        raise pytest.UsageError(f"mail-contract: a port is a number from 0 to 65535; it was {given!r}")
+    return int(given)
+
+
+def _check_path(given: str) -> None:
+    from .server import check_path
+
+    try:
+        check_path(given)
+    except ValueError as error:
+        raise pytest.UsageError(f"mail-contract: {error}") from None
+
+
+def _checked(revision: str | None, layer: str) -> tuple[str, str]:
+    from .. import catalogue
+
+    try:
+        resolved = catalogue.resolve_revision(revision or catalogue.current_revision())
+        catalogue.schema(resolved, layer)
+    except (catalogue.UnknownRevision, catalogue.UnknownLayer) as error:
+        raise pytest.UsageError(f"mail-contract: {error}") from None
+    return resolved, layer

@@ -1,0 +1,1 @@
+"""The inbox core: deliveries, matching, waiting."""

@@ -1,0 +1,1 @@
+"""Judges messages, requests and responses; no I/O."""

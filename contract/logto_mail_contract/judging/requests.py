@@ -1,0 +1,165 @@
+"""Judges a request as a sender's: what it breaks, and what a receiver that keeps the contract answers.
+
+No I/O: a server hands in what came, and sends what ``Verdict`` says.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..masking import escape_unprintable, format_value
+from .javascript_json import NotJson, NotUtf8, TooDeep, parse_with_duplicates
+from .validation import rule_finding, text_finding, validator
+
+if TYPE_CHECKING:
+    from ..findings import Finding
+    from ..wire.requests import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a request is worth.
+
+    Attributes:
+        status: The HTTP status to answer with.
+        findings: What the request and its message break.
+        answer: The body to answer with, JSON.
+    """
+
+    status: int
+    findings: tuple[Finding, ...]
+    answer: bytes
+
+    @property
+    def broken(self) -> tuple[Finding, ...]:
+        """The findings that count as a violation: those of level MUST."""
+        return tuple(finding for finding in self.findings if finding.level == "MUST")
+
+
+_JSON = ["application/json"]
+_KEPT = Verdict(200, (), b'{"accepted":true}')
+
+
+def judge_request(
+    request: Request, revision: str | None = None, layer: str = "guard", authorization: str | None = None
+) -> Verdict:
+    """Judge a request that should deliver a message.
+
+    The status is that of the first of these that is wrong: framing (400), without which nothing else is
+    known, method (405), ``Authorization`` (401), ``Content-Type`` (415), body (400). A body is answered with
+    400 only where the guard layer is broken: what breaks another layer alone, and what nests too deep to
+    judge, is a finding and is answered with 200.
+
+    Args:
+        request: What came.
+        revision: A contract revision or Logto release; the current revision when None.
+        layer: The layer to hold the message to.
+        authorization: The exact value that ``Authorization`` must have; None when it is not looked at.
+
+    Raises:
+        catalogue.UnknownRevision: There is no such revision or release.
+        catalogue.UnknownLayer: That revision has no such layer.
+    """
+    return judge(request, revision, layer, authorization)[0]
+
+
+def judge(
+    request: Request, revision: str | None = None, layer: str = "guard", authorization: str | None = None
+) -> tuple[Verdict, Any]:
+    """Judge a request as ``judge_request`` does, and return the body's JSON value beside the verdict.
+
+    The value is None also where the body was not looked at or is not JSON.
+
+    Args:
+        request: As for ``judge_request``.
+        revision: As for ``judge_request``.
+        layer: As for ``judge_request``.
+        authorization: As for ``judge_request``.
+
+    Raises:
+        catalogue.UnknownRevision: There is no such revision or release.
+        catalogue.UnknownLayer: That revision has no such layer.
+    """
+    if request.framing is not None:
+        finding = rule_finding("sender/request/framing", ("a body that arrives whole",), request.framing)
+        return _refused(400, finding), None
+    if request.method != "POST":
+        return _refused(
+            405, rule_finding("sender/request/method", ("POST",), format_value(request.method))
+        ), None
+    if authorization is not None:
+        # Logto's connector writes the header as UTF-8: Node encodes head and body in one string. What stands
+        # in an environment need not be UTF-8.
+        wanted = authorization.encode("utf-8", "surrogateescape").decode("latin-1").strip(" \t")
+        came = [value.strip(" \t") for value in request.values("authorization")]
+        if came != [wanted]:
+            return _refused(401, _authorization_finding(came)), None
+    types = request.values("content-type")
+    if types != _JSON and [value.partition(";")[0].strip(" \t").lower() for value in types] != _JSON:
+        actual = " and ".join(map(format_value, types)) or "no Content-Type"
+        finding = rule_finding("sender/request/content-type", ("application/json, one header",), actual)
+        return _refused(415, finding), None
+    try:
+        message, duplicates = parse_with_duplicates(request.body)
+    except (NotUtf8, NotJson) as problem:
+        return _refused(400, text_finding(problem)), None
+    except TooDeep as problem:
+        return Verdict(200, (text_finding(problem),), _KEPT.answer), None
+    findings = validator(revision, layer).findings(message)
+    if not findings and not duplicates:
+        return _KEPT, message
+    repeated = tuple(
+        rule_finding(
+            "sender/body/unique-keys",
+            ("every key once",),
+            f"{format_value(duplicate.key)} more than once in the object at "
+            f"{escape_unprintable(duplicate.pointer) or 'the top'}",
+        )
+        for duplicate in duplicates
+    )
+    broken = findings if layer == "guard" else findings and validator(revision, "guard").findings(message)
+    if broken:
+        return Verdict(400, findings + repeated, _refusal(broken)), message
+    return Verdict(200, findings + repeated, _KEPT.answer), message
+
+
+def _authorization_finding(came: list[str]) -> Finding:
+    expected = ("the one value that the endpoint was given",)
+    if not came:
+        actual = "no Authorization header"
+    elif len(came) > 1:
+        actual = f"{len(came)} Authorization headers"
+    else:
+        scheme, _, credential = came[0].partition(" ")
+        # A well-known scheme is no secret; all else may be.
+        known = credential and scheme.lower() in ("basic", "bearer")
+        actual = (
+            f"another value: {scheme} and {len(credential)} more characters (masked)"
+            if known
+            else f"another value of {len(came[0])} characters (masked)"
+        )
+    return rule_finding("sender/request/authorization", expected, actual)
+
+
+def _refused(status: int, finding: Finding) -> Verdict:
+    return Verdict(status, (finding,), _refusal((finding,)))
+
+
+def _refusal(findings: tuple[Finding, ...]) -> bytes:
+    return json.dumps(
+        {
+            "accepted": False,
+            "reason": "; ".join(f"{finding.requirement} Came: {finding.actual}" for finding in findings),
+            "findings": [
+                {
+                    "rule": finding.rule,
+                    "pointer": finding.pointer,
+                    "expected": list(finding.expected),
+                    "actual": finding.actual,
+                }
+                for finding in findings
+            ],
+        }
+    ).encode()

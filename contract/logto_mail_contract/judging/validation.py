@@ -1,0 +1,324 @@
+"""Judges a message against one revision and layer of the contract."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from .. import catalogue
+from ..findings import ContractViolation, Finding
+from ..masking import format_names, format_value
+from .javascript_json import MAX_DEPTH, NotJson, NotUtf8, TooDeep, escape, parse, walk
+from .message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from jsonschema import Draft202012Validator, ValidationError
+
+_ARTICLES = {
+    "null": "null",
+    "boolean": "true or false",
+    "number": "a number",
+    "integer": "a whole number",
+    "string": "a string",
+    "array": "an array",
+    "object": "an object",
+}
+_BITS_OF_A_DOUBLE = 1024
+# What should be an object may be one that was written as text, the code in it.
+_SECRETS = ("", "/payload", "/payload/code", "/payload/link")
+
+
+def validate(message: Any, revision: str | None = None, layer: str = "guard") -> tuple[Finding, ...]:
+    """Return what is wrong with a message; nothing means that it is valid.
+
+    Text is read as ``JSON.parse`` reads it: of duplicate keys the last counts, as it does for Logto's guard.
+
+    Args:
+        message: JSON text, as ``str`` or as UTF-8 ``bytes``, or a value as ``json.loads`` returns it (a
+            ``str`` is always read as text).
+        revision: A contract revision (``"1.35"``) or a Logto release (``"v1.42.0"``); the current revision
+            when None.
+        layer: ``guard`` (what the type allows), ``emitted`` (what Logto core sends) or ``documented`` (what
+            the docs promise, current revision only).
+
+    Raises:
+        catalogue.UnknownRevision: There is no such revision or release.
+        catalogue.UnknownLayer: That revision has no such layer.
+        TypeError: The value has a part that JSON has not, say a datetime, a tuple or NaN.
+    """
+    judge = validator(revision, layer)
+    try:
+        return judge.findings(_read(message))
+    except (NotUtf8, NotJson, TooDeep) as problem:
+        return (text_finding(problem),)
+
+
+def check(message: Any, revision: str | None = None, layer: str = "guard") -> Message:
+    """Return the typed view of a message that is valid.
+
+    Args:
+        message: As for ``validate``.
+        revision: As for ``validate``.
+        layer: As for ``validate``.
+
+    Raises:
+        ContractViolation: The message is not valid; its text tells every finding.
+        catalogue.UnknownRevision: There is no such revision or release.
+        catalogue.UnknownLayer: That revision has no such layer.
+        TypeError: The value has a part that JSON has not.
+    """
+    judge = validator(revision, layer)
+    findings = validate(message, revision, layer)
+    if findings:
+        raise ContractViolation(
+            findings, f"The message breaks revision {judge.revision} of the contract, layer {layer}"
+        )
+    return Message(_read(message))
+
+
+def validator(revision: str | None = None, layer: str = "guard") -> Validator:
+    """Return the validator of a revision and layer; there is one of each, made when first asked for.
+
+    Args:
+        revision: A contract revision or a Logto release; the current revision when None.
+        layer: ``guard``, ``emitted`` or ``documented``.
+
+    Raises:
+        catalogue.UnknownRevision: There is no such revision or release.
+        catalogue.UnknownLayer: That revision has no such layer.
+    """
+    return _validator(revision, layer)
+
+
+@cache
+def _validator(revision: str | None, layer: str) -> Validator:
+    if revision is None:
+        return _validator(catalogue.current_revision(), layer)
+    resolved = catalogue.resolve_revision(revision)
+    return Validator(resolved, layer) if resolved == revision else _validator(resolved, layer)
+
+
+class Validator:
+    """Judges values against one schema: a compiled engine says whether, jsonschema says what.
+
+    Args:
+        revision: A contract revision, not a release.
+        layer: ``guard``, ``emitted`` or ``documented``.
+
+    Attributes:
+        revision: As given.
+        layer: As given.
+
+    Raises:
+        catalogue.UnknownLayer: That revision has no such layer.
+    """
+
+    def __init__(self, revision: str, layer: str) -> None:
+        import jsonschema_rs
+
+        self.revision = revision
+        self.layer = layer
+        self._schema = dict(catalogue.schema(revision, layer))
+        self._is_valid = jsonschema_rs.validator_for(self._schema).is_valid
+        self._explaining: Draft202012Validator | None = None
+
+    def accepts(self, value: Any) -> bool:
+        """Return whether a value is valid.
+
+        Args:
+            value: A value as ``javascript_json.parse`` returns it.
+        """
+        return not self.findings(value)
+
+    def findings(self, value: Any) -> tuple[Finding, ...]:
+        """Return what is wrong with a value, in the order of the places in the schema.
+
+        Args:
+            value: A value as ``javascript_json.parse`` returns it.
+        """
+        try:
+            if self._is_valid(value):
+                return ()
+        except ValueError:
+            # The compiled engine cannot read everything that Python can, a lone surrogate in a key say.
+            pass
+        return tuple(map(self._finding, *_with_missing_names(self._errors(value))))
+
+    def _errors(self, value: Any) -> Iterator[ValidationError]:
+        if self._explaining is None:
+            from jsonschema import Draft202012Validator
+
+            self._explaining = Draft202012Validator(self._schema)
+        return self._explaining.iter_errors(value)
+
+    def _finding(self, error: ValidationError, missing: str | None) -> Finding:
+        pointer = "".join(f"/{escape(str(token))}" for token in error.absolute_path)
+        # What is wrong with the payload as a whole, unknown variables say, is the business of `values`.
+        member = missing or (
+            "*" if error.validator in ("additionalProperties", "propertyNames", "not") else None
+        )
+        place = pointer if member is None else f"{pointer}/{member}"
+        expected, actual = _outcomes(error, missing, pointer)
+        return _finding(f"message/{self.layer}/{self._slug(place)}", self.layer, pointer, expected, actual)
+
+    def _slug(self, place: str) -> str:
+        tokens = place.split("/")[1:]
+        if tokens[:1] != ["payload"] or len(tokens) == 1:
+            return tokens[0] if tokens and tokens[0] in ("to", "type", "payload", "ip") else "object"
+        slug = re.sub("[A-Z]", lambda capital: f"-{capital[0].lower()}", tokens[1])
+        return slug if f"message/{self.layer}/{slug}" in catalogue.rules() else "values"
+
+
+def text_finding(problem: NotUtf8 | NotJson | TooDeep) -> Finding:
+    """Return the finding that says why a text cannot be judged as a message."""
+    if isinstance(problem, NotUtf8):
+        return _finding("message/text/utf-8", None, "", ("UTF-8 text",), str(problem))
+    if isinstance(problem, TooDeep):
+        return _finding("message/text/depth", None, "", ("at most 500 levels of nesting",), str(problem))
+    return _finding("message/text/json", None, "", ("JSON as JSON.parse reads it",), str(problem))
+
+
+def rule_finding(rule: str, expected: tuple[str, ...], actual: str) -> Finding:
+    """Return the finding that a request broke a rule of the catalogue.
+
+    Raises:
+        KeyError: There is no such rule.
+    """
+    return _finding(rule, None, "", expected, actual)
+
+
+def _finding(rule: str, layer: str | None, pointer: str, expected: tuple[str, ...], actual: str) -> Finding:
+    entry = catalogue.rules()[rule]
+    return Finding(
+        rule=rule,
+        level=entry.level,
+        layer=layer,
+        pointer=pointer,
+        expected=expected,
+        actual=actual,
+        requirement=entry.requirement,
+        consequence=entry.consequence,
+    )
+
+
+def _read(message: Any) -> Any:
+    if isinstance(message, (str, bytes)):
+        return parse(message)
+    if isinstance(message, bytearray):
+        return parse(bytes(message))
+    if _is_plain(message):
+        return message
+    parts = walk(message)
+    for pointer, part in parts:
+        if not (part is None or isinstance(part, (str, int, float, list, dict))):
+            raise TypeError(
+                f"A message is JSON text or a value as json.loads returns it, but at {pointer or 'the top'} "
+                f"stands a {type(part).__name__}"
+            )
+        if isinstance(part, float) and math.isnan(part):
+            raise TypeError(f"At {pointer or 'the top'} stands NaN, which JSON has not")
+        if isinstance(part, dict) and not all(isinstance(key, str) for key in part):
+            raise TypeError(f"The object at {pointer or 'the top'} has a key that is not a str")
+    return _with_infinities([part for _, part in parts])
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether a value is beyond doubt what ``json.loads`` returns; a cheap look, most values pass."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for part in level:
+            kind = type(part)
+            if kind is dict:
+                if not all(type(key) is str for key in part):
+                    return False
+                below += part.values()
+            elif kind is list:
+                below += part
+            elif kind is int:
+                if part.bit_length() > _BITS_OF_A_DOUBLE:
+                    return False
+            elif kind is float:
+                if part != part:  # NaN
+                    return False
+            elif not (kind is str or part is None or kind is bool):
+                return False
+        if not below:
+            return True
+        level = below
+    return False
+
+
+def _with_infinities(parts: list[Any]) -> Any:
+    # An integer that Python refuses to print cannot be told about; in JavaScript it is infinity.
+    copies: dict[int, Any] = {}
+
+    def copy(part: Any) -> Any:
+        if isinstance(part, int) and part.bit_length() > _BITS_OF_A_DOUBLE:
+            return math.inf if part > 0 else -math.inf
+        return copies.get(id(part), part)
+
+    for part in reversed(parts):
+        if isinstance(part, dict):
+            copies[id(part)] = {key: copy(member) for key, member in part.items()}
+        elif isinstance(part, list):
+            copies[id(part)] = [copy(member) for member in part]
+    return copy(parts[0])
+
+
+def _with_missing_names(
+    errors: Iterable[ValidationError],
+) -> tuple[list[ValidationError], list[str | None]]:
+    # jsonschema makes one error for each missing member, in the order of `required`, without its name.
+    found = list(errors)
+    seen: Counter[tuple[Any, ...]] = Counter()
+    names: list[str | None] = []
+    for error in found:
+        if error.validator != "required":
+            names.append(None)
+            continue
+        where = (*error.absolute_schema_path, *error.absolute_path)
+        required: Any = error.validator_value
+        instance: Any = error.instance
+        absent = [name for name in required if name not in instance]
+        names.append(absent[seen[where]])
+        seen[where] += 1
+    return found, names
+
+
+def _outcomes(error: ValidationError, missing: str | None, pointer: str) -> tuple[tuple[str, ...], str]:
+    instance: Any = error.instance
+    schema: Any = error.schema
+    value: Any = error.validator_value
+    actual = format_value(instance, secret=pointer in _SECRETS)
+    match error.validator:
+        case "required":
+            return (f'a member "{missing}"',), f"an object without it, its members: {format_names(instance)}"
+        case "type":
+            types = value if isinstance(value, list) else [value]
+            return tuple(_ARTICLES[name] for name in types), actual
+        case "enum":
+            return tuple(json.dumps(option) for option in value), actual
+        case "additionalProperties" if value is False:
+            known = schema["properties"]
+            extra = [name for name in instance if name not in known]
+            return (f"no members but {format_names(known)}",), f"also {format_names(extra)}"
+        case "minLength":
+            return ("text that is not empty" if value == 1 else f"at least {value} characters",), actual
+        case "maxLength":
+            return (f"at most {value} characters",), f"{len(instance)} characters: {actual}"
+        case "pattern":
+            return (f"text that matches {value}",), actual
+        case "not" if "pattern" in value:
+            return (f"text that does not match {json.dumps(value['pattern'])}",), actual
+        case "not" if "const" in value:
+            return (f"anything but {json.dumps(value['const'])}",), actual
+        case "not" if value == {}:
+            return ("no such member",), actual
+    return (str(schema.get("description", f"what {error.validator} allows")),), actual

@@ -1,0 +1,53 @@
+"""Prepares values of unknown origin for print: short, in one line, without secrets."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def escape_unprintable(text: str) -> str:
+    """Return text of unknown origin in one line; what a terminal would not show is escaped as in JSON."""
+    if text.isprintable():
+        return text
+    return "".join(mark if mark.isprintable() else json.dumps(mark)[1:-1] for mark in text)
+
+
+MAX_SHOWN_CHARACTERS = 120
+
+
+def format_value(value: Any, *, secret: bool = False, whole: bool = False) -> str:
+    """Return a value for a person to read: one line, at most 120 characters, safe for any terminal.
+
+    Args:
+        value: A value as ``javascript_json.parse`` returns it.
+        secret: Show its form only: a letter as ``x``, a digit as ``#``.
+        whole: Show what is in an object or array too.
+    """
+    if whole and isinstance(value, (dict, list)):
+        text = json.dumps(value)
+        return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"
+    if isinstance(value, dict):
+        return f"an object with the members {format_names(value)}" if value else "an empty object"
+    if isinstance(value, list):
+        return f"an array of {len(value)}"
+    if isinstance(value, str):
+        # Cut before the text is made, for a value may hold megabytes.
+        text = json.dumps(value[: MAX_SHOWN_CHARACTERS + 1])
+        if secret:
+            text = re.sub("[A-Za-z]", "x", re.sub("[0-9]", "#", text)) + " (masked)"
+        return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"
+    if secret and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return "a number (masked)"
+    return json.dumps(value)[:MAX_SHOWN_CHARACTERS]
+
+
+def format_names(members: Iterable[str]) -> str:
+    """Return up to twelve names, each cut to MAX_SHOWN_CHARACTERS, and how many more there are."""
+    names = list(members)
+    text = ", ".join(json.dumps(name[:MAX_SHOWN_CHARACTERS]) for name in names[:12])
+    return (text + (f" and {len(names) - 12} more" if len(names) > 12 else "")) or "none"

@@ -1,0 +1,1 @@
+"""Receivers under test: how they are reached, and the rules for them."""

@@ -1,0 +1,324 @@
+"""How a sender under test is asked to send: a callable, or a command that reads jobs and writes answers."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import os
+import queue
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from ..masking import escape_unprintable, format_value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+GRACE = 2.0
+"""Seconds that a sender has left when every connection that it could wait for has been ended."""
+
+_LONGEST_ANSWER = 1 << 20
+_MOST_LINES_TOLD = 20
+_ENDING_TIMEOUT = 2.0
+_MOST_UNASKED = 1000
+_POLL_INTERVAL = 0.01
+
+Send = Callable[[dict[str, Any], str, "str | None"], object]
+"""Sends a message to an endpoint with an authorization: returns when it was taken, raises when it was not."""
+
+
+class SenderUnusable(Exception):
+    """The sender cannot be driven: it does not start, ends, or answers what nobody can read.
+
+    Attributes:
+        context: What was asked of it, further lines.
+    """
+
+    context = ""
+
+    def __str__(self) -> str:
+        return super().__str__() + self.context
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a sender says of one message.
+
+    Attributes:
+        ok: Whether it says that the message was taken; None when it said nothing in time.
+        text: Why it was not, in the sender's words.
+    """
+
+    ok: bool | None
+    text: str = ""
+
+    def __str__(self) -> str:
+        said = {True: "success reported", False: "failure reported", None: "no report"}[self.ok]
+        return f"{said}{f': {_one_line(self.text)}' if self.text else ''}"
+
+
+class Driver(Protocol):
+    """Asks one sender to send."""
+
+    def send(
+        self,
+        message: dict[str, Any],
+        endpoint: str,
+        authorization: str | None,
+        patience: float,
+        let_go: Callable[[], None],
+    ) -> Report:
+        """Send a message and return what the sender says.
+
+        Args:
+            message: The message; the sender may change it.
+            endpoint: The URL to send to.
+            authorization: The value of ``Authorization``; None when none is configured.
+            patience: Seconds until ``let_go`` is called.
+            let_go: Ends every connection that the sender may wait for.
+
+        Raises:
+            SenderUnusable: The sender cannot be driven.
+        """
+
+    def close(self) -> None:
+        """Let go of what runs."""
+
+
+class CallableDriver:
+    """Drives a function, in the thread that asks.
+
+    Args:
+        function: Sends a message; what it raises is a failure that it reports.
+    """
+
+    def __init__(self, function: Send) -> None:
+        self._function = function
+
+    def send(
+        self,
+        message: dict[str, Any],
+        endpoint: str,
+        authorization: str | None,
+        patience: float,
+        let_go: Callable[[], None],
+    ) -> Report:
+        """See ``Driver.send``."""
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            let_go()
+
+        timer = threading.Timer(patience, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            returned = self._function(message, endpoint, authorization)
+        except Exception as problem:  # noqa: BLE001 - whatever a sender raises is its report
+            report = Report(False, f"{type(problem).__name__}: {problem}")
+        else:
+            report = Report(True)
+        finally:
+            timer.cancel()
+            timer.join()
+        if report.ok and inspect.isawaitable(returned):
+            if inspect.iscoroutine(returned):
+                returned.close()
+            raise SenderUnusable(
+                "the sender returns before it has sent: send() gave an awaitable. Wait for it there, with "
+                "asyncio.run() say"
+            )
+        return Report(None, f"within {patience:g} s, then {report}") if late.is_set() else report
+
+    def close(self) -> None:
+        """Nothing runs between two messages."""
+
+
+class CommandDriver:
+    """Drives a command: one job a line to its standard input, one answer a line from its standard output.
+
+    A job is ``{"message": …, "endpoint": …, "authorization": …}``, the last absent where none is configured;
+    an answer is ``{"ok": true}`` or ``{"ok": false, "error": …}``. The command is started for the first job,
+    and again after one that it gave no answer to.
+
+    Args:
+        command: The program and its arguments.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = list(command)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._answers: queue.Queue[bytes | None] = queue.Queue()
+        self._jobs: queue.Queue[bytes | None] = queue.Queue()
+        self._stderr: IO[bytes] | None = None
+        self._threads: list[threading.Thread] = []
+
+    def send(
+        self,
+        message: dict[str, Any],
+        endpoint: str,
+        authorization: str | None,
+        patience: float,
+        let_go: Callable[[], None],
+    ) -> Report:
+        """See ``Driver.send``."""
+        if self._process is not None:
+            self._require_quiet(self._process)
+        process = self._process or self._start()
+        job: dict[str, Any] = {"message": message, "endpoint": endpoint}
+        if authorization is not None:
+            job["authorization"] = authorization
+        self._jobs.put(json.dumps(job).encode() + b"\n")
+        late = False
+        try:
+            line = self._answers.get(timeout=patience)
+        except queue.Empty:
+            late = True
+            let_go()
+            try:
+                line = self._answers.get(timeout=GRACE)
+            except queue.Empty:
+                told = self._told()
+                self._end(0)
+                return Report(None, f"within {patience + GRACE:g} s{told}")
+        if line is None:
+            raise self._ended(process, "without an answer")
+        report = self._report(line)
+        return Report(None, f"within {patience:g} s, then {report}") if late else report
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # A file, since nobody reads along: a pipe that is full would stop the command.
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - _end closes it
+        try:
+            process = subprocess.Popen(  # noqa: S603 - it is what whoever calls us asks for
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                # A group of its own: what the command starts itself is ended with it.
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as problem:
+            self._stderr.close()
+            self._stderr = None
+            said = getattr(problem, "strerror", None) or str(problem)
+            raise SenderUnusable(
+                f"the command {format_value(self._command[0])} cannot be started: {said}"
+            ) from None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process = process
+        self._answers, self._jobs = queue.Queue(_MOST_UNASKED), queue.Queue()
+        self._threads = [
+            threading.Thread(target=_read, args=(process.stdout, self._answers), daemon=True),
+            # Beside the thread that waits for the answer: a command that does not read would hold that up.
+            threading.Thread(target=_write, args=(process.stdin, self._jobs), daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+        return process
+
+    def _require_quiet(self, process: subprocess.Popen[bytes]) -> None:
+        with contextlib.suppress(queue.Empty):
+            line = self._answers.get_nowait()
+            if line is None:
+                raise self._ended(process, "between two jobs")
+            raise self._unusable(f"wrote what no job had asked for: {_line(line)}")
+
+    def _report(self, line: bytes) -> Report:
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
+            raise self._unusable(
+                f'wrote a line that is no answer, {{"ok": true}} or {{"ok": false, "error": "…"}}: '
+                f"{_line(line)} (a log belongs on standard error)"
+            )
+        error = answer.get("error")
+        text = "" if answer["ok"] or error is None else error if isinstance(error, str) else json.dumps(error)
+        return Report(answer["ok"], text)
+
+    def _ended(self, process: subprocess.Popen[bytes], when: str) -> SenderUnusable:
+        try:
+            status = process.wait(timeout=_ENDING_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            return self._unusable(f"closed its standard output {when}")
+        how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        return self._unusable(f"{how} {when}")
+
+    def _unusable(self, what: str) -> SenderUnusable:
+        told = self._told()
+        self._end(0)
+        return SenderUnusable(f"the command {format_value(self._command[0])} {what}{told}")
+
+    def _told(self) -> str:
+        """Return the end of what the command wrote to standard error."""
+        assert self._stderr is not None
+        size = self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, size - _LONGEST_ANSWER))
+        lines = self._stderr.read().decode(errors="backslashreplace").strip().splitlines()
+        # A program that fails tells the reason last.
+        shown_lines = "".join(f"\n  {escape_unprintable(line)}" for line in lines[-_MOST_LINES_TOLD:])
+        return f"; on standard error it said:{shown_lines}" if lines else ""
+
+    def close(self) -> None:
+        """End the command and whatever it started."""
+        self._end(_ENDING_TIMEOUT)
+
+    def _end(self, patience: float) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        # The end of its input: a command that reads to the end ends by itself.
+        self._jobs.put(None)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+        if hasattr(os, "killpg"):
+            # Also where it has ended: it may have left something behind.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.wait()
+        deadline = time.monotonic() + _ENDING_TIMEOUT
+        while any(thread.is_alive() for thread in self._threads) and time.monotonic() < deadline:
+            # The thread that reads may wait for room.
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._answers.get_nowait()
+            self._threads[0].join(_POLL_INTERVAL)
+        assert self._stderr is not None
+        self._stderr.close()
+
+
+def _read(stdout: IO[bytes], answers: queue.Queue[bytes | None]) -> None:
+    with stdout, contextlib.suppress(OSError, ValueError):
+        while line := stdout.readline(_LONGEST_ANSWER):
+            answers.put(line)
+    answers.put(None)
+
+
+def _write(stdin: IO[bytes], jobs: queue.Queue[bytes | None]) -> None:
+    # Where the command has ended, the thread that reads sees it.
+    with contextlib.suppress(OSError, ValueError), stdin:
+        while (job := jobs.get()) is not None:
+            stdin.write(job)
+            stdin.flush()
+
+
+def _line(line: bytes) -> str:
+    return format_value(line.decode(errors="backslashreplace").rstrip("\r\n"))
+
+
+def _one_line(text: str) -> str:
+    first, *more = text.strip().splitlines() or [""]
+    return escape_unprintable(first[:200]) + ("…" if more or len(first) > 200 else "")

@@ -1,0 +1,1 @@
+"""The mail endpoint that stands by itself."""

@@ -1,0 +1,124 @@
+"""Scripted replies as JSON documents, in the form in which the inbox API takes and lists them."""
+
+from __future__ import annotations
+
+from math import inf, isfinite
+from typing import Any
+
+from ..masking import format_value
+from ..wire.replies import Endless, Garbage, Reply, Reset, ScriptedResponse, scripted_response
+
+MAX_PAUSE_SECONDS = 86_400
+"""Seconds that a delay or an interval may have; ``silence`` is for more."""
+
+_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
+    "answer": {"status": (int,), "body": (str,), "headers": (dict,), "delay": (int, float)},
+    "redirect": {"location": (str,), "status": (int,)},
+    "reset": {},
+    "silence": {},
+    "endless": {},
+    "garbage": {},
+    "drip": {"status": (int,), "body": (str,), "interval": (int, float)},
+}
+
+
+def read(document: Any) -> tuple[str | None, Reply, int | None]:
+    """Return what a document scripts: for whom, what, and for how many deliveries.
+
+    Args:
+        document: The document, a JSON value.
+
+    Raises:
+        ValueError: A member has a value that it cannot have.
+        TypeError: A member has a value of another type than it should.
+    """
+    if not isinstance(document, dict):
+        raise TypeError(f"A scripted reply is a JSON object; it was {format_value(document)}.")
+    kind = document.get("reply", "answer")
+    if not isinstance(kind, str) or kind not in _FIELDS:
+        raise ValueError(f"reply is one of {', '.join(_FIELDS)}; it was {format_value(kind)}.")
+    # To JSON 2.0 is a whole number.
+    document = {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in document.items()
+    }
+    given = {name: value for name, value in document.items() if name not in ("reply", "to", "times")}
+    for name, value in given.items():
+        types = _FIELDS[kind].get(name)
+        if types is None:
+            known = ", ".join(["reply", "to", "times", *_FIELDS[kind]])
+            raise ValueError(f"A reply of kind {kind} has no {format_value(name)}; it has: {known}.")
+        if not isinstance(value, types) or isinstance(value, bool):
+            raise TypeError(f"{name} is {_TYPES[types]}; it was {format_value(value)}.")
+    to, times = document.get("to"), document.get("times", 1)
+    if not (to is None or isinstance(to, str)):
+        raise TypeError(f"to is an address or null; it was {format_value(to)}.")
+    if times is not None and not (isinstance(times, int) and not isinstance(times, bool) and times >= 1):
+        raise ValueError(f"times is 1 or more, or null until it is deleted; it was {format_value(times)}.")
+    return to, _made(kind, given), times
+
+
+_TYPES: dict[tuple[type, ...], str] = {
+    (int,): "a whole number",
+    (int, float): "a number",
+    (str,): "text",
+    (dict,): "an object",
+}
+
+
+def _made(kind: str, given: dict[str, Any]) -> Reply:
+    if kind == "reset":
+        return Reset()
+    if kind == "endless":
+        return Endless()
+    if kind == "garbage":
+        return Garbage(b"\0\1garbage\xff\r\n\r\n")
+    if kind == "silence":
+        return ScriptedResponse(delay=inf)
+    if kind == "redirect":
+        if "location" not in given:
+            raise ValueError("A redirect has a location.")
+        return scripted_response(given.get("status", 307), b"", {"Location": given["location"]})
+    delay, interval = given.get("delay", 0), given.get("interval", 0.1)
+    if not 0 <= delay <= MAX_PAUSE_SECONDS:
+        raise ValueError(f"delay is from 0 to {MAX_PAUSE_SECONDS} seconds; it was {format_value(delay)}.")
+    if not 0 < interval <= MAX_PAUSE_SECONDS:
+        raise ValueError(
+            f"interval is more than 0 and at most {MAX_PAUSE_SECONDS} seconds; "
+            f"it was {format_value(interval)}."
+        )
+    headers = given.get("headers", {})
+    for value in headers.values():
+        if not isinstance(value, str):
+            raise TypeError(f"A header's value is text; it was {format_value(value)}.")
+    body = given.get("body", "").encode("utf-8", "replace")
+    drip = interval if kind == "drip" else 0.0
+    return scripted_response(given.get("status", 200), body, headers, delay=delay, drip=drip)
+
+
+def written(to: str | None, reply: Reply, times: int | None) -> dict[str, Any]:
+    """Return the document that scripts a reply.
+
+    Args:
+        to: The recipient that it is for, None for all.
+        reply: The reply.
+        times: For how many deliveries; None until it is deleted.
+    """
+    told: dict[str, Any]
+    if not isinstance(reply, ScriptedResponse):
+        told = {"reply": type(reply).__name__.lower()}
+    elif not isfinite(reply.delay):
+        told = {"reply": "silence"}
+    elif reply.drip:
+        told = {"reply": "drip", "status": reply.status, "body": reply.body.decode(), "interval": reply.drip}
+    elif list(reply.headers) == ["Location"] and not reply.body and not reply.delay:
+        told = {"reply": "redirect", "status": reply.status, "location": reply.headers["Location"]}
+    else:
+        told = {
+            "reply": "answer",
+            "status": reply.status,
+            "body": reply.body.decode(),
+            "headers": dict(reply.headers),
+            "delay": reply.delay,
+        }
+    return {**told, "to": to, "times": times}

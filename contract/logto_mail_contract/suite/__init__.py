@@ -1,0 +1,1 @@
+"""Runs rules and yields results, for receivers and senders alike."""

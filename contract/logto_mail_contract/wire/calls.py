@@ -1,0 +1,32 @@
+"""An HTTP request to write, as bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request to write.
+
+    Attributes:
+        target: The request target: path, and query if any.
+        headers: The header lines in order; a value is written as UTF-8, as Node writes it.
+        body: The body.
+        method: The method.
+        scheme: ``http`` or ``https``, which no request tells and a redirect may change.
+    """
+
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    method: str = "POST"
+    scheme: str = "http"
+
+    def encode(self) -> bytes:
+        """Return the bytes of the request."""
+        lines = [
+            f"{self.method} {self.target} HTTP/1.1",
+            *(f"{name}: {value}" for name, value in self.headers),
+        ]
+        return "\r\n".join([*lines, "", ""]).encode() + self.body

@@ -1,0 +1,343 @@
+"""The command ``mail-contract``: ``validate``, exit codes, and what is told where."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from logto_mail_contract import MailEndpoint, validate
+from logto_mail_contract.catalogue import load, rules
+from logto_mail_contract.commands import main as cli
+from logto_mail_contract.commands import validate as validate_command
+
+GOOD = '{"to": "foo@example.com", "type": "SignIn", "payload": {"code": "012345"}}'
+BAD = '{"to": "foo@example.com", "type": "SignIn", "payload": {"code": 12345}}'
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of messages, and the current one."""
+    monkeypatch.chdir(tmp_path)
+    Path("good.json").write_text(GOOD)
+    Path("bad.json").write_text(BAD)
+    Path("mixed.ndjson").write_text(f"{GOOD}\n\n{BAD}\r\n{{\n{GOOD}")
+    Path("empty.ndjson").write_text("\n\n")
+    return tmp_path
+
+
+def feed(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    """Put data on standard input."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+@pytest.mark.usefixtures("folder")
+def test_valid_messages_exit_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["validate", "good.json", "good.json"]) == 0
+    told = capsys.readouterr()
+    assert told.out == (
+        "good.json: valid\ngood.json: valid\n2 judged, 2 valid, 0 broken (revision 1.35, layer guard)\n"
+    )
+    assert told.err == ""
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_broken_message_exits_1_and_tells_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["validate", "good.json", "bad.json"]) == 1
+    out = capsys.readouterr().out
+    for part in ("bad.json: broken", "message/guard/code  MUST", "/payload/code (layer guard)", "in Logto"):
+        assert part in out
+    assert out.endswith("2 judged, 1 valid, 1 broken (revision 1.35, layer guard)\n")
+
+
+@pytest.mark.usefixtures("folder")
+def test_ndjson_has_a_message_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["validate", "mixed.ndjson"]) == 1
+    out = capsys.readouterr().out
+    assert [line for line in out.splitlines() if line.startswith("mixed")] == [
+        "mixed.ndjson:1: valid",
+        "mixed.ndjson:3: broken",
+        "mixed.ndjson:4: broken",
+        "mixed.ndjson:5: valid",
+    ]
+    assert "at line 4, column 2" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (b'{"to":\n "a" 1}', "line 2, column 6"),
+        (b"", "line 1, column 1"),
+        (b'{"to": NaN}', "line 1, column 8"),
+        (b"\xef\xbb\xbf{}", "byte order mark"),
+        (b"\xff\xfe{\0", "UTF-16"),
+        (b"[" * 1000, "500 levels"),
+    ],
+)
+def test_text_that_is_no_message_is_broken_and_told_with_its_place(
+    text: bytes, place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    feed(monkeypatch, text)
+    assert cli.main(["validate", "-"]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("-: broken\n")
+    assert place in out
+
+
+def test_a_duplicate_key_is_a_note(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    feed(monkeypatch, b'{"to":1,"to":"a","type":"SignIn","payload":{}}')
+    assert cli.main(["validate", "-"]) == 0
+    assert (
+        'note: "to" stands more than once in the object at the top; the last counts'
+        in capsys.readouterr().out
+    )
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_cannot_be_read_exits_2_and_the_rest_is_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["validate", "missing.json", ".", "bad.json"]) == 2
+    told = capsys.readouterr()
+    assert "mail-contract: missing.json cannot be read: No such file or directory\n" in told.err
+    assert "mail-contract: . cannot be read: Is a directory\n" in told.err
+    assert "bad.json: broken" in told.out
+
+
+@pytest.mark.usefixtures("folder")
+def test_no_message_at_all_exits_5(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["validate", "empty.ndjson", "--format", "json"]) == 5
+    told = capsys.readouterr()
+    assert "there is no message in empty.ndjson" in told.err
+    assert json.loads(told.out)["valid"] is False
+    assert cli.main(["validate", "good.json", "empty.ndjson"]) == 0
+    assert "there is no message in empty.ndjson" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["validate", "good.json", "--revision", "0.9"], "Revisions: 1.22, 1.25, 1.31, 1.32, 1.35"),
+        (
+            ["validate", "good.json", "--revision", "1.32", "--layer", "documented"],
+            "Only 1.35 has 'documented'",
+        ),
+        (["validate", "good.json", "--layer", "gard"], "invalid choice: 'gard'"),
+        (["validate"], "the following arguments are required: FILE"),
+        (["valdate"], "invalid choice: 'valdate'"),
+        ([], "the following arguments are required: COMMAND"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_wrong_use_exits_2(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code: object = cli.main(arguments)
+    except SystemExit as end:
+        code = end.code
+    assert code == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_release_and_a_layer_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["validate", "good.json", "--revision", "v1.24.1", "--layer", "emitted"]) == 0
+    assert "(revision 1.22, layer emitted)" in capsys.readouterr().out
+    assert cli.main(["validate", "good.json", "--layer", "emitted"]) == 1
+    assert "message/emitted/locale" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_json_report_keeps_its_published_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    schema = load("validation-report.schema.json")
+    Draft202012Validator.check_schema(schema)
+    code = cli.main(["validate", "mixed.ndjson", "missing.json", "good.json", "--format", "json"])
+    assert code == 2
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    Draft202012Validator(schema).validate(report)
+    assert [(message["source"], message["line"], message["valid"]) for message in report["messages"]] == [
+        ("mixed.ndjson", 1, True),
+        ("mixed.ndjson", 3, False),
+        ("mixed.ndjson", 4, False),
+        ("mixed.ndjson", 5, True),
+        ("good.json", None, True),
+    ]
+    assert report["messages"][1]["findings"][0]["rule"] == "message/guard/code"
+    assert report["unreadable"] == [{"source": "missing.json", "problem": "No such file or directory"}]
+    assert (report["valid"], report["revision"]) == (False, "1.35")
+    del report["messages"][1]["findings"][0]["rule"]
+    assert not Draft202012Validator(schema).is_valid(report)
+
+
+def test_a_fault_of_ours_exits_4_and_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(validate_command, "_judge", lambda *_: 1 // 0)
+    assert cli.main(["validate", str(folder / "good.json")]) == 4
+    assert "a fault of mail-contract itself" in capsys.readouterr().err
+
+
+def test_an_interrupt_exits_130(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(validate_command, "_judge", interrupt)
+    assert cli.main(["validate", str(folder / "good.json")]) == 130
+    assert capsys.readouterr().err == "mail-contract: interrupted\n"
+
+
+def run(arguments: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-m", "logto_mail_contract.commands.main", *arguments]
+    return subprocess.run(command, capture_output=True, check=False, **options)
+
+
+def test_a_terminal_without_unicode_gets_an_answer() -> None:
+    message = '{"to": "a", "type": "' + "é" * 500 + '", "payload": {}}'
+    done = run(["validate", "-"], input=message.encode(), env={"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert b"message/guard/type" in done.stdout
+
+
+def test_a_reader_that_leaves_early_is_no_fault(folder: Path) -> None:
+    (folder / "many.ndjson").write_text(f"{BAD}\n" * 2000)
+    command = f"'{sys.executable}' -m logto_mail_contract.commands.main validate many.ndjson | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, cwd=folder)
+    assert (done.stdout, done.stderr) == (b"many.ndjson:1: broken\n", b"")
+
+
+def test_version_and_help() -> None:
+    assert run(["--version"]).stdout.startswith(b"mail-contract 0.1.0")
+    told = run(["--help"]).stdout
+    assert b"validate" in told
+    assert b"Exit codes" in told
+
+
+def test_the_command_is_installed() -> None:
+    command = Path(sys.executable).with_name("mail-contract")
+    done = subprocess.run([command, "validate", "-"], input=GOOD.encode(), capture_output=True, check=False)
+    assert done.returncode == 0
+
+
+def test_rules_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["rules"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert len(listed) == len(rules())
+    assert any(line.startswith("MUST   receiver/accept/null-user ") for line in listed)
+    assert cli.main(["rules", "receiver/accept/null-user"]) == 0
+    told = capsys.readouterr().out
+    for part in (
+        "receiver/accept/null-user  MUST",
+        "requires",
+        "expected  any 2xx",
+        "in Logto",
+        "source",
+        "since",
+    ):
+        assert part in told
+    assert cli.main(["rules", "receiver/accept/nulluser"]) == 2
+    assert "did you mean receiver/accept/null-user?" in capsys.readouterr().err
+
+
+def test_samples_are_valid_and_the_same_for_the_same_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    def sample(*arguments: str) -> list[str]:
+        assert cli.main(["sample", *arguments]) == 0
+        # Not splitlines(): it splits at U+2028 too, which may stand in a JSON string.
+        return capsys.readouterr().out.removesuffix("\n").split("\n")
+
+    messages = sample("-n", "30", "--seed", "7", "--type", "BindMfa")
+    assert len(messages) == 30
+    assert all(json.loads(message)["type"] == "BindMfa" for message in messages)
+    assert all(validate(message, layer="emitted") == () for message in messages)
+    assert sample("-n", "30", "--seed", "7", "--type", "BindMfa") == messages
+    assert sample("-n", "30", "--seed", "8", "--type", "BindMfa") != messages
+    assert len(sample()) == 1
+    old = sample("-n", "10", "--revision", "v1.24.0", "--layer", "guard")
+    assert all(validate(message, "1.22") == () for message in old)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--type", "SingIn"], "SingIn"),
+        (["--revision", "3"], "Revisions: 1.22"),
+        (["--revision", "1.22", "--layer", "documented"], "Only 1.35"),
+    ],
+)
+def test_a_sample_of_what_there_is_not_exits_2(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["sample", *arguments]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_send_posts_one_message(
+    mail_endpoint: MailEndpoint, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MAIL_AUTHORIZATION", "Bearer s3cret")
+    mail_endpoint.authorization = "Bearer s3cret"
+    arguments = ["send", mail_endpoint.url, "--authorization-env", "MAIL_AUTHORIZATION"]
+    settings = [
+        "--set",
+        "payload.code=012345",
+        "--set",
+        "to=bar@example.com",
+        "--set",
+        'payload.x={"a": [1]}',
+    ]
+    assert cli.main([*arguments, *settings]) == 0
+    mail = mail_endpoint.inbox.latest(to="bar@example.com", type="SignIn", payload={"x": {"a": [1]}})
+    assert mail.code == "012345"
+    told = capsys.readouterr()
+    assert "200 OK after" in told.out
+    assert mail.body.decode() in told.out
+    assert "s3cret" not in told.out + told.err
+
+
+@pytest.mark.mail_contract(lenient=True)
+def test_send_tells_what_is_refused(mail_endpoint: MailEndpoint, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["send", mail_endpoint.url, "--type", "NewTemplate", "--set", "ip=1"]) == 1
+    told = capsys.readouterr()
+    assert "400 Bad Request" in told.out
+    assert "the message is not valid: message/guard/type at /type; it is sent all the same" in told.err
+    assert "message/guard/ip at /ip" in told.err
+
+
+def test_send_to_nobody_exits_3(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    assert cli.main(["send", f"http://127.0.0.1:{port}/mail"]) == 3
+    assert "no connection" in capsys.readouterr().out
+
+
+def test_send_to_another_machine_when_allowed(capsys: pytest.CaptureFixture[str]) -> None:
+    """The address is reserved for documentation, nobody answers there."""
+    assert cli.main(["send", "http://192.0.2.1:1/", "--allow-remote", "--timeout", "0.2"]) == 3
+    assert "no connection" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["ftp://example.com"], "http or https"),
+        (["http://127.0.0.1:1/", "--set", "x"], "PATH=VALUE"),
+        (["http://127.0.0.1:1/", "--set", "to.x=1"], "to is no object"),
+        (["http://127.0.0.1:1/", "--authorization-env", "NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE is not set"),
+        (["https://127.0.0.1:1/", "--ca-file", "no-such-file"], "No such file"),
+        (["http://192.0.2.1/mail"], "192.0.2.1 is another machine (192.0.2.1), and a receiver may really"),
+        (["http://no-such-host.invalid/"], "the host no-such-host.invalid is not known"),
+    ],
+)
+def test_send_cannot_do_everything(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["send", *arguments]) == 2
+    assert told in capsys.readouterr().err

@@ -1,0 +1,645 @@
+"""``mail-contract verify``: its options, exit codes and reports, and that it is alone with the receiver."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import pytest
+import trustme
+from jsonschema import Draft202012Validator
+from tests.support.broken_receivers import CONTROLS, TOKEN, Asked, Good, Refused, Served
+
+from logto_mail_contract import catalogue
+from logto_mail_contract.commands import main as cli
+from logto_mail_contract.receivers.receiver import receiver_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COMMAND = [sys.executable, "-m", "logto_mail_contract.commands.main", "verify"]
+FEW = "--rules", "receiver/accept/sign-in", "receiver/accept/bind-mfa", "receiver/accept/unknown-type"
+WITH = "--authorization-env", "HOOK_AUTH"
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder as the current one, and the authorization in the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOOK_AUTH", TOKEN)
+    return tmp_path
+
+
+def verify(url: str, *options: str) -> int:
+    return cli.main(["verify", url, *options])
+
+
+def verify_good(*options: str, make: type[Good] = Good) -> int:
+    with Served(make()) as served:
+        return verify(served.url, *WITH, *options)
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> str:
+    captured = capsys.readouterr()
+    return captured.out + captured.err
+
+
+def judged(text: str) -> dict[str, str]:
+    """Return the outcome of each rule by its id, from the lines that tell them."""
+    found = re.findall(
+        r"^  (kept|broken|excused|excuse not needed|not applicable) +(?:MUST|SHOULD|INFO)? +(receiver/\S+) ",
+        text,
+        re.MULTILINE,
+    )
+    return {rule: outcome for outcome, rule in found}
+
+
+# Everything at once.
+
+
+def test_healthy_receiver(capsys: pytest.CaptureFixture[str], place: Path) -> None:
+    start = time.monotonic()
+    with Served(Good()) as served:
+        assert verify(served.url, *WITH) == 0
+        requests = served.requests
+    assert time.monotonic() - start < 15
+    text = told(capsys)
+    outcomes = judged(text)
+    assert list(outcomes) == list(receiver_rules())
+    assert {rule for rule, outcome in outcomes.items() if outcome != "kept"} == {
+        rule for rule in receiver_rules() if "/deliver/" in rule
+    }
+    announced = re.search(
+        r"^About (\d+) requests, for (\d+) recipients at (.*)\. A receiver", text, re.MULTILINE
+    )
+    assert announced is not None
+    assert abs(int(announced[1]) - requests) <= 3
+    assert re.search(r"^\d+ rules: 64 kept, 12 not applicable\. \d+ cases in ", text, re.MULTILINE)
+    assert list(place.iterdir()) == []
+
+
+def test_announcement_counts_what_a_sink_adds(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with Served(Good()) as served:
+        options = ["--smtp-sink", str(port), "--warn-after", "0.2", "--fail-after", "0.5"]
+        assert verify(served.url, *WITH, *options) == 1  # it takes messages and sends no mail
+        requests = served.requests
+    text = told(capsys)
+    assert judged(text)["receiver/deliver/one-mail"] == "broken"
+    announced = re.search(r"^About (\d+) requests, for (\d+) recipients", text, re.MULTILINE)
+    assert announced is not None
+    assert abs(int(announced[1]) - requests) <= 15
+    assert int(announced[2]) > 50
+
+
+@pytest.mark.parametrize("domain", [None, "corp.test"])
+def test_announcement_names_who_gets_mail(capsys: pytest.CaptureFixture[str], domain: str | None) -> None:
+    class Remembers(Good):
+        recipients: set[str] = set()  # noqa: RUF012 - one class for each test
+
+        def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
+            try:
+                message = json.loads(asked.body)
+            except (ValueError, RecursionError):
+                message = None
+            if isinstance(message, dict) and isinstance(message.get("to"), str):
+                self.recipients.add(message["to"])
+            return super().answer(asked)
+
+    options = ["--recipient-domain", domain] if domain else []
+    assert verify_good(*options, make=Remembers) == 0
+    announced = re.search(r"for (\d+) recipients at (.*?)\. A receiver", told(capsys))
+    assert announced is not None
+    assert int(announced[1]) == len(Remembers.recipients)
+    domains = {recipient.rpartition("@")[2].lower() for recipient in Remembers.recipients}
+    assert set(announced[2].split(", ")) == domains
+    assert domain is None or domains == {domain}
+
+
+def test_broken_receiver(capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify_good(*FEW, make=CONTROLS["RefusesBindMfa"].make) == 1
+    text = told(capsys)
+    assert judged(text) == {
+        "receiver/accept/sign-in": "kept",
+        "receiver/accept/bind-mfa": "broken",
+        "receiver/accept/unknown-type": "kept",
+    }
+    assert "\nreceiver/accept/bind-mfa  MUST\n" in text
+    assert '-H "authorization: ${HOOK_AUTH}"' in text
+    assert TOKEN not in text
+    assert text.endswith(" s.\n")
+
+
+@pytest.mark.parametrize(("strict", "code"), [(False, 0), (True, 1)])
+def test_should_counts_when_strict(strict: bool, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--strict"] if strict else []
+    assert verify_good(*FEW, *options, make=CONTROLS["ClosedListOfTypes"].make) == code
+    text = told(capsys)
+    assert judged(text)["receiver/accept/unknown-type"] == "broken"
+    assert "\nreceiver/accept/unknown-type  SHOULD" in text
+
+
+# Which rules.
+
+
+@pytest.mark.parametrize(
+    ("options", "rules"),
+    [
+        (["--rules", "receiver/auth/*-only-*"], ["receiver/auth/scheme-only-authorization"]),
+        (
+            ["--rules", "receiver/accept/bind-*", "receiver/accept/sign-in"],
+            ["receiver/accept/sign-in", "receiver/accept/bind-new-identifier", "receiver/accept/bind-mfa"],
+        ),
+        (
+            ["--rules", "receiver/accept/bind-*", "--exclude", "*-mfa"],
+            ["receiver/accept/bind-new-identifier"],
+        ),
+    ],
+)
+def test_rules_are_chosen(options: list[str], rules: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify_good(*options) == 0
+    assert list(judged(told(capsys))) == rules
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--rules", "receiver/accept/sing-in"], ["--exclude", "zzz"], ["--rules", "sender/*"], ["--rules", ""]],
+)
+def test_glob_that_matches_nothing(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify_good(*options) == 2
+    assert "no rule for receivers matches" in told(capsys)
+
+
+def test_nothing_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify_good("--rules", "receiver/auth/*", "--exclude", "*/auth/*") == 5
+    assert "no rule is left to run" in told(capsys)
+    with Served(Good()) as served:
+        assert verify(served.url, "--rules", "receiver/auth/cut-authorization") == 5
+    assert "no rule was applicable" in told(capsys)
+
+
+# What is asked for wrongly.
+
+
+def test_authorization_that_is_not_set(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Served(Good()) as served:
+        assert verify(served.url, "--authorization-env", "NOT_SET") == 2
+        monkeypatch.setenv("EMPTY", "")
+        assert verify(served.url, "--authorization-env", "EMPTY") == 2
+        monkeypatch.setenv("BROKEN", "Bearer s3cret\n")
+        assert verify(served.url, "--authorization-env", "BROKEN") == 2
+        assert served.requests == 0
+    text = told(capsys)
+    assert "NOT_SET" in text
+    assert "Logto could not send it" in text
+    assert "s3cret" not in text
+
+
+def test_password_in_the_url_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
+    class Basic(Good):
+        token = "Basic Zm9vOnA0c3N3MHJk"
+
+    with Served(Basic()) as served:
+        url = served.url.replace("//", "//foo:p4ssw0rd@")
+        assert verify(url, *FEW, "--report", "json=-") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["url"] == served.url.replace("//", "//(masked)@")
+    assert "p4ssw0rd" not in captured.out + captured.err
+
+
+def test_what_commands_stand_for_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    class Echoes(Good):
+        token = "Basic Zm9vOnA0c3N3MHJk"
+
+        def take(self, message: Any, asked: Asked) -> None:  # noqa: ARG002
+            raise Refused(400, f"not {asked.target}")
+
+    with Served(Echoes()) as served:
+        url = served.url.replace("//", "//foo:p4ssw0rd@") + "?token=s3cr3t%2Dvalue&empty=&b4re"
+        reports = "--report", "json=out.json", "junit=out.xml", "text=out.txt"
+        assert verify(url, *FEW, *WITH, *reports) == 1
+        assert verify(url.replace(served.url[7:22], "127.0.0.1:1/"), "--wait", "0.1") == 3
+    text = told(capsys)
+    for everything in (text, *(Path(f"out.{kind}").read_text() for kind in ("json", "xml", "txt"))):
+        assert not re.search("p4ss|s3cr3t|b4re|Zm9v", everything)
+    shown = served.url.replace("//", "//(masked)@") + "?token=(masked)&empty=&(masked)"
+    assert text.startswith(f"{shown}: revision ")
+    assert json.loads(Path("out.json").read_text())["url"] == shown
+    assert text.count("In these commands:") == Path("out.txt").read_text().count("In these commands:") == 1
+    assert (
+        "\n  ${AUTHORIZATION} stands for Basic $(printf %s 'USER:PASSWORD' | base64), as in the URL\n" in text
+    )
+    assert "\n  ${ENDPOINT} stands for the whole URL, with its query\n" in text
+    assert '  reproduce curl -i -X POST "${ENDPOINT}" -H "authorization: ${AUTHORIZATION}" -H ' in text
+
+
+def test_commands_without_placeholders_explain_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify_good(*FEW, make=CONTROLS["RefusesBindMfa"].make) == 1
+    assert "In these commands:" not in told(capsys)
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["--revision", "9.9"], "There is no contract revision '9.9'"),
+        (["--ca-file", "missing.pem"], "--ca-file missing.pem: No such file"),
+        (["--ca-file", "empty.pem"], "--ca-file empty.pem: "),
+        (["--report", "yaml=x"], "a report is FORMAT=PATH"),
+        (["--report", "json"], "a report is FORMAT=PATH"),
+        (["--report", "junit=-"], "a junit report needs a file"),
+        (["--report", "json=no/such/x"], "there is no folder"),
+        (["--report", "json=folder"], "it is a folder"),
+        (["--excuse", "receiver/accept/sign-in"], "an excuse is ID=REASON"),
+        (["--excuse", "receiver/accept/sign-in= "], "an excuse is ID=REASON"),
+        (["--excuse", "nothing=why"], "an excuse is ID=REASON"),
+        (["--excuse", "sender/answer/failure=why"], "not among the rules that are run"),
+        (
+            ["--rules", "receiver/accept/sign-in", "--excuse", "receiver/accept/register=why"],
+            "receiver/accept/register is excused, but it is not among the rules that are run",
+        ),
+        (["--recipient-domain", "not a domain"], "A recipient domain is a host name"),
+        (["--recipient-domain", "example.com>x"], "A recipient domain is a host name"),
+        (["--warn-after", "5", "--fail-after", "1"], "--warn-after is longer than --fail-after"),
+    ],
+)
+def test_options_that_cannot_be_followed(
+    options: list[str], part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("empty.pem").touch()
+    Path("folder").mkdir()
+    with Served(Good()) as served:
+        assert verify(served.url, *options) == 2
+        assert served.requests == 0
+    assert part in told(capsys)
+
+
+@pytest.mark.parametrize(
+    "options", [["--examples", "0"], ["--fail-after", "0"], ["--warn-after", "inf"], ["--seed", "x"], ["-x"]]
+)
+def test_options_that_are_none(options: list[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        verify("http://127.0.0.1:1/", *options)
+    assert raised.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "part"),
+    [
+        ("ftp://127.0.0.1/", "An endpoint is an http or https URL with a host"),
+        ("localhost:3000/hook", "An endpoint is an http or https URL with a host"),
+        ("http://127.0.0.1:99999/", "Port out of range"),
+        ("http://no-such-host.invalid/", "the host no-such-host.invalid is not known"),
+        (f"http://{'a' * 70}.test/", "is not known"),
+        ("http://192.0.2.1/hook", "192.0.2.1 is another machine (192.0.2.1)"),
+        ("http://[2001:db8::1]/hook", "2001:db8::1 is another machine"),
+    ],
+)
+def test_url_that_is_wrong_or_remote(url: str, part: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify(url, "--wait", "0.1") == 2
+    assert part in told(capsys)
+
+
+def test_remote_is_tried_when_allowed(capsys: pytest.CaptureFixture[str]) -> None:
+    """The address is reserved for documentation, nobody answers there."""
+    assert verify("http://192.0.2.1:1/hook", "--allow-remote", "--wait", "0.2", *FEW) == 3
+    assert "nobody listens at http://192.0.2.1:1/hook; waited 0.2 s" in told(capsys)
+
+
+# Excuses.
+
+
+def test_excuses(capsys: pytest.CaptureFixture[str]) -> None:
+    excuse = "--excuse", "receiver/accept/bind-mfa=no MFA: not here"
+    assert verify_good(*FEW, *excuse, make=CONTROLS["RefusesBindMfa"].make) == 0
+    assert judged(told(capsys))["receiver/accept/bind-mfa"] == "excused"
+    assert verify_good(*FEW, *excuse) == 1
+    text = told(capsys)
+    assert judged(text)["receiver/accept/bind-mfa"] == "excuse not needed"
+    assert "receiver/accept/bind-mfa is kept, so its excuse is no longer needed: no MFA: not here" in text
+    rules = "--rules", "receiver/accept/sign-in", "receiver/deliver/recipient"
+    assert verify_good(*rules, "--excuse", "receiver/deliver/recipient=later") == 0
+    assert re.search(
+        "not applicable .* receiver/deliver/recipient .*; its excuse was not needed: later", told(capsys)
+    )
+
+
+# Generation.
+
+
+def test_seed_examples_and_revision() -> None:
+    class Remembers(Good):
+        bodies: list[bytes] = []  # noqa: RUF012 - one class for each test
+
+        def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
+            self.bodies.append(re.sub(rb"\d{5}", b"", asked.body, count=1))  # of the recipient
+            return super().answer(asked)
+
+    def bodies(*options: str) -> list[bytes]:
+        Remembers.bodies.clear()
+        assert verify_good("--rules", "receiver/accept/generated", *options, make=Remembers) == 0
+        return list(Remembers.bodies)
+
+    first = bodies("--seed", "7", "--examples", "40")
+    assert first == bodies("--seed", "7", "--examples", "40") != bodies("--seed", "8", "--examples", "40")
+    assert len(first) == 40 + 9  # an ordinary message of each type comes before
+    assert len(bodies("--examples", "3", "--revision", "v1.24.0")) == 3 + 7
+    assert not any(b"locale" in body for body in Remembers.bodies)
+
+
+def test_times(capsys: pytest.CaptureFixture[str]) -> None:
+    rules = "--rules", "receiver/respond/promptly", "receiver/respond/within-limit"
+    slow = CONTROLS["TakesItsTime"].make
+    assert verify_good(*rules, make=slow) == 0
+    assert set(judged(told(capsys)).values()) == {"kept"}
+    assert verify_good(*rules, "--warn-after", "0.2", make=slow) == 0
+    assert judged(told(capsys))["receiver/respond/promptly"] == "broken"
+    assert verify_good(*rules, "--fail-after", "0.2", "--warn-after", "0.1", make=slow) == 1
+    assert judged(told(capsys))["receiver/respond/within-limit"] == "broken"
+
+
+def test_https_with_an_authority_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    import ssl
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path("ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    served = Served(Good())
+    served._server.socket = context.wrap_socket(served._server.socket, server_side=True)
+    with served:
+        url = served.url.replace("http://127.0.0.1", "https://localhost")
+        assert verify(url, *WITH, *FEW, "--ca-file", "ca.pem") == 0
+        assert verify(url, *WITH, *FEW) == 3
+    text = told(capsys)
+    assert "The receiver was lost, and what is left was not tried." in text
+    assert "certificate verify failed" in text.lower()
+
+
+# Reports.
+
+
+def test_reports(capsys: pytest.CaptureFixture[str]) -> None:
+    reports = "--report", "json=out.json", "junit=out.xml", "text=out.txt"
+    assert verify_good(*FEW, *reports, make=CONTROLS["RefusesBindMfa"].make) == 1
+    document = json.loads(Path("out.json").read_text())
+    Draft202012Validator(catalogue.load("verification-report.schema.json")).validate(document)
+    assert document["kept"] is False
+    outcomes = {entry["rule"]: (entry["outcome"], entry["counts"]) for entry in document["rules"]}
+    assert outcomes == {
+        "receiver/accept/sign-in": ("kept", False),
+        "receiver/accept/bind-mfa": ("broken", True),
+        "receiver/accept/unknown-type": ("kept", False),
+    }
+    (finding,) = next(entry["findings"] for entry in document["rules"] if entry["findings"])
+    assert finding["reproduce"].startswith("curl -i -X POST http://127.0.0.1:")
+    root = ElementTree.parse("out.xml").getroot()
+    assert [suite.get("name") for suite in root.iter("testsuite")] == ["mail-contract verify"]
+    cases = list(root.iter("testcase"))
+    assert [case.get("name") for case in cases] == list(outcomes)
+    assert {case.get("classname") for case in cases} == {"receiver.accept"}
+    assert [case.find("failure") is not None for case in cases] == [False, True, False]
+    assert Path("out.txt").read_text() in told(capsys)
+    assert TOKEN not in Path("out.json").read_text() + Path("out.xml").read_text()
+
+
+def test_report_to_standard_output_is_alone_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify_good("--report", "json=-") == 0
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    Draft202012Validator(catalogue.load("verification-report.schema.json")).validate(document)
+    assert document["kept"] is True
+    assert len(judged(captured.err)) == len(document["rules"]) == len(receiver_rules())
+
+
+def test_report_schema_notices() -> None:
+    """The control: each member that is missing or surplus is refused."""
+    validator = Draft202012Validator(catalogue.load("verification-report.schema.json"))
+    Draft202012Validator.check_schema(validator.schema)
+    assert verify_good(*FEW, "--report", "json=out.json", make=CONTROLS["RefusesBindMfa"].make) == 1
+    text = Path("out.json").read_text()
+    broken = 0
+    for path in ([], ["settings"], ["rules", 1], ["rules", 1, "findings", 0]):
+        for member in [*_at(json.loads(text), path), None]:
+            document = json.loads(text)
+            if member is None:
+                _at(document, path)["surplus"] = 1
+            else:
+                del _at(document, path)[member]
+            assert not validator.is_valid(document), (path, member)
+            broken += 1
+    assert broken > 30
+
+
+def _at(document: Any, path: list[Any]) -> dict[str, Any]:
+    for step in path:
+        document = document[step]
+    assert isinstance(document, dict)
+    return document
+
+
+# A receiver that is not as it should be.
+
+
+def test_late_receiver_is_waited_for() -> None:
+    with Served(Good()) as first:
+        url = first.url
+    port = int(url.split(":")[2].split("/")[0])
+    later: list[Served] = []
+
+    def start() -> None:
+        time.sleep(0.5)
+        later.append(Served(Good(), port=port).__enter__())
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    try:
+        assert verify(url, *WITH, *FEW, "--wait", "10") == 0
+    finally:
+        thread.join()
+        later[0].__exit__()
+
+
+def test_nobody_listens(capsys: pytest.CaptureFixture[str]) -> None:
+    with Served(Good()) as served:
+        url = served.url
+    assert verify(url, "--wait", "0.2") == 3
+    assert f"nobody listens at {url}; waited 0.2 s" in told(capsys)
+
+
+@contextmanager
+def talking(data: bytes) -> Iterator[str]:
+    """A port where something else talks, and closes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            try:
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        connection.recv(65536)
+                        connection.sendall(data)
+            except OSError:
+                pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_what_listens_is_no_http(capsys: pytest.CaptureFixture[str]) -> None:
+    with talking(b"220 mail.example.com ESMTP\r\n") as url:
+        assert verify(url, *FEW) == 1
+    text = told(capsys)
+    assert "an answer that is not HTTP after " in text
+    assert "it begins with '220 mail.example.com ESMTP" in text
+
+
+class DiesOf(Good):
+    """Ends when it is sent one kind of message."""
+
+    def __init__(self, type: str) -> None:
+        self.type = type
+        self.served: Served | None = None
+
+    def take(self, message: Any, asked: Asked) -> None:  # noqa: ARG002
+        """Stop listening."""
+        if message["type"] == self.type and self.served is not None:
+            self.served._server.socket.close()
+            self.served = None
+            raise ConnectionError
+
+    def crashed(self, error: Exception) -> tuple[int, dict[str, str], bytes]:
+        """Go without an answer."""
+        raise OSError from error
+
+
+@pytest.mark.parametrize(("type", "code"), [("ForgotPassword", 1), ("NewTemplate", 3)])
+def test_receiver_that_dies(type: str, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """What killed it is a broken rule, if one asks for it; what could not be tried any more is not judged."""
+    dies = DiesOf(type)
+    served = Served(dies)
+    dies.served = served
+    rules = "--rules", "receiver/accept/*", "receiver/auth/*"
+    with served:
+        assert verify(served.url, *WITH, *rules, "--report", "json=out.json") == code
+    document = json.loads(Path("out.json").read_text())
+    Draft202012Validator(catalogue.load("verification-report.schema.json")).validate(document)
+    assert "the receiver cannot be reached" in document["lost"]
+    assert document["kept"] is False
+    broken = [entry["rule"] for entry in document["rules"] if entry["outcome"] == "broken"]
+    slug = "forgot-password" if type == "ForgotPassword" else "unknown-type"
+    assert broken == [f"receiver/accept/{slug}"]
+    assert "The receiver was lost, and what is left was not tried." in told(capsys)
+
+
+def test_fault_of_ours(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from logto_mail_contract.receivers import receiver
+    from logto_mail_contract.suite.results import OwnFault
+
+    count = 0
+
+    def mistaken(_check: Any, *_needs: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count > len(FEW) - 1:  # the rehearsal before the start is right
+            raise OwnFault("of ours")
+
+    monkeypatch.setattr(receiver, "_require", mistaken)
+    assert verify_good(*FEW, "--report", "json=out.json") == 4
+    text = told(capsys)
+    assert text.count("A fault of mail-contract itself, please report it:") == 3
+    document = json.loads(Path("out.json").read_text())
+    assert document["faults"][0] == "test_rule[receiver/accept/sign-in]: OwnFault: of ours"
+
+
+# Alone.
+
+
+def run(url: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, url, *WITH, *options],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_settings_of_whoever_calls_have_no_effect(place: Path) -> None:
+    Path("pytest.ini").write_text("[pytest]\naddopts = --nonsense\nfilterwarnings = error\n")
+    Path("pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '--nonsense'\n")
+    Path("conftest.py").write_text("raise RuntimeError('mine')\n")
+    Path("sitecustomize_.py").write_text("")
+    Path("nonsense.py").write_text("raise RuntimeError('mine')\n")
+    before = set(place.iterdir())
+    with Served(Good()) as served:
+        result = run(
+            served.url,
+            PYTEST_ADDOPTS="--nonsense -x",
+            PYTEST_PLUGINS="nonsense",
+            PYTHONPATH=str(place),
+            PYTHONWARNINGS="error",
+            PYTHONDONTWRITEBYTECODE="1",
+        )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len(judged(result.stdout)) == len(receiver_rules())
+    assert set(place.iterdir()) == before
+
+
+def test_environment_is_as_before() -> None:
+    before = dict(os.environ)
+    assert verify_good(*FEW) == 0
+    # A variable of pytest, which runs in pytest here.
+    assert {**os.environ, "PYTEST_CURRENT_TEST": ""} == {**before, "PYTEST_CURRENT_TEST": ""}
+
+
+def test_interrupt() -> None:
+    class Waits(Good):
+        def take(self, message: Any, asked: Asked) -> None:  # noqa: ARG002
+            if message["type"] == "Register":
+                time.sleep(5)
+            raise Refused(200)
+
+    with Served(Waits()) as served:
+        command = [*COMMAND, served.url, *WITH, "--report", "json=out.json"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if "receiver/accept/sign-in" in line:
+                    break
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+            rest, errors = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "1 rule: 1 kept." in rest
+    assert "Traceback" not in rest + errors
+    assert [entry["rule"] for entry in json.loads(Path("out.json").read_text())["rules"]] == [
+        "receiver/accept/sign-in"
+    ]
+
+
+def test_reader_that_goes_away() -> None:
+    with Served(Good()) as served:
+        command = " ".join([*COMMAND, served.url, *WITH, "| head -n 5"])
+        result = subprocess.run(
+            ["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False
+        )
+    assert result.stdout.count("\n") == 5
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,821 @@
+"""The fake endpoint as a sender sees it, over sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import math
+import select
+import socket
+import ssl
+import sys
+import threading
+import time
+import unittest
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.support.http_client import BROKEN, MESSAGE, TIMEOUT, Client, exchange, post
+
+from logto_mail_contract import (
+    ContractViolation,
+    EndpointNotStarted,
+    MailEndpoint,
+    MailNotReceived,
+    MailServer,
+    UnknownRevision,
+)
+from logto_mail_contract.endpoint import server as endpoint_module
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ONLY_GUARD = {"to": "foo@example.com", "type": "Generic", "payload": {"code": "1"}}
+
+
+@pytest.fixture
+def server() -> Iterator[MailServer]:
+    with MailServer() as running:
+        yield running
+
+
+@pytest.fixture
+def mail(server: MailServer) -> MailEndpoint:
+    """An endpoint that the plugin knows nothing of, so that its violations fail nothing here."""
+    return server.endpoint()
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def connection_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "mail endpoint connection"]
+
+
+# Answers and records.
+
+
+def test_a_message_is_accepted_and_recorded_as_it_came(mail: MailEndpoint) -> None:
+    with Client(mail.url) as client:
+        answer = client.post(
+            MESSAGE, "x-B: 1", "X-a: 2", "x-b: \xc3\xbc", target=client.parts.path + "?a=%20b"
+        )
+    assert (answer.status, answer.json) == (200, {"accepted": True})
+    assert answer.headers["content-type"] == "application/json"
+    (delivery,) = mail.inbox
+    assert delivery.message.raw == MESSAGE
+    assert delivery.request.target.endswith("/mail?a=%20b")
+    assert delivery.headers[:4] == (("Host", "mail.test"), ("x-B", "1"), ("X-a", "2"), ("x-b", "Ã¼"))
+    assert abs(delivery.time.timestamp() - time.time()) < TIMEOUT
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "HEAD", "post", "CONNECT"])
+def test_another_method_is_405_and_recorded(mail: MailEndpoint, method: str) -> None:
+    answer = post(mail.url, method=method)
+    assert answer.status == 405
+    assert answer.headers["allow"] == "POST"
+    if method != "HEAD":
+        assert answer.json["reason"].startswith("A message is sent with POST.")
+    with pytest.raises(ContractViolation, match="sender/request/method"):
+        mail.verify()
+    assert mail.inbox[0].request.method == method
+
+
+def test_authorization_is_looked_at_when_it_is_set(mail: MailEndpoint) -> None:
+    assert post(mail.url).status == 200
+    mail.authorization = "Bearer s3cret"
+    answer = post(mail.url)
+    assert answer.status == 401
+    assert "no Authorization header" in answer.json["reason"]
+    assert "www-authenticate" in answer.headers
+    assert post(mail.url, MESSAGE, "Authorization: Bearer s3cret").status == 200
+    assert post(mail.url, MESSAGE, "Authorization: Bearer other").status == 401
+    with pytest.raises(ContractViolation) as caught:
+        mail.verify()
+    assert "s3cret" not in str(caught.value)
+    assert "other" not in str(caught.value).replace("another", "")
+    mail.authorization = None
+    assert post(mail.url).status == 200
+
+
+def test_authorization_of_logto_is_utf_8(mail: MailEndpoint) -> None:
+    mail.authorization = "Schlüssel"
+    assert post(mail.url, MESSAGE, "Authorization: Schl\xc3\xbcssel").status == 200
+    assert post(mail.url, MESSAGE, "Authorization: Schl\xfcssel").status == 401
+
+
+@pytest.mark.parametrize(
+    ("lines", "body", "status", "reason"),
+    [
+        (["Content-Type: text/plain"], MESSAGE, 415, "The request says Content-Type: application/json."),
+        ([], BROKEN, 400, "code is absent or a string."),
+        ([], b"{", 400, "JSON"),
+        ([], b"\xff", 400, "UTF-8"),
+    ],
+)
+def test_refusals_have_a_readable_reason(
+    mail: MailEndpoint, lines: list[str], body: object, status: int, reason: str
+) -> None:
+    answer = post(mail.url, body, *lines)
+    assert answer.status == status
+    assert answer.json["accepted"] is False
+    assert reason in answer.json["reason"]
+    assert answer.json["findings"]
+    with pytest.raises(ContractViolation):
+        mail.verify()
+
+
+def test_settings_choose_what_a_message_is_held_to(server: MailServer) -> None:
+    assert post(server.endpoint().url, ONLY_GUARD).status == 200
+    emitted = server.endpoint(layer="emitted")
+    assert post(emitted.url, ONLY_GUARD).status == 200
+    with pytest.raises(ContractViolation, match="message/emitted/code"):
+        emitted.verify()
+    old = server.endpoint(revision="v1.28.0")
+    assert old.revision == "1.25"
+    assert post(old.url, {**MESSAGE, "type": "BindMfa"}).status == 400
+
+
+def test_a_lenient_endpoint_answers_as_ever_and_raises_nothing(server: MailServer) -> None:
+    mail = server.endpoint(lenient=True)
+    assert post(mail.url, BROKEN).status == 400
+    mail.verify()
+    assert mail.inbox[0].violations
+    mail.lenient = False
+    post(mail.url, BROKEN)
+    with pytest.raises(ContractViolation):
+        mail.verify()
+
+
+# What is wrong on the wire.
+
+
+def framing(mail: MailEndpoint) -> list[str]:
+    violation = mail.inbox.violation()
+    assert violation is not None
+    return [finding.actual for finding in violation.findings if finding.rule == "sender/request/framing"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "body", "told"),
+    [
+        (["Content-Length: 500"], b"{}", "Content-Length 500, but 2 bytes came"),
+        (["Content-Length: 99999999999"], b"{}", "a body of 99999999999 bytes"),
+        (["Content-Length: 2", "Content-Length: 2"], b"{}", "Content-Length 2 and 2"),
+        (["Content-Length: 2", "Transfer-Encoding: chunked"], b"{}", "both Content-Length and"),
+        (["no colon"], b"{}", "header line 2 is no 'Name: value'"),
+        ([" folded"], b"{}", "header line 2 is no 'Name: value'"),
+        (["Transfer-Encoding: chunked", "Content-Length: "], b"{}", "both"),
+    ],
+)
+def test_broken_framing_is_400_recorded_and_ends_the_connection(
+    mail: MailEndpoint, lines: list[str], body: bytes, told: str
+) -> None:
+    with Client(mail.url) as client:
+        client.send(client.request(body, *lines) + b"POST / HTTP/1.1\r\n\r\n")
+        client.end()
+        data = client.read()
+    if "500" in lines[0]:
+        told = "Content-Length 500, but"
+    assert data.startswith(b"HTTP/1.1 400 ")
+    assert data.count(b"HTTP/1.1") == 1
+    assert b"\r\nConnection: close\r\n" in data
+    assert framing(mail)[0].startswith(told)
+    assert len(mail.inbox) == 1
+
+
+def test_a_client_that_still_sends_sees_why_it_was_refused(mail: MailEndpoint) -> None:
+    with Client(mail.url) as client:
+        client.send(client.request(b"", "Content-Length: 99999999999"))
+        for _ in range(64):
+            client.send(b"x" * 65536)
+        client.end()
+        assert client.answer().status == 400
+
+
+def test_a_request_that_breaks_off_is_recorded(mail: MailEndpoint) -> None:
+    client = Client(mail.url)
+    client.send(client.request(b"{", "Content-Length: 500"))
+    until(connection_threads)
+    client.break_off()
+    delivery = mail.inbox  # looked at through its records: a call would raise the violation
+    until(lambda: delivery._deliveries)
+    assert framing(mail)
+
+
+def test_chunked_bodies_are_read(mail: MailEndpoint) -> None:
+    with Client(mail.url) as client:
+        head = client.request(b"", "Transfer-Encoding: chunked", "Content-Length: x").replace(
+            b"Content-Length: x\r\n", b""
+        )
+        body = b'{"to":"a@example.com","type":"Generic","payload":{}}'
+        client.send(head + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n")
+        assert client.answer().status == 200
+    assert mail.inbox[0].body == body
+
+
+def test_who_expects_to_be_told_goes_on(mail: MailEndpoint) -> None:
+    with Client(mail.url) as client:
+        whole = client.request(MESSAGE, "Expect: 100-continue")
+        head, _, body = whole.partition(b"\r\n\r\n")
+        client.send(head + b"\r\n\r\n")
+        assert client.head()[0] == 100
+        client.send(body)
+        assert client.answer().status == 200
+
+
+def test_http_1_0_ends_the_connection(mail: MailEndpoint) -> None:
+    with Client(mail.url) as client:
+        client.send(client.request().replace(b"HTTP/1.1", b"HTTP/1.0"))
+        assert client.answer().headers["connection"] == "close"
+        assert client.read() == b""
+    assert len(mail.inbox) == 1
+
+
+def test_a_connection_is_used_again_also_behind_refusals(mail: MailEndpoint) -> None:
+    mail.lenient = True
+    with Client(mail.url) as client:
+        statuses = [client.post(body).status for body in (MESSAGE, BROKEN, MESSAGE)]
+        statuses.append(client.post(MESSAGE, method="HEAD").status)
+        statuses.append(client.post(MESSAGE, target="/nowhere").status)
+        client.send(client.request(MESSAGE, "Connection: close"))
+        assert client.answer().headers["connection"] == "close"
+        assert client.read() == b""
+    assert statuses == [200, 400, 200, 405, 404]
+    assert len(mail.inbox) == 5
+
+
+def test_pipelined_requests_are_answered_in_order(mail: MailEndpoint) -> None:
+    mail.reply(201, times=1)
+    mail.reply(202, times=1)
+    with Client(mail.url) as client:
+        client.send(client.request() * 3)
+        assert [client.answer().status for _ in range(3)] == [201, 202, 200]
+    assert [delivery.number for delivery in mail.inbox] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("form", ["http://mail.test{}", "https://other:99{}?x=y", "{}?x=http://y"])
+def test_targets_find_their_endpoint(mail: MailEndpoint, form: str) -> None:
+    with Client(mail.url) as client:
+        target = form.format(client.parts.path)
+        assert client.post(target=target).status == 200
+    assert mail.inbox[0].request.target == target
+
+
+@pytest.mark.parametrize("target", ["*", "/", "/x", "mail", "http://[", "http://h", "//{}", "{}/", "{}#x"])
+def test_other_targets_are_404_and_told_to_who_waits(mail: MailEndpoint, target: str) -> None:
+    with Client(mail.url) as client:
+        target = target.format(client.parts.path)
+        answer = client.post(target=target)
+    assert answer.status == 404
+    assert "no mail endpoint at this path" in answer.json["reason"]
+    with pytest.raises(MailNotReceived) as caught:
+        mail.inbox.wait_for(timeout=0)
+    lines = str(caught.value).splitlines()
+    assert lines[-2:] == ["Requests that reached this server, but no inbox:", f"  POST {target}"]
+    assert f"mail_endpoint listens at {mail.url}" in lines
+    mail.verify()
+
+
+HOSTILE = {
+    "empty-lines": b"\r\n\r\n\r\n",
+    "spaces": b"   \r\n\r\n",
+    "no-version": b"POST /\r\n\r\n",
+    "http-2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)),
+    "nul": b"\0" * 1000,
+    "long-line": b"POST /" + b"a" * 300_000 + b" HTTP/1.1\r\n\r\n",
+    "no-line-end": b"x" * 300_000,
+    "terminal": b"POST \x1b[31m / HTTP/1.1\r\n\r\n",
+    "format": b"%s%n%d HTTP/1.1 x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
+def test_what_is_no_request_is_refused_and_told(
+    mail: MailEndpoint, data: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert exchange(mail.url, data).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    with pytest.raises(MailNotReceived, match=r"which is no HTTP/1\.1 request line") as caught:
+        mail.inbox.wait_for(timeout=0)
+    assert "\x1b" not in str(caught.value)
+    assert post(mail.url).status == 200
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_hostile_target_is_told_without_control_characters(mail: MailEndpoint) -> None:
+    with Client(mail.url) as client:
+        assert client.post(target="/\x9b31m").status == 404
+    with pytest.raises(MailNotReceived) as caught:
+        mail.inbox.wait_for(timeout=0)
+    assert str(caught.value).replace("\n", "").isprintable()
+    assert post(mail.url + "x" * 100_000).status == 404
+    assert max(map(len, mail._server.strays_since(0))) < 300
+
+
+@pytest.mark.parametrize("cut", range(0, 120, 7))
+def test_clients_that_leave_anywhere_harm_nobody(
+    mail: MailEndpoint, cut: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mail.lenient = True
+    for leave in (Client.close, Client.break_off):
+        client = Client(mail.url)
+        client.send(client.request()[:cut])
+        leave(client)
+    assert post(mail.url).status == 200
+    until(lambda: not connection_threads())
+    assert capfd.readouterr() == ("", "")
+
+
+def test_header_names_that_python_knows_do_no_harm(mail: MailEndpoint) -> None:
+    lines = ["From x: y", "Content-Length : 3", "MIME-Version: x", "Subject: =?utf-8?q?x?="]
+    for line in lines:
+        assert post(mail.url, MESSAGE, line).status == (400 if " " in line.partition(":")[0] else 200)
+    mail.lenient = True
+    assert [delivery.headers[1] for delivery in mail.inbox][2:] == [
+        ("MIME-Version", "x"),
+        ("Subject", "=?utf-8?q?x?="),
+    ]
+
+
+def test_a_large_body_is_read(mail: MailEndpoint) -> None:
+    large = {**MESSAGE, "payload": {"code": "042137", "text": "ü" * 1_000_000}}
+    assert post(mail.url, large).status == 200
+    assert mail.inbox[0].message.raw == large
+
+
+# Scripted replies, as a client sees them.
+
+
+def test_a_delayed_reply_does_not_hide_the_message(mail: MailEndpoint) -> None:
+    mail.reply(delay=math.inf, times=1)
+    with Client(mail.url) as client:
+        client.send(client.request())
+        assert mail.inbox.wait_for(timeout=TIMEOUT).answered == "no answer (scripted)"
+        client.socket.settimeout(0.02)
+        with pytest.raises(TimeoutError):
+            client.socket.recv(1)
+
+
+def test_a_delay_is_waited_for_on_a_kept_connection(mail: MailEndpoint) -> None:
+    mail.reply(503, "down", delay=0.05, times=1)
+    with Client(mail.url) as client:
+        start = time.monotonic()
+        assert client.post().body == b"down"
+        assert time.monotonic() - start >= 0.05
+        assert client.post().status == 200
+
+
+def test_scripted_answers_are_sent_as_written(mail: MailEndpoint) -> None:
+    mail.reply(418, "tëa", headers={"X-Kind": "pot"})
+    answer = post(mail.url)
+    assert (answer.status, answer.body, answer.headers["x-kind"]) == (418, "tëa".encode(), "pot")
+    assert mail.inbox[0].status == 200
+    assert mail.inbox[0].answered == "418 (scripted)"
+    mail.reset_replies()
+    assert post(mail.url).status == 200
+
+
+def test_refusals_come_first_and_use_nothing_up(mail: MailEndpoint) -> None:
+    mail.lenient = True
+    mail.authorization = "x"
+    mail.reply(503, times=1)
+    good = "Authorization: x"
+    assert post(mail.url).status == 401
+    assert post(mail.url, MESSAGE, good, method="PUT").status == 405
+    assert post(mail.url, MESSAGE, good, "Content-Type: text/plain").status == 415
+    assert post(mail.url, BROKEN, good).status == 400
+    assert [post(mail.url, MESSAGE, good).status for _ in range(2)] == [503, 200]
+
+
+def test_a_redirect_says_where(mail: MailEndpoint) -> None:
+    mail.reply_redirect("http://other.test/x")
+    answer = post(mail.url)
+    assert (answer.status, answer.headers["location"]) == (307, "http://other.test/x")
+    mail.reply_redirect("/y", 303)
+    assert post(mail.url).status == 303
+
+
+def test_a_reset_is_a_tcp_reset(mail: MailEndpoint) -> None:
+    mail.reply_reset(times=1)
+    with Client(mail.url) as client:
+        client.send(client.request())
+        with pytest.raises(ConnectionResetError):
+            client.read()
+    assert post(mail.url).status == 200
+    assert [delivery.answered for delivery in mail.inbox] == ["a reset (scripted)", "200"]
+
+
+def test_garbage_is_no_http(mail: MailEndpoint) -> None:
+    mail.reply_garbage()
+    with Client(mail.url) as client:
+        client.send(client.request())
+        assert client.read() == b"\0\1garbage\xff\r\n\r\n"
+    mail.reply_garbage(b"HTTP/9 nonsense")
+    with Client(mail.url) as client:
+        client.send(client.request())
+        assert client.read() == b"HTTP/9 nonsense"
+
+
+def test_a_drip_comes_byte_by_byte(mail: MailEndpoint) -> None:
+    mail.reply_drip(200, "slow", interval=0.001, times=1)
+    with Client(mail.url) as client:
+        client.send(client.request())
+        first = client.socket.recv(4096)
+        assert len(first) < 20
+        rest = b""
+        while not rest.endswith(b"slow"):
+            rest += client.socket.recv(4096)
+        assert (first + rest).endswith(b"Content-Length: 4\r\n\r\nslow")
+        assert client.post().status == 200
+
+
+def test_a_body_without_end_goes_on_until_the_client_leaves(
+    mail: MailEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("logto_mail_contract.wire.replies._PAUSE_OF_ENDLESS", 0.001)
+    mail.reply_endless()
+    with Client(mail.url) as client:
+        client.send(client.request())
+        assert client.head()[0] == 200
+        assert client.read(20) == b"." * 20
+        assert connection_threads()
+    until(lambda: not connection_threads())
+
+
+def test_closing_lets_go_of_what_is_under_way(mail: MailEndpoint) -> None:
+    mail.reply_endless(times=1)
+    mail.reply(delay=math.inf, times=1)
+    mail.reply_drip(interval=math.inf, times=1)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(mail.url)) for _ in range(3)]
+        for count, client in enumerate(clients, start=1):
+            client.send(client.request())
+            until(lambda count=count: len(mail.inbox) == count)  # type: ignore[misc]
+        mail.close()
+        assert clients[0].read().rstrip(b".").endswith(b"\r\n\r\n")
+        assert clients[1].read() == b""
+        assert clients[2].read() == b"H"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        lambda mail: mail.reply(99),
+        lambda mail: mail.reply(times=0),
+        lambda mail: mail.reply(delay=-1),
+        lambda mail: mail.reply(headers={"a b": "c"}),
+        lambda mail: mail.reply_redirect("/x\n"),
+        lambda mail: mail.reply_reset(times=0),
+        lambda mail: mail.reply_endless(times=0),
+        lambda mail: mail.reply_garbage(times=0),
+        lambda mail: mail.reply_drip(interval=-1),
+    ],
+)
+def test_what_cannot_be_scripted_is_an_error_at_once(mail: MailEndpoint, script: Any) -> None:
+    with pytest.raises(ValueError, match=r"it was|cannot be sent"):
+        script(mail)
+    assert post(mail.url).status == 200
+
+
+# Many at once.
+
+
+def test_64_parallel_posts_lose_nothing(mail: MailEndpoint) -> None:
+    def run(number: int) -> None:
+        with Client(mail.url) as client:
+            for turn in range(4):
+                client.post({**MESSAGE, "to": f"{number}-{turn}@example.com"})
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [delivery.number for delivery in mail.inbox] == list(range(1, 257))
+    assert {str(delivery.message.to) for delivery in mail.inbox} == {
+        f"{number}-{turn}@example.com" for number in range(64) for turn in range(4)
+    }
+
+
+def test_async_waiting_beside_an_app_on_the_same_loop(mail: MailEndpoint) -> None:
+    async def app() -> None:
+        parts = Client(mail.url)
+        with parts:
+            reader, writer = await asyncio.open_connection(parts.parts.hostname, parts.parts.port)
+            writer.write(parts.request())
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+            writer.close()
+            await writer.wait_closed()
+
+    async def both() -> None:
+        delivery, _ = await asyncio.gather(mail.inbox.wait_for_async(timeout=TIMEOUT), app())
+        assert delivery.code == "042137"
+
+    asyncio.run(both())
+
+
+# Beginning and ending.
+
+
+def test_every_endpoint_has_a_path_of_its_own(server: MailServer) -> None:
+    one, other = server.endpoint(), server.endpoint()
+    assert one.url != other.url
+    post(one.url)
+    assert (len(one.inbox), len(other.inbox)) == (1, 0)
+
+
+def test_beginning_anew_forgets_everything(mail: MailEndpoint) -> None:
+    mail.authorization = "x"
+    mail.reply(503)
+    post(mail.url, BROKEN)
+    before = mail.url
+    mail.begin()
+    assert mail.url != before
+    assert post(before).status == 404
+    assert post(mail.url).status == 200
+    assert len(mail.inbox) == 1
+
+
+def test_what_is_late_reaches_nobody(mail: MailEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that had found its endpoint is still not recorded in the inbox of the next test."""
+    found, go_on = threading.Event(), threading.Event()
+    receive = MailEndpoint.receive
+
+    def slow(self: MailEndpoint, *args: Any) -> bool:
+        found.set()
+        assert go_on.wait(TIMEOUT)
+        return receive(self, *args)
+
+    monkeypatch.setattr(MailEndpoint, "receive", slow)
+    with Client(mail.url) as client:
+        client.send(client.request(BROKEN))
+        assert found.wait(TIMEOUT)
+        mail.begin()
+        go_on.set()
+        assert client.answer().status == 404
+    assert len(mail.inbox) == 0
+
+
+def test_a_fixed_path_goes_to_who_has_it_now(server: MailServer) -> None:
+    mail = server.endpoint(path="/hook")
+    post(mail.url)
+    mail.begin(path="/hook")
+    post(f"{server.url}/hook")
+    assert len(mail.inbox) == 1
+
+
+@pytest.mark.parametrize("path", ["hook", "", "/a b", "/a?b", "/a#b", "/ä", "/a\n"])
+def test_a_path_that_no_request_has_is_refused(server: MailServer, path: str) -> None:
+    with pytest.raises(ValueError, match="begins with a slash"):
+        server.endpoint(path=path)
+
+
+def test_a_path_belongs_to_one(server: MailServer) -> None:
+    server.endpoint(path="/hook")
+    with pytest.raises(ValueError, match="Another endpoint has the path '/hook' already"):
+        server.endpoint(path="/hook")
+
+
+def test_a_closed_endpoint_has_no_url(mail: MailEndpoint) -> None:
+    url = mail.url
+    mail.close()
+    mail.close()
+    with pytest.raises(RuntimeError, match="mail_endpoint is closed"):
+        _ = mail.url
+    assert post(url).status == 404
+
+
+def test_recording_takes_what_comes_meanwhile(mail: MailEndpoint) -> None:
+    post(mail.url)
+    with mail.recording() as inbox:
+        post(mail.url)
+        post(mail.url)
+        assert len(inbox) == 2
+        assert mail.inbox is inbox
+    assert len(mail.inbox) == 1
+
+
+def test_recording_tells_violations_at_its_end(mail: MailEndpoint) -> None:
+    def block(*, own: BaseException | None = None) -> None:
+        with mail.recording():
+            post(mail.url, BROKEN)
+            if own is not None:
+                raise own
+
+    with pytest.raises(ContractViolation):
+        block()
+    with pytest.raises(ZeroDivisionError) as caught:
+        block(own=ZeroDivisionError())
+    assert caught.value.__notes__[0].startswith("Beside that, mail_endpoint received")
+    for skip in (pytest.skip.Exception("no"), unittest.SkipTest("no")):
+        with pytest.raises(ContractViolation):
+            block(own=skip)
+    mail.lenient = True
+    block()
+    assert len(mail.inbox) == 0
+
+
+# The server.
+
+
+def test_stop_ends_what_is_open() -> None:
+    server = MailServer()
+    with contextlib.ExitStack() as stack:
+        with server:
+            mail = server.endpoint()
+            mail.reply_endless(times=1)
+            mail.reply(delay=math.inf, times=1)
+            idle, endless, delayed, half = (stack.enter_context(Client(mail.url)) for _ in range(4))
+            endless.send(endless.request())
+            until(lambda: len(mail.inbox) == 1)
+            delayed.send(delayed.request())
+            until(lambda: len(mail.inbox) == 2)
+            half.send(half.request()[:30])
+            assert idle.post().status == 200
+            start = time.monotonic()
+        assert time.monotonic() - start < 1
+        assert connection_threads() == []
+        assert not server.is_running()
+        assert server.server_thread is None
+        for client in (idle, delayed):
+            assert client.read() == b""
+        with pytest.raises(OSError, match="refused"):
+            Client(f"http://127.0.0.1:{server.port}")
+
+
+def test_stop_ends_a_client_that_does_not_read() -> None:
+    with MailServer() as server:
+        mail = server.endpoint()
+        mail.reply(body=b"x" * 50_000_000)
+        client = Client(mail.url)
+        client.send(client.request())
+        until(lambda: len(mail.inbox) == 1)
+    assert connection_threads() == []
+    client.close()
+
+
+def test_stop_waits_for_connections_that_just_came() -> None:
+    for _ in range(5):
+        with MailServer() as server, contextlib.ExitStack() as stack:
+            url = server.endpoint().url
+            for _ in range(10):
+                stack.enter_context(Client(url))
+        assert connection_threads() == []
+
+
+def test_a_server_can_be_started_again() -> None:
+    server = MailServer()
+    for _ in range(2):
+        with server:
+            assert post(server.endpoint().url).status == 200
+
+
+def test_a_server_that_runs_is_entered_as_it_is() -> None:
+    server = MailServer()
+    server.start()
+    with server:
+        assert server.is_running()
+    assert not server.is_running()
+
+
+def test_a_port_that_is_taken_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    with MailServer() as first, pytest.raises(EndpointNotStarted) as caught:
+        MailServer(port=first.port).start()
+    assert str(caught.value) == (
+        f"The mail endpoint cannot listen at 127.0.0.1 port {first.port}: Address already in use. "
+        "Port 0 takes a free one; with pytest-xdist every worker needs a port of its own."
+    )
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("host", "port"), [("no-such-host.invalid", 0), ("127.0.0.1", 70000)])
+def test_where_nobody_can_listen_is_told(host: str, port: int) -> None:
+    with pytest.raises(EndpointNotStarted, match=f"cannot listen at {host} port {port}: ."):
+        MailServer(host, port).start()
+
+
+def test_urls_name_an_address_that_can_be_reached() -> None:
+    with MailServer("0.0.0.0") as server:
+        assert server.url == f"http://127.0.0.1:{server.port}"
+        assert post(server.endpoint().url).status == 200
+    assert MailServer("::", 80).url == "http://[::1]:80"
+    assert MailServer("mail.test", 80).url == "http://mail.test:80"
+
+
+def test_only_the_last_strays_are_kept(server: MailServer) -> None:
+    for number in range(15):
+        post(f"{server.url}/{number}")
+    assert len(server.strays_since(0)) == 10
+    assert server.strays_since(time.time() + 60) == []
+
+
+# https.
+
+
+def trusting(mail: MailEndpoint) -> ssl.SSLContext:
+    assert mail.ca_pem is not None
+    return ssl.create_default_context(cadata=mail.ca_pem.decode())
+
+
+@pytest.fixture(scope="module")
+def https_server() -> Iterator[MailServer]:
+    with MailServer(https=True) as running:
+        yield running
+
+
+@pytest.fixture
+def https_mail(https_server: MailServer) -> Iterator[MailEndpoint]:
+    mail = https_server.endpoint()
+    yield mail
+    mail.close()
+
+
+def test_https_is_verified_by_who_trusts_the_authority(https_mail: MailEndpoint) -> None:
+    assert https_mail.url.startswith("https://127.0.0.1:")
+    with Client(https_mail.url, context=trusting(https_mail)) as client:
+        assert [client.post().status for _ in range(2)] == [200, 200]
+    assert len(https_mail.inbox) == 2
+
+
+def test_plain_http_has_no_authority(mail: MailEndpoint) -> None:
+    assert mail.ca_pem is None
+
+
+def test_who_does_not_trust_the_authority_is_told_of(https_mail: MailEndpoint) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError):
+        Client(https_mail.url, context=ssl.create_default_context())
+    until(lambda: https_mail._server.strays_since(0))
+    with pytest.raises(MailNotReceived, match=r"a connection whose TLS handshake failed: .*unknown ca"):
+        https_mail.inbox.wait_for(timeout=0)
+
+
+def test_plain_http_at_an_https_endpoint_is_told_of(
+    https_mail: MailEndpoint, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with contextlib.suppress(OSError):  # the server may be faster than the client's end
+        assert not exchange(https_mail.url, b"POST / HTTP/1.1\r\n\r\n").startswith(b"HTTP")
+    until(lambda: any("HTTP_REQUEST" in line.upper() for line in https_mail._server.strays_since(0)))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_silent_client_does_not_hold_up_others(https_mail: MailEndpoint) -> None:
+    with (
+        socket.create_connection((https_mail._server.host, https_mail._server.port)),
+        Client(https_mail.url, context=trusting(https_mail)) as client,
+    ):
+        assert client.post().status == 200
+
+
+def test_a_reset_over_https_is_a_tcp_reset(https_mail: MailEndpoint) -> None:
+    https_mail.reply_reset(times=1)
+    with Client(https_mail.url, context=trusting(https_mail)) as client:
+        client.send(client.request())
+        # Not seen by reading: OpenSSL tells a reset as an end.
+        assert select.select([client.socket], [], [], TIMEOUT)[0]
+        until(lambda: client.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET)
+
+
+def test_broken_framing_over_https_is_answered(https_mail: MailEndpoint) -> None:
+    https_mail.lenient = True
+    with Client(https_mail.url, context=trusting(https_mail)) as client:
+        assert client.post(MESSAGE, "no colon").status == 400
+
+
+def test_stop_ends_https_connections_in_every_state(capfd: pytest.CaptureFixture[str]) -> None:
+    with contextlib.ExitStack() as stack:
+        with MailServer(https=True) as server:
+            mail = server.endpoint()
+            mail.reply(delay=math.inf)
+            stack.enter_context(socket.create_connection((server.host, server.port)))
+            stack.enter_context(Client(mail.url, context=trusting(mail)))
+            delayed = stack.enter_context(Client(mail.url, context=trusting(mail)))
+            delayed.send(delayed.request())
+            mail.inbox.wait_for(timeout=TIMEOUT)
+            start = time.monotonic()
+        assert time.monotonic() - start < 1
+        assert connection_threads() == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_https_without_trustme_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "trustme", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'logto-mail-contract\[https\]'"):
+        MailServer(https=True)
+    assert endpoint_module.MailServer().ca_pem is None
+
+
+def test_settings_that_no_request_could_meet_are_refused_when_they_are_set() -> None:
+    with MailServer() as server:
+        endpoint = server.endpoint()
+        with pytest.raises(TypeError, match="authorization is text or None"):
+            endpoint.authorization = 3  # type: ignore[assignment]
+        with pytest.raises(AttributeError):
+            endpoint.revision = "bogus"  # type: ignore[misc]
+        with pytest.raises(UnknownRevision):
+            server.endpoint(revision="bogus")

@@ -1,0 +1,896 @@
+"""The pytest plugin, each behaviour in a pytest run of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+# Loaded before the runs below, each of which forgets what it alone has imported: a compiled module can be
+# loaded only once, and loading these again and again would take most of the time.
+import hypothesis.core  # noqa: F401
+import pytest
+import trustme  # noqa: F401
+
+import logto_mail_contract.endpoint.server  # noqa: F401
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Run = Callable[..., pytest.RunResult]
+
+SENDER = """
+import http.client
+import json
+from urllib.parse import urlsplit
+
+GOOD = {"to": "foo@example.com", "type": "SignIn", "payload": {"code": "042137"}}
+BROKEN = {"to": "foo@example.com", "type": "SignIn", "payload": {"code": 990137}}
+ONLY_GUARD = {"to": "foo@example.com", "type": "Generic", "payload": {"code": "1"}}
+
+def post(url, message=GOOD, context=None, **headers):
+    parts = urlsplit(url)
+    make = http.client.HTTPSConnection if context else http.client.HTTPConnection
+    connection = make(parts.netloc, timeout=10, **({"context": context} if context else {}))
+    try:
+        headers = {"Content-Type": "application/json", **headers}
+        connection.request("POST", parts.path, json.dumps(message), headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+"""
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run pytest on the source of a test file."""
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.delenv("CI", raising=False)  # pytest shortens its summary lines only outside of CI
+    pytester.makeini("[pytest]\nfilterwarnings = error\n")
+
+    def run_source(source: str, *options: str, subprocess: bool = False) -> pytest.RunResult:
+        pytester.makepyfile(sender=SENDER, test_it="import pytest\nfrom sender import *\n\n" + source)
+        runner = pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess
+        return runner("-p", "no:cacheprovider", "-p", "no:randomly", *options)
+
+    return run_source
+
+
+def told(result: pytest.RunResult) -> str:
+    return result.stdout.str()
+
+
+# A path, an inbox and settings for each test.
+
+
+def test_each_test_has_a_url_and_an_inbox_of_its_own(run: Run) -> None:
+    run(
+        """
+        urls = []
+
+        @pytest.mark.parametrize("number", range(3))
+        def test_it(mail_endpoint, number):
+            assert mail_endpoint.url not in urls
+            urls.append(mail_endpoint.url)
+            mail_endpoint.inbox.assert_empty()
+            assert mail_endpoint.authorization is None
+            assert post(mail_endpoint.url) == 200
+            mail_endpoint.authorization = "x"
+            mail_endpoint.reply(503)
+            assert len(mail_endpoint.inbox) == 1
+        """.replace("\n        ", "\n")
+    ).assert_outcomes(passed=3)
+
+
+def test_what_is_late_is_404_and_fails_nobody(run: Run) -> None:
+    run(
+        """
+before = []
+
+def test_first(mail_endpoint):
+    before.append(mail_endpoint.url)
+
+def test_second(mail_endpoint):
+    assert post(before[0], BROKEN) == 404
+    assert len(mail_endpoint.inbox) == 0
+    with pytest.raises(AssertionError, match="POST /"):
+        mail_endpoint.inbox.wait_for(timeout=0)
+
+def test_third():
+    assert post(before[0], BROKEN) == 404
+"""
+    ).assert_outcomes(passed=3)
+
+
+def test_a_reply_that_is_pending_is_let_go_at_the_end_of_its_test(run: Run) -> None:
+    run(
+        """
+import math, threading
+statuses = []
+threads = []
+
+def send(url):
+    try:
+        statuses.append(post(url))
+    except http.client.RemoteDisconnected:
+        statuses.append("let go")
+
+def test_first(mail_endpoint):
+    mail_endpoint.reply(delay=math.inf)
+    threads.append(threading.Thread(target=send, args=(mail_endpoint.url,)))
+    threads[0].start()
+    mail_endpoint.inbox.wait_for()
+
+def test_second():
+    threads[0].join(10)
+    assert statuses == ["let go"]
+"""
+    ).assert_outcomes(passed=2)
+
+
+def test_fixed_host_port_and_path_go_to_the_test_that_runs(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    result = run(
+        f"""
+URL = "http://127.0.0.1:{port}/hook"
+
+def test_first(mail_endpoint):
+    assert mail_endpoint.url == URL
+    assert post(URL) == 200
+    assert len(mail_endpoint.inbox) == 1
+
+def test_second():
+    assert post(URL, BROKEN) == 400
+
+def test_third(mail_endpoint):
+    assert len(mail_endpoint.inbox) == 0
+""",
+        "--mail-contract-host=127.0.0.1",
+        f"--mail-contract-port={port}",
+        "--mail-contract-path=/hook",
+    )
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["FAILED *::test_second *"])
+
+
+def test_an_item_that_is_run_again_begins_anew(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+import pytest
+from _pytest.runner import runtestprotocol
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    for _ in range(2):
+        item._initrequest()
+        for report in runtestprotocol(item, nextitem=nextitem, log=False):
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
+"""
+    )
+    run(
+        """
+urls = []
+
+def test_it(mail_endpoint):
+    assert len(mail_endpoint.inbox) == 0
+    assert mail_endpoint.url not in urls
+    urls.append(mail_endpoint.url)
+    post(mail_endpoint.url, BROKEN if len(urls) == 1 else GOOD)
+"""
+    ).assert_outcomes(passed=1, failed=1)
+
+
+def test_the_fixture_can_be_asked_for_by_name(run: Run) -> None:
+    run(
+        """
+@pytest.mark.mail_contract(authorization="x")
+def test_first(request):
+    mail_endpoint = request.getfixturevalue("mail_endpoint")
+    assert post(mail_endpoint.url, Authorization="x") == 200
+
+def test_second(request):
+    mail_endpoint = request.getfixturevalue("mail_endpoint")
+    assert len(mail_endpoint.inbox) == 0
+    assert post(mail_endpoint.url) == 200
+"""
+    ).assert_outcomes(passed=2)
+
+
+def test_unittest_cases_can_use_it(run: Run) -> None:
+    result = run(
+        """
+import unittest
+
+class Test(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def endpoint(self, mail_endpoint):
+        self.mail = mail_endpoint
+
+    def test_good(self):
+        assert post(self.mail.url) == 200
+        assert self.mail.inbox.code == "042137"
+
+    def test_broken(self):
+        post(self.mail.url, BROKEN)
+
+    def test_own_failure(self):
+        post(self.mail.url, BROKEN)
+        self.fail("my own")
+
+    def test_skipped(self):
+        post(self.mail.url, BROKEN)
+        self.skipTest("my own")
+
+    @pytest.mark.xfail
+    def test_xfailed(self):
+        post(self.mail.url, BROKEN)
+        self.fail("my own")
+
+    @unittest.expectedFailure
+    def test_expected_failure(self):
+        post(self.mail.url, BROKEN)
+        self.fail("my own")
+
+    def test_skipped_without_violation(self):
+        self.skipTest("my own")
+"""
+    )
+    result.assert_outcomes(passed=1, failed=3, skipped=1, xfailed=2)
+    assert told(result).count("mail_endpoint received what breaks the contract") == 3
+    result.stdout.fnmatch_lines(["E  *AssertionError: my own", "Beside that, mail_endpoint received*"])
+
+
+# It verifies itself.
+
+
+def test_a_violation_fails_the_test_at_its_end(run: Run) -> None:
+    result = run("def test_it(mail_endpoint):\n    post(mail_endpoint.url, BROKEN)\n")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E   *ContractViolation: mail_endpoint received what breaks the contract:",
+            '*delivery 1, * UTC: "SignIn" to "foo@example.com", answered 400; breaks message/guard/code',
+            "*message/guard/code  MUST",
+            "*where     /payload/code (layer guard)",
+            "*expected  a string",
+            "*actual    a number (masked)",
+            "*in Logto  ?*",
+            "*to silence: @pytest.mark.mail_contract(lenient=True), or lenient=True for this endpoint",
+            "*No line of the test raised this: it is told at the end of the test.",
+        ],
+        consecutive=False,
+    )
+    assert "990137" not in told(result)
+    assert "plugin.py" not in told(result)
+
+
+def test_a_violation_is_raised_from_the_users_own_line(run: Run) -> None:
+    result = run(
+        """
+def test_waiting(mail_endpoint):
+    post(mail_endpoint.url, BROKEN)
+    mail_endpoint.inbox.wait_for(timeout=5)
+
+def test_recording(mail_endpoint):
+    with mail_endpoint.recording():
+        post(mail_endpoint.url, BROKEN)
+""",
+        "--tb=short",
+    )
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "test_it.py:*: in test_waiting",
+            "    mail_endpoint.inbox.wait_for(timeout=5)",
+            "*ContractViolation: *",
+            "test_it.py:*: in test_recording",
+            "    with mail_endpoint.recording():",
+            "*ContractViolation: *",
+        ]
+    )
+    for module in ("inbox.py", "endpoint.py", "plugin.py", "contextlib.py", "No line of the test"):
+        assert module not in told(result)
+
+
+def test_mail_that_is_missing_is_told_at_the_users_own_line(run: Run) -> None:
+    result = run(
+        """
+import asyncio
+
+def test_it(mail_endpoint):
+    post(mail_endpoint.url)
+    mail_endpoint.inbox.wait_for(to="bar@example.com", timeout=0)
+
+def test_async(mail_endpoint):
+    async def main():
+        await mail_endpoint.inbox.wait_for_async(timeout=0)
+    asyncio.run(main())
+"""
+    )
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            ">   *mail_endpoint.inbox.wait_for(to=*",
+            'E       *MailNotReceived: No message with to "bar@example.com" arrived within 0 s.',
+            "E       1 in the inbox of mail_endpoint:",
+            'E         1, * "SignIn" to "foo@example.com", answered 200 (its to is "foo@example.com")',
+            "E       mail_endpoint listens at http://127.0.0.1:*/mail",
+        ]
+    )
+    assert "inbox.py:" not in told(result).split("test_async")[0]
+
+
+PHASES: dict[str, tuple[str, dict[str, int], list[str]]] = {
+    "own failure": (
+        """
+def test_it(mail_endpoint):
+    post(mail_endpoint.url, BROKEN)
+    assert 1 == 2, 'my own'
+""",
+        {"failed": 1},
+        ["E       AssertionError: my own", "E       Beside that, mail_endpoint received what*"],
+    ),
+    "told by a call": (
+        """
+def test_it(mail_endpoint):
+    post(mail_endpoint.url, BROKEN)
+    mail_endpoint.inbox.code
+""",
+        {"failed": 1},
+        [">*mail_endpoint.inbox.code", "E  *received what breaks the contract:"],
+    ),
+    "skip": (
+        """
+def test_it(mail_endpoint):
+    post(mail_endpoint.url, BROKEN)
+    pytest.skip('my own')
+""",
+        {"failed": 1},
+        ["E  *received what breaks the contract:"],
+    ),
+    "skip without violation": (
+        """
+def test_it(mail_endpoint):
+    post(mail_endpoint.url)
+    pytest.skip('my own')
+""",
+        {"skipped": 1},
+        [],
+    ),
+    "xfail": (
+        """
+@pytest.mark.xfail
+def test_it(mail_endpoint):
+    post(mail_endpoint.url, BROKEN)
+""",
+        {"xfailed": 1},
+        [],
+    ),
+    "xfail for another reason": (
+        """
+@pytest.mark.xfail(raises=OSError)
+def test_it(mail_endpoint):
+    post(mail_endpoint.url, BROKEN)
+""",
+        {"failed": 1},
+        ["E  *received what breaks the contract:"],
+    ),
+    "in setup": (
+        """
+@pytest.fixture
+def sent(mail_endpoint):
+    post(mail_endpoint.url, BROKEN)
+
+def test_it(sent):
+    pass
+""",
+        {"failed": 1},
+        ["E  *received what breaks the contract:"],
+    ),
+    "in a setup that fails": (
+        """
+@pytest.fixture
+def sent(mail_endpoint):
+    post(mail_endpoint.url, BROKEN)
+    1 / 0
+
+def test_it(sent):
+    pass
+""",
+        {"errors": 2},
+        ["E  *ZeroDivisionError*", "E  *received what breaks the contract:"],
+    ),
+    "in teardown": (
+        """
+@pytest.fixture
+def late(mail_endpoint):
+    yield
+    post(mail_endpoint.url, BROKEN)
+
+def test_it(late):
+    pass
+""",
+        {"passed": 1, "errors": 1},
+        ["*ERROR at teardown of test_it*", "E  *received what breaks the contract:"],
+    ),
+    "in a teardown that fails": (
+        """
+@pytest.fixture
+def late(mail_endpoint):
+    yield
+    post(mail_endpoint.url, BROKEN)
+    1 / 0
+
+def test_it(late):
+    pass
+""",
+        {"passed": 1, "errors": 1},
+        ["E  *ZeroDivisionError*", "E       Beside that, mail_endpoint received what*"],
+    ),
+    "expected": (
+        """
+def test_it(mail_endpoint):
+    post(mail_endpoint.url, BROKEN)
+    with pytest.raises(AssertionError, match='message/guard/code'):
+        mail_endpoint.inbox.wait_for(timeout=5)
+    assert len(mail_endpoint.inbox) == 1
+""",
+        {"passed": 1},
+        [],
+    ),
+    "lenient": (
+        """
+@pytest.mark.mail_contract(lenient=True)
+def test_it(mail_endpoint):
+    post(mail_endpoint.url, BROKEN)
+    assert len(mail_endpoint.inbox) == 1
+""",
+        {"passed": 1},
+        [
+            "*mail-contract: tolerated violations (lenient)*",
+            "test_it.py::test_it: message/guard/code at /payload/code: a number (masked)",
+        ],
+    ),
+    "lenient from within": (
+        """
+def test_it(mail_endpoint):
+    mail_endpoint.lenient = True
+    post(mail_endpoint.url, BROKEN)
+""",
+        {"passed": 1},
+        ["test_it.py::test_it: message/guard/code at /payload/code: a number (masked)"],
+    ),
+    "lenient and failing": (
+        """
+@pytest.mark.mail_contract(lenient=True)
+def test_it(mail_endpoint):
+    post(mail_endpoint.url, BROKEN)
+    assert False, 'my own'
+""",
+        {"failed": 1},
+        ["E       AssertionError: my own", "test_it.py::test_it: message/guard/code at *"],
+    ),
+    "unauthorized": (
+        """
+@pytest.mark.mail_contract(authorization='Bearer s3cret')
+def test_it(mail_endpoint):
+    assert post(mail_endpoint.url, Authorization='Bearer g' + 'uess') == 401
+""",
+        {"failed": 1},
+        ["*actual    another value: Bearer and 5 more characters (masked)"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "outcome", "lines"), PHASES.values(), ids=PHASES.keys())
+def test_a_violation_is_told_in_every_phase(
+    run: Run, source: str, outcome: dict[str, int], lines: list[str]
+) -> None:
+    result = run(source)
+    result.assert_outcomes(**outcome)
+    result.stdout.fnmatch_lines(lines)
+    # Neither lost nor told twice; the place where a test expects it is not shown.
+    assert told(result).count("received what breaks the contract") == sum(
+        "received what" in line for line in lines
+    ) + ("Bearer" in source)
+    assert ("tolerated violations" in told(result)) == ("lenient" in source)
+    assert "990137" not in told(result)
+    assert "guess" not in told(result).replace("'uess'", "")
+
+
+def test_every_endpoint_of_a_test_is_told(run: Run) -> None:
+    result = run(
+        """
+def test_it(make_mail_endpoint, mail_endpoint):
+    for endpoint in (mail_endpoint, make_mail_endpoint(), make_mail_endpoint(label="the other")):
+        post(endpoint.url, BROKEN)
+"""
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E  *mail_endpoint received what breaks the contract:",
+            "*mail endpoint 1 received what breaks the contract:",
+            "*the other received what breaks the contract:",
+        ]
+    )
+
+
+def test_what_was_tolerated_is_in_the_report_file(run: Run, pytester: pytest.Pytester) -> None:
+    run(PHASES["lenient"][0], "--junitxml=report.xml").assert_outcomes(passed=1)
+    report = (pytester.path / "report.xml").read_text(encoding="utf-8")
+    assert '<property name="mail_contract_tolerated" value="message/guard/code at /payload/code' in report
+
+
+# Recording inside @given.
+
+
+def test_recording_inside_given(run: Run) -> None:
+    run(
+        """
+from hypothesis import given, settings, strategies as st
+
+@pytest.mark.parametrize("turn", range(2))
+@settings(max_examples=10, database=None)
+@given(to=st.sampled_from(["a@example.com", "b@example.com"]))
+def test_it(mail_endpoint, turn, to):
+    with mail_endpoint.recording() as inbox:
+        assert post(mail_endpoint.url, {**GOOD, "to": to}) == 200
+        assert inbox.wait_for(to=to).number == len(inbox) == 1
+"""
+    ).assert_outcomes(passed=2)
+
+
+def test_a_violation_inside_given_is_shrunk_and_told(run: Run) -> None:
+    result = run(
+        """
+from hypothesis import given, settings, strategies as st
+
+@settings(database=None)
+@given(number=st.integers(0, 100), own=st.just(False))
+def test_violation(mail_endpoint, number, own):
+    with mail_endpoint.recording():
+        post(mail_endpoint.url, GOOD if number < 7 else BROKEN)
+
+@settings(database=None)
+@given(number=st.integers(0, 100))
+def test_own_failure(mail_endpoint, number):
+    with mail_endpoint.recording():
+        post(mail_endpoint.url, GOOD if number < 7 else BROKEN)
+        assert number < 7
+"""
+    )
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "E  *ContractViolation: mail_endpoint received what breaks the contract:",
+            "E  *number=7,*",
+            "E  *assert 7 < 7",
+            "E  *Beside that, mail_endpoint received what breaks the contract:",
+        ]
+    )
+
+
+# Choosing.
+
+
+def test_markers_merge_and_the_nearest_counts(run: Run) -> None:
+    run(
+        """
+pytestmark = pytest.mark.mail_contract(revision="1.32", authorization="module")
+
+@pytest.mark.mail_contract(layer="emitted", authorization="class")
+class Test:
+    @pytest.mark.mail_contract(authorization="function")
+    def test_function(self, mail_endpoint):
+        assert (mail_endpoint.revision, mail_endpoint.layer) == ("1.32", "emitted")
+        assert mail_endpoint.authorization == "function"
+
+    def test_class(self, mail_endpoint):
+        assert (mail_endpoint.revision, mail_endpoint.layer) == ("1.32", "emitted")
+        assert mail_endpoint.authorization == "class"
+
+    def test_made(self, make_mail_endpoint):
+        made = make_mail_endpoint(layer="guard")
+        assert (made.revision, made.layer, made.authorization) == ("1.32", "guard", "class")
+
+def test_module(mail_endpoint):
+    assert (mail_endpoint.layer, mail_endpoint.authorization) == ("guard", "module")
+"""
+    ).assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize(
+    ("marker", "line"),
+    [
+        ("lenent=True", "mail_contract takes revision=, layer=, *, lenient= by keyword; not lenent"),
+        ("'1.35'", "mail_contract takes revision=, layer=, *, lenient= by keyword; not '1.35'"),
+        ("revision='7.1'", "mail-contract: There is no contract revision '7.1'. Revisions: 1.22, 1.25, *"),
+        ("layer='guarded'", "mail-contract: Revision 1.35 has no layer 'guarded'. Its layers: guard, *"),
+        ("revision='1.22', layer='documented'", "mail-contract: Revision 1.22 has no layer 'documented'.*"),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_wrong_marker_fails_its_test_alone(run: Run, marker: str, line: str, first: bool) -> None:
+    good = "def test_good{}(mail_endpoint):\n    assert post(mail_endpoint.url) == 200\n\n"
+    wrong = f"@pytest.mark.mail_contract({marker})\ndef test_wrong(request):\n    pass\n\n"
+    asking = wrong.replace("test_wrong", "test_asking").replace("request", "mail_endpoint")
+    tests = [asking, wrong, good.format(1), good.format(2)]
+    result = run("".join(tests if first else reversed(tests)))
+    result.assert_outcomes(passed=2, errors=2)
+    result.stdout.fnmatch_lines([line, line])
+    assert "plugin.py" not in told(result)
+
+
+def test_options_choose(run: Run) -> None:
+    result = run(
+        """
+def test_it(mail_endpoint):
+    assert (mail_endpoint.revision, mail_endpoint.layer) == ("1.35", "emitted")
+    assert mail_endpoint.url.endswith("/hook")
+    assert post(mail_endpoint.url, ONLY_GUARD) == 200
+    with pytest.raises(AssertionError, match="message/emitted/code"):
+        mail_endpoint.inbox.wait_for()
+""",
+        "--mail-contract-revision=v1.42.0",
+        "--mail-contract-layer=emitted",
+        "--mail-contract-path=/hook",
+    )
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["mail-contract: revision 1.35, layer emitted"])
+
+
+def test_ini_keys_choose_and_options_come_first(run: Run, pytester: pytest.Pytester) -> None:
+    source = """
+def test_it(mail_endpoint):
+    assert mail_endpoint.url == "http://localhost:" + mail_endpoint.url.split(":")[2].split("/")[0] + "/ini"
+    assert (mail_endpoint.revision, mail_endpoint.layer) == ("1.32", "emitted")
+"""
+    pytester.makeini(
+        "[pytest]\nmail_contract_revision = 1.25\nmail_contract_layer = emitted\n"
+        "mail_contract_host = localhost\nmail_contract_port = 0\nmail_contract_path = /ini\n"
+    )
+    result = run(source, "--mail-contract-revision=1.34")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["mail-contract: revision 1.32, layer emitted"])
+    run(source).assert_outcomes(failed=1)
+
+
+def test_the_header_shows_the_current_revision(run: Run) -> None:
+    run("def test_it():\n    pass").stdout.fnmatch_lines(["mail-contract: revision 1.35, layer guard"])
+
+
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [
+        (
+            "revision=7.1",
+            "ERROR: mail-contract: There is no contract revision '7.1'. Revisions: 1.22, 1.25, 1.31, *",
+        ),
+        ("layer=strict", "ERROR: mail-contract: Revision 1.35 has no layer 'strict'. Its layers: guard, *"),
+        ("port=http", "ERROR: mail-contract: a port is a number from 0 to 65535; it was 'http'"),
+        ("port=65536", "ERROR: mail-contract: a port is a number from 0 to 65535; it was '65536'"),
+        ("port=-1", "ERROR: mail-contract: a port is a number from 0 to 65535; it was '-1'"),
+        ("path=hook", "ERROR: mail-contract: *begins with a slash*'hook'"),
+        ("path=/a b", "ERROR: mail-contract: *begins with a slash*'/a b'"),
+    ],
+)
+def test_wrong_options_are_usage_errors(run: Run, option: str, line: str) -> None:
+    result = run("def test_it():\n    pass", f"--mail-contract-{option}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([line])
+    assert "Traceback" not in result.stderr.str()
+
+
+def test_wrong_ini_keys_are_usage_errors(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nmail_contract_port = x\n")
+    assert run("def test_it():\n    pass").ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_a_port_that_is_taken_is_told(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("def test_it(mail_endpoint):\n    pass", f"--mail-contract-port={port}")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        [f"mail-contract: The mail endpoint cannot listen at 127.0.0.1 port {port}: Address already in *"]
+    )
+    assert "plugin.py" not in told(result)
+
+
+def test_the_marker_is_described(run: Run) -> None:
+    run("", "--markers").stdout.fnmatch_lines(["@pytest.mark.mail_contract(revision=..., *"])
+    run("def test_it():\n    pass", "--help").stdout.fnmatch_lines(["*--mail-contract-revision=R*"])
+
+
+# Several at once.
+
+
+def test_several_endpoints_at_once(run: Run) -> None:
+    run(
+        """
+urls = []
+
+def test_first(make_mail_endpoint):
+    one, other = make_mail_endpoint(), make_mail_endpoint(authorization="x", revision="1.32", path="/other")
+    urls.extend([one.url, other.url])
+    assert post(one.url) == 200
+    assert post(other.url, Authorization="x") == 200
+    assert (other.revision, len(one.inbox), len(other.inbox)) == ("1.32", 1, 1)
+    lenient = make_mail_endpoint(lenient=True)
+    post(lenient.url, BROKEN)
+
+def test_second(make_mail_endpoint):
+    assert [post(url) for url in urls] == [404, 404]
+    assert make_mail_endpoint(path="/other").url == urls[1]
+    with pytest.raises(TypeError, match="make_mail_endpoint takes https, .* not lenent"):
+        make_mail_endpoint(lenent=True)
+    with pytest.raises(ValueError, match="There is no contract revision"):
+        make_mail_endpoint(revision="7.1")
+"""
+    ).assert_outcomes(passed=2)
+
+
+def test_https_when_asked(run: Run) -> None:
+    run(
+        """
+import ssl
+
+def test_it(make_mail_endpoint):
+    mail = make_mail_endpoint(https=True)
+    context = ssl.create_default_context(cadata=mail.ca_pem.decode())
+    assert post(mail.url, context=context) == 200
+    assert mail.inbox.code == "042137"
+    assert make_mail_endpoint().url.startswith("http://")
+"""
+    ).assert_outcomes(passed=1)
+
+
+# How it is loaded, and what it leaves.
+
+
+def test_xdist(run: Run) -> None:
+    result = run(
+        """
+@pytest.mark.parametrize("number", range(8))
+def test_good(mail_endpoint, number):
+    assert post(mail_endpoint.url) == 200
+    assert len(mail_endpoint.inbox) == 1
+
+def test_broken(mail_endpoint):
+    post(mail_endpoint.url, BROKEN)
+
+@pytest.mark.mail_contract(lenient=True)
+def test_lenient(mail_endpoint):
+    post(mail_endpoint.url, BROKEN)
+""",
+        "-n2",
+        subprocess=True,
+    )
+    result.assert_outcomes(passed=9, failed=1)
+    result.stdout.fnmatch_lines(["test_it.py::test_lenient: message/guard/code at *"])
+
+
+def test_autoload_off(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    source = "def test_it(mail_endpoint, make_mail_endpoint):\n    assert post(mail_endpoint.url) == 200"
+    run(source, "-p", "logto_mail_contract", subprocess=True).assert_outcomes(passed=1)
+    run(source, subprocess=True).assert_outcomes(errors=1)
+
+
+def test_gone_when_it_is_not_wanted(run: Run) -> None:
+    result = run("def test_it(mail_endpoint):\n    pass", "-p", "no:logto_mail_contract")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["E *fixture 'mail_endpoint' not found"])
+    assert "mail-contract" not in told(result)
+
+
+def test_nothing_is_left_behind(run: Run) -> None:
+    result = run(
+        """
+import gc
+
+def test_it(mail_endpoint, make_mail_endpoint, request):
+    idle = http.client.HTTPConnection(urlsplit(mail_endpoint.url).netloc)
+    idle.connect()
+    make_mail_endpoint(https=True)
+    post(mail_endpoint.url)
+    idle.close()
+    gc.collect()
+""",
+        "-W",
+        "error",
+        subprocess=True,
+    )
+    result.assert_outcomes(passed=1)
+    assert result.stderr.str() == ""
+
+
+def test_no_thread_outlives_its_session(run: Run) -> None:
+    before: list[Any] = threading.enumerate()
+    run(
+        """
+import threading
+
+def test_it(mail_endpoint):
+    assert post(mail_endpoint.url) == 200
+    assert threading.active_count() > 1
+"""
+    ).assert_outcomes(passed=1)
+    assert threading.enumerate() == before
+
+
+def test_a_session_that_is_interrupted_stops_the_server(run: Run) -> None:
+    before = threading.enumerate()
+    result = run("def test_it(mail_endpoint):\n    post(mail_endpoint.url)\n    pytest.exit('enough')")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert threading.enumerate() == before
+
+
+POST_BROKEN = "post(make_mail_endpoint().url, {})"
+
+
+@pytest.mark.parametrize(
+    ("body", "outcomes"),
+    [
+        pytest.param(f"{POST_BROKEN}", {"failed": 1}, id="passes by itself"),
+        pytest.param(f"{POST_BROKEN}; assert 1 == 2", {"failed": 1}, id="fails by itself"),
+        pytest.param(f"{POST_BROKEN}; pytest.skip('enough')", {"failed": 1}, id="skips"),
+    ],
+)
+@pytest.mark.parametrize("late", [False, True], ids=["by the fixture", "by getfixturevalue"])
+def test_the_first_endpoint_of_a_session_is_watched_too(
+    run: Run, body: str, outcomes: dict[str, int], late: bool
+) -> None:
+    fixture = "request" if late else "make_mail_endpoint"
+    asks = "make_mail_endpoint = request.getfixturevalue('make_mail_endpoint')" if late else "pass"
+    result = run(f"def test_it({fixture}):\n    {asks}\n    {body}\n")
+    result.assert_outcomes(**outcomes)
+    told = result.stdout.str()
+    assert "message/guard/to" in told
+    assert ("assert 1 == 2" in told) == ("1 == 2" in body)
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+def test_odd_characters_of_a_message_reach_the_controller_of_xdist(run: Run, lenient: bool) -> None:
+    message = {"to": "a", "type": "SignIn", "payload": {"\ud800\x1b": 1}}
+    result = run(
+        f"""
+        @pytest.mark.mail_contract(revision="1.22", lenient={lenient})
+        def test_it(mail_endpoint):
+            post(mail_endpoint.url, {message!r})
+
+        def test_other():
+            pass
+        """.replace("\n        ", "\n"),
+        "-n",
+        "2",
+        subprocess=True,
+    )
+    result.assert_outcomes(passed=2 if lenient else 1, failed=0 if lenient else 1)
+    assert r"/payload/\ud800\u001b" in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("marker", "told"),
+    [
+        ("revision=1.35", 'A revision is text, "1.35" say; it was 1.35, a float'),
+        ("authorization=3", "authorization is text or None; it was 3"),
+        ("lenient='yes'", "lenient is True or False; it was 'yes'"),
+    ],
+)
+def test_a_marker_of_the_wrong_type_is_told(run: Run, marker: str, told: str) -> None:
+    result = run(f"@pytest.mark.mail_contract({marker})\ndef test_it(mail_endpoint):\n    pass\n")
+    result.assert_outcomes(errors=1)
+    assert told in result.stdout.str()
+    assert "Traceback" not in result.stdout.str()
+
+
+def test_a_host_that_cannot_be_had_is_told_once(run: Run) -> None:
+    result = run("def test_it(mail_endpoint):\n    pass\n", "--mail-contract-host", "192.0.2.1")
+    result.assert_outcomes(errors=1)
+    told = result.stdout.str()
+    assert "cannot listen at 192.0.2.1" in told
+    assert "During handling" not in told

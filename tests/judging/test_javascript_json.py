@@ -1,0 +1,175 @@
+"""JSON as JavaScript reads and writes it; ``tests/logto`` compares the same functions with Node itself."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logto_mail_contract.judging.javascript_json import (
+    MAX_DEPTH,
+    Duplicate,
+    NotJson,
+    NotUtf8,
+    TooDeep,
+    parse,
+    parse_with_duplicates,
+    stringify,
+    walk,
+)
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(JSON)
+def test_reads_whatever_python_writes(value: object) -> None:
+    assert parse(json.dumps(value, ensure_ascii=True)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "expecting value at line 1, column 1"),
+        ("{", "line 1, column 2"),
+        ("[1 2]", "line 1, column 4"),
+        ('{"a":NaN}', "NaN is no JSON value at line 1, column 6"),
+        ('{"NaN":\n -Infinity}', "-Infinity is no JSON value at line 2, column 2"),
+        ('["Infinity", Infinity]', "Infinity is no JSON value at line 1, column 14"),
+        ("\ufeff{}", "byte order mark"),
+        ("{}x", "extra data at line 1, column 3"),
+        ("01", "extra data"),
+        ("'a'", "expecting value"),
+        ("/**/{}", "expecting value"),
+        ('"\t"', "invalid control character at line 1, column 2"),
+        ('"', "unterminated string at line 1, column 1"),
+        ('{"a":1}\n{"a":1}', "extra data at line 2, column 1"),
+        ("\x0b1", "expecting value"),
+        ("\u00a01", "expecting value"),
+        ("\u0661", "expecting value"),
+    ],
+)
+def test_refuses_what_javascript_refuses(text: str | bytes, problem: str) -> None:
+    with pytest.raises(NotJson) as caught:
+        parse(text)
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b'{"a":"\xff"}', "byte 0xff at offset 6"),
+        (b'"\xed\xa0\x80"', "byte 0xed at offset 1"),
+        (b"\xef\xbb\xbf{}", "byte order mark"),
+        ('{"a":1}'.encode("utf-16"), "UTF-16"),
+        ('{"a":1}'.encode("utf-16-le"), "UTF-16"),
+        ('{"a":1}'.encode("utf-32"), "UTF-16 or UTF-32"),
+    ],
+)
+def test_refuses_bytes_that_are_not_utf_8(data: bytes, problem: str) -> None:
+    with pytest.raises(NotUtf8, match=problem):
+        parse(data)
+
+
+def test_reads_integers_of_any_length() -> None:
+    limit = sys.get_int_max_str_digits()
+    assert parse("1" * limit) == int("1" * limit)
+    assert parse("1" * (limit + 1)) == float("inf")
+    assert parse(f"-{'1' * 5000}") == float("-inf")
+    assert parse("1e400") == float("inf")
+
+
+def test_the_last_of_duplicate_keys_counts_and_all_are_told() -> None:
+    value, duplicates = parse_with_duplicates('{"a":1,"b":{"c":1,"\\u0063":2},"a":{"x/~":[{"d":1,"d":2}]}}')
+    assert value == {"a": {"x/~": [{"d": 2}]}, "b": {"c": 2}}
+    assert set(duplicates) == {Duplicate("/b", "c"), Duplicate("/a/x~1~0/0", "d"), Duplicate("", "a")}
+    assert parse_with_duplicates('{"a":{"a":1}}') == ({"a": {"a": 1}}, ())
+
+
+@pytest.mark.parametrize("brackets", ["[]", "{}"])
+def test_reads_up_to_the_depth_that_is_judged(brackets: str) -> None:
+    def nested(depth: int) -> str:
+        opening = "[" if brackets == "[]" else '{"a":'
+        return opening * (depth - 1) + brackets + brackets[1] * (depth - 1)
+
+    value = parse(nested(MAX_DEPTH))
+    assert len(walk(value)) == MAX_DEPTH
+    assert stringify(value).decode() == nested(MAX_DEPTH)
+    with pytest.raises(TooDeep, match="500 levels"):
+        parse(nested(MAX_DEPTH + 1))
+    with pytest.raises(TooDeep):
+        parse("[" * 1_000_000)
+
+
+def test_brackets_in_strings_are_no_depth() -> None:
+    assert parse(json.dumps(['["' * 1000, "\\" * 1000, "{" * 1000])) == ['["' * 1000, "\\" * 1000, "{" * 1000]
+    assert parse(f"[{','.join(['[]'] * 1000)}]") == [[]] * 1000
+
+
+def test_a_broken_text_full_of_brackets_is_told_quickly() -> None:
+    with pytest.raises(NotJson):
+        parse('"' + "[\\" * 300_000)
+
+
+def test_a_stack_that_is_nearly_used_up_is_no_crash() -> None:
+    def descend(levels: int) -> str:
+        if levels:
+            return descend(levels - 1)
+        try:
+            return str(parse("[" * 400 + "]" * 400))
+        except TooDeep as problem:
+            return str(problem)
+
+    # From Python 3.12 on the parser has a limit of its own, and reads it.
+    told = {"[" * 400 + "]" * 400, "The text nests deeper than this call stack can read"}
+    assert descend(sys.getrecursionlimit() - 300) in told
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (
+            {"to": "a", "payload": {"n": 1.0, "x": [True, None]}},
+            '{"to":"a","payload":{"n":1,"x":[true,null]}}',
+        ),
+        (float("inf"), "null"),
+        (10**400, "null"),
+        (-0.0, "0"),
+        (12345678901234567890, "12345678901234567000"),
+        (1e21, "1e+21"),
+        (1e20, "100000000000000000000"),
+        (1e-6, "0.000001"),
+        (1.5e-7, "1.5e-7"),
+        (-123.456, "-123.456"),
+        ("\ud800é\u2028\x7f\x01", '"\\ud800é\u2028\x7f\\u0001"'),
+        ({"b": 1, "10": 2, "9": 3, "01": 4, "4294967295": 5}, '{"9":3,"10":2,"b":1,"01":4,"4294967295":5}'),
+    ],
+)
+def test_writes_what_javascript_writes(value: object, text: str) -> None:
+    assert stringify(value).decode() == text
+
+
+def test_writes_nothing_that_json_has_not() -> None:
+    with pytest.raises(TypeError, match="JSON has no bytes"):
+        stringify({"a": b""})
+
+
+@given(JSON)
+def test_what_is_written_reads_the_same(value: object) -> None:
+    assert stringify(parse(stringify(value))) == stringify(value)
+
+
+def test_a_value_that_contains_itself_is_too_deep_to_walk() -> None:
+    endless: list[object] = []
+    endless.append(endless)
+    with pytest.raises(TooDeep):
+        walk(endless)

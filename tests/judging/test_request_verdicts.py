@@ -1,0 +1,237 @@
+"""What a request is worth, told without a server."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logto_mail_contract import UnknownLayer, UnknownRevision
+from logto_mail_contract.judging.requests import Verdict, judge_request
+from logto_mail_contract.wire.replies import status_line
+from logto_mail_contract.wire.requests import Request
+
+JSON = ("Content-Type", "application/json")
+GOOD = b'{"to": "foo@example.com", "type": "SignIn", "payload": {"code": "042137"}}'
+BROKEN = b'{"to": "foo@example.com", "type": "SignIn", "payload": {"code": 42137}}'
+# Guard keeps it, emitted does not: Logto's codes have six digits.
+ONLY_GUARD = b'{"to": "foo@example.com", "type": "Generic", "payload": {"code": "1"}}'
+
+
+def judged(
+    body: bytes = GOOD,
+    *headers: tuple[str, str],
+    method: str = "POST",
+    framing: str | None = None,
+    **settings: Any,
+) -> Verdict:
+    return judge_request(Request(method, "/mail", headers or (JSON,), body, framing), **settings)
+
+
+def rules(verdict: Verdict) -> list[str]:
+    return [finding.rule for finding in verdict.findings]
+
+
+def test_a_good_request_is_accepted_without_a_finding() -> None:
+    verdict = judged()
+    assert (verdict.status, verdict.findings) == (200, ())
+    assert json.loads(verdict.answer) == {"accepted": True}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "post", "OPTIONS"])
+def test_another_method_is_405(method: str) -> None:
+    verdict = judged(method=method)
+    assert (verdict.status, rules(verdict)) == (405, ["sender/request/method"])
+    assert verdict.findings[0].actual == f'"{method}"'
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param([("Content-Type", "application/json; charset=utf-8")], id="charset"),
+        pytest.param([("content-type", "Application/JSON")], id="case"),
+        pytest.param([("CONTENT-TYPE", " application/json ;x=y")], id="spaces"),
+    ],
+)
+def test_content_types_that_are_json(headers: list[tuple[str, str]]) -> None:
+    assert judged(GOOD, *headers).status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        pytest.param([("X", "y")], "no Content-Type", id="missing"),
+        pytest.param([("Content-Type", "")], '""', id="empty"),
+        pytest.param([("Content-Type", "text/plain")], '"text/plain"', id="text"),
+        pytest.param([("Content-Type", "application/json+ld")], '"application/json+ld"', id="suffix"),
+        pytest.param([("Content-Type", "application/jsonx")], '"application/jsonx"', id="prefix"),
+        pytest.param([JSON, JSON], '"application/json" and "application/json"', id="doubled"),
+    ],
+)
+def test_another_content_type_is_415(headers: list[tuple[str, str]], told: str) -> None:
+    verdict = judged(GOOD, *headers)
+    assert (verdict.status, rules(verdict)) == (415, ["sender/request/content-type"])
+    assert verdict.findings[0].actual == told
+
+
+@pytest.mark.parametrize(
+    ("configured", "came"),
+    [
+        pytest.param("Bearer s3cret", "Bearer s3cret", id="plain"),
+        # Logto's connector writes the header in UTF-8, whose bytes are read as ISO 8859-1.
+        pytest.param("Schlüssel", "SchlÃ¼ssel", id="utf-8"),
+        pytest.param("", "", id="empty"),
+        pytest.param(" padded ", "padded", id="padded"),
+    ],
+)
+def test_the_configured_authorization_is_accepted(configured: str, came: str) -> None:
+    assert judged(GOOD, JSON, ("aUTHORIZATION", came), authorization=configured).status == 200
+
+
+@pytest.mark.parametrize(
+    ("came", "told"),
+    [
+        pytest.param([], "no Authorization header", id="missing"),
+        pytest.param(
+            ["Bearer guessed"],
+            "another value: Bearer and 7 more characters (masked)",
+            id="wrong",
+        ),
+        pytest.param(["guessed it"], "another value of 10 characters (masked)", id="no-scheme"),
+        pytest.param(
+            ["bearer s3cret"], "another value: bearer and 6 more characters (masked)", id="scheme-case"
+        ),
+        pytest.param(["Bearer s3cret", "Bearer s3cret"], "2 Authorization headers", id="doubled"),
+        pytest.param([""], "another value of 0 characters (masked)", id="empty"),
+    ],
+)
+def test_another_authorization_is_401_and_is_not_told(came: list[str], told: str) -> None:
+    headers = [("Authorization", value) for value in came]
+    verdict = judged(GOOD, JSON, *headers, authorization="Bearer s3cret")
+    assert (verdict.status, rules(verdict)) == (401, ["sender/request/authorization"])
+    assert verdict.findings[0].actual == told
+    for secret in ("s3cret", "guessed"):
+        assert secret not in str(verdict.findings[0])
+        assert secret.encode() not in verdict.answer
+
+
+def test_latin_1_bytes_are_not_what_logto_would_send() -> None:
+    assert judged(GOOD, JSON, ("Authorization", "Schlüssel"), authorization="Schlüssel").status == 401
+
+
+def test_an_empty_configured_value_wants_an_empty_header() -> None:
+    assert judged(GOOD, JSON, authorization="").status == 401
+    assert judged(GOOD, JSON, ("Authorization", ""), authorization="").status == 200
+
+
+def test_nobody_looks_at_authorization_that_is_not_configured() -> None:
+    assert judged(GOOD, JSON, ("Authorization", "anything")).status == 200
+
+
+def test_what_is_wrong_first_decides() -> None:
+    wrong: dict[str, Any] = {"method": "PUT", "framing": "cut", "authorization": "x"}
+    text = ("Content-Type", "text/plain")
+    assert judged(b"", text, **wrong).status == 400
+    assert rules(judged(b"", text, **wrong)) == ["sender/request/framing"]
+    del wrong["framing"]
+    assert judged(b"", text, **wrong).status == 405
+    del wrong["method"]
+    assert judged(b"", text, **wrong).status == 401
+    del wrong["authorization"]
+    assert judged(b"", text, **wrong).status == 415
+    assert rules(judged(b"", JSON)) == ["message/text/json"]
+
+
+@pytest.mark.parametrize(
+    ("body", "rule"),
+    [
+        pytest.param(BROKEN, "message/guard/code", id="guard"),
+        pytest.param(b"", "message/text/json", id="empty"),
+        pytest.param(b"null", "message/guard/object", id="null"),
+        pytest.param(b"\xef\xbb\xbf" + GOOD, "message/text/utf-8", id="bom"),
+        pytest.param(GOOD.replace(b"foo", b"f\xff"), "message/text/utf-8", id="not-utf-8"),
+        pytest.param(GOOD.replace(b"foo", b"f\0o"), "message/text/json", id="nul"),
+        pytest.param(GOOD.decode().encode("utf-16"), "message/text/utf-8", id="utf-16"),
+        pytest.param(GOOD.replace(b'"042137"', b"NaN"), "message/text/json", id="nan"),
+    ],
+)
+def test_a_broken_body_is_400(body: bytes, rule: str) -> None:
+    verdict = judged(body)
+    assert (verdict.status, rules(verdict)) == (400, [rule])
+    answer = json.loads(verdict.answer)
+    assert answer["accepted"] is False
+    assert verdict.findings[0].requirement in answer["reason"]
+    assert answer["findings"][0]["rule"] == rule
+    assert verdict.broken == verdict.findings
+
+
+def test_a_refusal_masks_codes_and_links() -> None:
+    body = b'{"to": "", "type": "SignIn", "payload": {"code": 42137, "link": ["https://secret.test"]}}'
+    assert b"42137" not in judged(body).answer
+    assert b"secret" not in judged(body).answer
+
+
+def test_what_breaks_another_layer_alone_is_a_finding_and_accepted() -> None:
+    assert judged(ONLY_GUARD).findings == ()
+    verdict = judged(ONLY_GUARD, layer="emitted")
+    assert verdict.status == 200
+    assert rules(verdict) == ["message/emitted/code"]
+    assert verdict.broken
+
+
+def test_what_breaks_guard_too_is_refused_at_any_layer() -> None:
+    verdict = judged(BROKEN, layer="emitted")
+    assert verdict.status == 400
+    assert "message/emitted/code" in rules(verdict)
+    assert "emitted" not in verdict.answer.decode()
+
+
+def test_what_is_too_deep_to_judge_is_a_finding_and_accepted() -> None:
+    deep = GOOD.replace(b'"042137"', b"[" * 501 + b"]" * 501)
+    verdict = judged(deep)
+    assert (verdict.status, rules(verdict)) == (200, ["message/text/depth"])
+
+
+def test_a_key_twice_is_a_finding_that_breaks_nothing() -> None:
+    twice = GOOD.replace(b'"payload"', b'"to": "bar@example.com", "payload"')
+    verdict = judged(twice)
+    assert (verdict.status, rules(verdict), verdict.broken) == (200, ["sender/body/unique-keys"], ())
+    assert '"to" more than once' in verdict.findings[0].actual
+    both = judged(BROKEN.replace(b'"payload"', b'"to": "bar@example.com", "payload"'))
+    assert rules(both) == ["message/guard/code", "sender/body/unique-keys"]
+
+
+def test_revisions_and_releases_choose_the_schema() -> None:
+    mfa = GOOD.replace(b"SignIn", b"BindMfa")
+    assert judged(mfa, revision="1.32").status == 200
+    assert judged(mfa, revision="v1.31.0").status == 400
+    with pytest.raises(UnknownRevision):
+        judged(revision="7.0")
+    with pytest.raises(UnknownLayer):
+        judged(revision="1.22", layer="documented")
+
+
+def test_header_values_are_found_whatever_their_case() -> None:
+    request = Request("POST", "/", (("X-a", "1"), ("x-A", "2"), ("y", "3")), b"")
+    assert request.values("x-a") == ["1", "2"]
+    assert request.values("z") == []
+
+
+def test_status_lines() -> None:
+    assert status_line(404) == "HTTP/1.1 404 Not Found"
+    assert status_line(999) == "HTTP/1.1 999 "
+
+
+@given(
+    st.binary(max_size=60) | st.text().map(lambda text: json.dumps({"to": text}).encode()),
+    st.lists(st.tuples(st.text(max_size=12), st.text(max_size=12)), max_size=3),
+)
+def test_nothing_that_comes_makes_judging_fail(body: bytes, headers: list[tuple[str, str]]) -> None:
+    for given_headers in (headers, [JSON, *headers]):
+        verdict = judged(body, *given_headers, authorization=None)
+        assert verdict.status in (200, 400, 415)
+        json.loads(verdict.answer)
+        assert (verdict.status == 200) == (not verdict.broken)

@@ -1,0 +1,1002 @@
+"""The rules ``receiver/deliver/*``: receivers that keep them, and for each rule some that break just it."""
+
+# Receivers are named after what they do, and their methods after the thing that can be done wrongly.
+# ruff: noqa: ARG002, D101
+
+from __future__ import annotations
+
+import hashlib
+import html
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from contextlib import closing, contextmanager
+from email.message import EmailMessage
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from logto_mail_contract import catalogue
+from logto_mail_contract.connector.encoding import connector_call
+from logto_mail_contract.judging.javascript_json import stringify
+from logto_mail_contract.receivers.mail_reading import HtmlPart
+from logto_mail_contract.receivers.outbox import Mail, SmtpSink
+from logto_mail_contract.receivers.receiver import Receiver, Settings, receiver_rules, try_rule
+from logto_mail_contract.receivers.rules import deliver as deliver_rules
+from logto_mail_contract.wire.outcomes import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from logto_mail_contract.receivers.receiver import Outbox
+    from logto_mail_contract.suite.results import Result
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+AUTHORIZATION = "Bearer s3cret"
+RULES = [rule for rule in receiver_rules() if rule.startswith("receiver/deliver/")]
+# For receivers that lose mails: every one of them is waited for.
+IMPATIENT = Settings(warn_after=0.1, fail_after=0.2)
+
+
+class Refused(Exception):
+    """A request is answered with a status of an error."""
+
+
+class Small:
+    """A receiver with a method for each thing that can be done wrongly; this one does it right."""
+
+    subjects: Mapping[str, str] = {"SignIn": "Sign in to", "OrganizationInvitation": "Join"}
+
+    def __init__(self) -> None:
+        self.mails: list[Mail] = []
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        status = "204 No Content"
+        try:
+            self.answer(environ)
+        except Refused as refusal:
+            status = str(refusal)
+        start_response(status, [])
+        return []
+
+    def answer(self, environ: dict[str, Any]) -> None:
+        self.authorize(environ)
+        self.take(self.parse(environ))
+
+    def authorize(self, environ: dict[str, Any]) -> None:
+        if environ.get("HTTP_AUTHORIZATION") != AUTHORIZATION:
+            raise Refused("401 Unauthorized")
+
+    def parse(self, environ: dict[str, Any]) -> dict[str, Any]:
+        if environ["REQUEST_METHOD"] != "POST":
+            raise Refused("405 Method Not Allowed")
+        try:
+            message: dict[str, Any] = json.loads(environ["wsgi.input"].read())
+            kinds = [type(message[name]) for name in ("to", "type", "payload")]
+        except (ValueError, LookupError, TypeError):
+            raise Refused("400 Bad Request") from None
+        if kinds != [str, str, dict]:
+            raise Refused("400 Bad Request")
+        return message
+
+    def take(self, message: dict[str, Any]) -> None:
+        self.post(message)
+
+    def post(self, message: dict[str, Any]) -> None:
+        self.mails.append(Mail("shop@example.com", self.recipients(message), self.render(message)))
+
+    def recipients(self, message: dict[str, Any]) -> tuple[str, ...]:
+        return (message["to"],)
+
+    def headers(self, message: dict[str, Any]) -> list[str]:
+        return [f"To: {message['to']}", f"Subject: {self.one_line(self.subject(message))}"]
+
+    def render(self, message: dict[str, Any]) -> bytes:
+        body = EmailMessage()
+        body.set_content(self.text(message))
+        body.add_alternative(self.html(message), subtype="html")
+        head = "".join(f"{line}\r\n" for line in self.headers(message))
+        return head.encode("utf-8", "replace") + body.as_bytes()
+
+    def one_line(self, text: str) -> str:
+        return " ".join(text.split())
+
+    def escape(self, text: str) -> str:
+        return html.escape(text)
+
+    def name(self, message: dict[str, Any]) -> str:
+        payload = message["payload"]
+        names = [
+            (payload.get(context) or {}).get("name")
+            for context in ("application", "organization", "user", "inviter")
+        ]
+        return ", ".join(filter(None, [*names, payload.get("uiLocales"), payload.get("locale")]))
+
+    def subject(self, message: dict[str, Any]) -> str:
+        return f"{self.subjects.get(message['type'], 'For')} {self.name(message)}"
+
+    def code(self, message: dict[str, Any]) -> str:
+        code: str = message["payload"].get("code", "")
+        return code
+
+    def html_code(self, message: dict[str, Any]) -> str:
+        return self.code(message)
+
+    def text(self, message: dict[str, Any]) -> str:
+        link = message["payload"].get("link", "")
+        return f"Hello {self.name(message)}\n\n{self.code(message) or self.text_link(link)}\n"
+
+    def text_link(self, link: str) -> str:
+        return link
+
+    def html_link(self, link: str) -> str:
+        if not link.startswith("https://"):
+            return self.escape(link)
+        return f'<a href="{self.escape(link)}">Join</a>'
+
+    def logo(self, message: dict[str, Any]) -> str:
+        branding = (message["payload"].get("application") or {}).get("branding", {})
+        return f'<img src="{self.escape(branding.get("logoUrl", ""))}" alt="">'
+
+    def html(self, message: dict[str, Any]) -> str:
+        link = message["payload"].get("link", "")
+        secret = self.html_code(message) or self.html_link(link)
+        name = self.escape(self.name(message))
+        return (
+            f"<!doctype html><html><head><title>{name}</title></head><body>{self.logo(message)}"
+            f"<p title='{name}'>Hello {name}</p><p>{secret}</p>"
+            f"<p>Sent to {self.recipient(message)} for {self.escape(message.get('ip', ''))}</p></body></html>"
+        )
+
+    def recipient(self, message: dict[str, Any]) -> str:
+        return self.escape(message["to"])
+
+
+# Other ways to do it right.
+
+
+class PlainText(Small):
+    def render(self, message: dict[str, Any]) -> bytes:
+        body = EmailMessage()
+        # Markup in plain text is text.
+        body.set_content(self.text(message) + self.name(message))
+        return "".join(f"{line}\r\n" for line in self.headers(message)).encode() + body.as_bytes()
+
+
+class HtmlOnly(Small):
+    encoding = "base64"
+
+    def render(self, message: dict[str, Any]) -> bytes:
+        body = EmailMessage()
+        body.set_content(self.html(message), subtype="html", cte=self.encoding)
+        return "".join(f"{line}\r\n" for line in self.headers(message)).encode() + body.as_bytes()
+
+
+class QuotedPrintable(HtmlOnly):
+    encoding = "quoted-printable"
+
+
+class CodeInSubject(PlainText):
+    def subject(self, message: dict[str, Any]) -> str:
+        return f"{self.code(message)} is your code"
+
+    def text(self, message: dict[str, Any]) -> str:
+        return str(message["payload"].get("link", "The code is in the subject."))
+
+
+class DigitsInElements(Small):
+    def html_code(self, message: dict[str, Any]) -> str:
+        return "".join(f'<span class="digit">&#{ord(digit)};</span>' for digit in self.code(message))
+
+
+class ShortText(Small):
+    def text(self, message: dict[str, Any]) -> str:
+        return "This mail is HTML."
+
+
+class LabelledLink(Small):
+    def html_link(self, link: str) -> str:
+        return f'<!--[if mso]><a href="{link[:20]}"><![endif]-->{super().html_link(link)}' + (
+            f"<a href='{self.escape(link)}'>{self.escape(link[:50])}…</a>" if link.startswith("https") else ""
+        )
+
+
+class RedirectedLink(Small):
+    def html_link(self, link: str) -> str:
+        return f'<a href="https://shop.example.com/out?to={quote(link, safe="")}">Join</a>'
+
+
+class LowerCase(Small):
+    def recipients(self, message: dict[str, Any]) -> tuple[str, ...]:
+        return (message["to"].lower(),)
+
+
+class OnlyPlainRecipients(Small):
+    def take(self, message: dict[str, Any]) -> None:
+        if not re.fullmatch(r"[\w.+-]+@[\w.-]+", message["to"]):
+            raise Refused("422 Unprocessable Content")
+        super().take(message)
+
+
+class ClosedTypes(Small):
+    def take(self, message: dict[str, Any]) -> None:
+        if message["type"] not in catalogue.schema("1.35", "emitted")["properties"]["type"]["enum"]:
+            raise Refused("422 Unprocessable Content")
+        super().take(message)
+
+
+class Queued(Small):
+    """Answers first and sends later, from one thread."""
+
+    delay = 0.02
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
+
+    def take(self, message: dict[str, Any]) -> None:
+        threading.Timer(self.delay, self.later, [message]).start()
+
+    def later(self, message: dict[str, Any]) -> None:
+        self.post(message)
+
+
+GOOD = [
+    Small,
+    PlainText,
+    HtmlOnly,
+    QuotedPrintable,
+    CodeInSubject,
+    DigitsInElements,
+    ShortText,
+    LabelledLink,
+    RedirectedLink,
+    LowerCase,
+    OnlyPlainRecipients,
+    ClosedTypes,
+    Queued,
+]
+
+
+# One thing done wrongly.
+
+
+class SendsNothing(Small):
+    def post(self, message: dict[str, Any]) -> None:
+        pass
+
+
+class SendsTwice(Small):
+    def post(self, message: dict[str, Any]) -> None:
+        super().post(message)
+        super().post(message)
+
+
+class SendsAgainLater(Queued):
+    """A queue that forgets that it has done its work."""
+
+    def take(self, message: dict[str, Any]) -> None:
+        self.post(message)
+        super().take(message)
+
+
+class ForgetsAType(Small):
+    def post(self, message: dict[str, Any]) -> None:
+        if message["type"] != "BindMfa":
+            super().post(message)
+
+
+class AuthorizesAfterwards(Small):
+    def answer(self, environ: dict[str, Any]) -> None:
+        self.take(self.parse(environ))
+        self.authorize(environ)
+
+
+class ReadsPastTheEnd(Small):
+    """Takes what it can find in a text that is cut off, sends it, and then notices."""
+
+    def parse(self, environ: dict[str, Any]) -> dict[str, Any]:
+        body = environ["wsgi.input"].read()
+        for end in (b"", b"}"):
+            try:
+                return self._checked(environ, body + end, whole=not end)
+            except ValueError:
+                continue
+        raise Refused("400 Bad Request")
+
+    def _checked(self, environ: dict[str, Any], body: bytes, *, whole: bool) -> dict[str, Any]:
+        message = super().parse({**environ, "wsgi.input": io.BytesIO(json.dumps(json.loads(body)).encode())})
+        if not whole:
+            self.post(message)
+            raise Refused("400 Bad Request")
+        return message
+
+
+class ArchivesInCopy(Small):
+    def recipients(self, message: dict[str, Any]) -> tuple[str, ...]:
+        return (message["to"], "archive@example.com")
+
+
+class ArchivesInAnotherMail(Small):
+    def post(self, message: dict[str, Any]) -> None:
+        super().post(message)
+        self.mails.append(Mail("shop@example.com", ("archive@example.com",), self.render(message)))
+
+
+class NamesOthers(Small):
+    def headers(self, message: dict[str, Any]) -> list[str]:
+        return [*super().headers(message), "Cc: support@example.com"]
+
+
+class CutsTags(Small):
+    def recipients(self, message: dict[str, Any]) -> tuple[str, ...]:
+        return (re.sub(r"\+.*@", "@", message["to"]),)
+
+
+class NumbersForCodes(Small):
+    def code(self, message: dict[str, Any]) -> str:
+        code = super().code(message)
+        return str(int(code)) if code else ""
+
+
+class NumberInThePlainText(Small):
+    def text(self, message: dict[str, Any]) -> str:
+        code = message["payload"].get("code")
+        return f"Your code: {int(code)}" if code else super().text(message)
+
+
+class DigitsOfTheLanguage(Small):
+    def code(self, message: dict[str, Any]) -> str:
+        code = super().code(message)
+        arabic = message["payload"].get("locale") in ("ar", "fa-IR")
+        return code.translate({ord("0") + digit: 0x660 + digit for digit in range(10)}) if arabic else code
+
+
+class CodeOutOfSight(Small):
+    """The HTML template misspells its variable; the plain text is right, and nobody sees it."""
+
+    def html_code(self, message: dict[str, Any]) -> str:
+        return "{{ verificationCode }}" if self.code(message) else ""
+
+
+class CodeInAStyle(Small):
+    def html_code(self, message: dict[str, Any]) -> str:
+        return f"<style>.c{self.code(message)} {self.code(message)}</style>" if self.code(message) else ""
+
+
+class CodeInPieces(Small):
+    def code(self, message: dict[str, Any]) -> str:
+        code = super().code(message)
+        return f"{code[:3]} {code[3:]}" if code else ""
+
+
+class CodeInCells(Small):
+    def html_code(self, message: dict[str, Any]) -> str:
+        code = self.code(message)
+        cells = "".join(f"<td>{digit}</td>\n" for digit in code)
+        return f"<table><tr>{cells}</tr></table>" if code else ""
+
+
+class CodeWithInvisibleCharacters(Small):
+    def html_code(self, message: dict[str, Any]) -> str:
+        return "&zwnj;".join(self.code(message))
+
+
+class WrapsText(Small):
+    def text(self, message: dict[str, Any]) -> str:
+        return textwrap.fill(super().text(message), 72)
+
+
+class EscapesPlainText(Small):
+    def text_link(self, link: str) -> str:
+        return html.escape(link)
+
+
+class LinkAsItCame(Small):
+    def html_link(self, link: str) -> str:
+        return f'<a href="{link}">Join</a>' if link.startswith("https://") else html.escape(link)
+
+
+class LinkInTextAsItCame(Small):
+    def html_link(self, link: str) -> str:
+        return link.replace("<", "&lt;")
+
+
+class LinkWithoutItsQuery(Small):
+    def html_link(self, link: str) -> str:
+        return super().html_link(link.partition("?")[0])
+
+    text_link = html_link
+
+
+class NoLink(Small):
+    def html_link(self, link: str) -> str:
+        return ""
+
+    text_link = html_link
+
+
+class NothingForUnknownTypes(ClosedTypes):
+    def take(self, message: dict[str, Any]) -> None:
+        try:
+            super().take(message)
+        except Refused:
+            return
+
+
+class UnknownTypesWithoutCode(ClosedTypes):
+    def take(self, message: dict[str, Any]) -> None:
+        try:
+            super().take(message)
+        except Refused:
+            self.post({**message, "payload": {}})
+
+
+class PastesNames(Small):
+    def html(self, message: dict[str, Any]) -> str:
+        self.escape = str  # type: ignore[method-assign, assignment]
+        page = super().html(message)
+        del self.escape
+        return page
+
+    def html_link(self, link: str) -> str:
+        return f'<a href="{html.escape(link)}">Join</a>' if link.startswith("https://") else html.escape(link)
+
+
+class KeepsQuotes(Small):
+    def escape(self, text: str) -> str:
+        return html.escape(text, quote=False)
+
+
+class PastesTheRecipient(Small):
+    def recipient(self, message: dict[str, Any]) -> str:
+        recipient: str = message["to"]
+        return recipient
+
+
+class PastesTheLogo(Small):
+    def logo(self, message: dict[str, Any]) -> str:
+        branding = (message["payload"].get("application") or {}).get("branding", {})
+        return f"<img alt='' src='{branding.get('logoUrl', '')}'>"
+
+
+class PastesIntoTheTitle(Small):
+    def html(self, message: dict[str, Any]) -> str:
+        return f"<title>{self.name(message)}</title>{super().html(message)}"
+
+
+class LinksToAnything(Small):
+    def html_link(self, link: str) -> str:
+        return f'<a href="{self.escape(link)}">Join</a>'
+
+
+class LinksTheLogo(Small):
+    def logo(self, message: dict[str, Any]) -> str:
+        branding = (message["payload"].get("application") or {}).get("branding", {})
+        return f'<a href=" {self.escape(branding.get("logoUrl", ""))}">{super().logo(message)}</a>'
+
+
+class NamesInTheSubject(Small):
+    def one_line(self, text: str) -> str:
+        return text
+
+
+class CutsOnlyOneKindOfLineEnd(Small):
+    def one_line(self, text: str) -> str:
+        return text.replace("\r\n", " ").replace("\n", " ")
+
+
+class RecipientsOfTheHeaders(NamesInTheSubject):
+    """As sendmail -t does: whom the headers name is a recipient."""
+
+    def post(self, message: dict[str, Any]) -> None:
+        content = self.render(message)
+        found = Mail("", (), content).addresses("to", "bcc")
+        for recipient in found:
+            self.mails.append(
+                Mail("shop@example.com", (recipient,), re.sub(rb"\r?[\r\n](X-mc|Bcc).*", b"", content))
+            )
+
+
+class SharesTheMessage(Small):
+    def take(self, message: dict[str, Any]) -> None:
+        self.current = message["payload"]
+        time.sleep(0.001)
+        super().take({**message, "payload": self.current})
+
+
+class RemembersTheFirst(Small):
+    """Renders a template once for each type, and keeps what came of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rendered: dict[str, bytes] = {}
+
+    def render(self, message: dict[str, Any]) -> bytes:
+        if message["type"] != "MfaVerification":
+            return super().render(message)
+        return self.rendered.setdefault(message["type"], super().render(message))
+
+
+class DropsRepetitions(Small):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def post(self, message: dict[str, Any]) -> None:
+        digest = hashlib.sha256(json.dumps(message).encode()).hexdigest()
+        if digest not in self.seen:
+            super().post(message)
+        self.seen.add(digest)
+
+
+class LosesNamesWithLineEnds(Small):
+    """As a mailer in the background does that cannot build the subject."""
+
+    def post(self, message: dict[str, Any]) -> None:
+        if not set("\r\n") & set(self.name(message)):
+            super().post(message)
+
+
+class LosesTaggedAddresses(Small):
+    def post(self, message: dict[str, Any]) -> None:
+        if "+" not in message["to"]:
+            super().post(message)
+
+
+# What each of them breaks: its rule, and after it what necessarily follows.
+BROKEN: list[tuple[type[Small], str]] = [
+    (
+        SendsNothing,
+        "one-mail code-intact link-intact unknown-type-carries-code codes-do-not-cross resend-is-sent",
+    ),
+    (SendsTwice, "one-mail"),
+    (SendsAgainLater, "one-mail"),
+    (ForgetsAType, "one-mail code-intact codes-do-not-cross"),
+    (AuthorizesAfterwards, "none-for-refused"),
+    (ReadsPastTheEnd, "none-for-refused"),
+    (ArchivesInCopy, "recipient"),
+    (ArchivesInAnotherMail, "recipient"),
+    (NamesOthers, "recipient"),
+    (CutsTags, "recipient"),
+    (NumbersForCodes, "code-intact"),
+    (NumberInThePlainText, "code-intact"),
+    (DigitsOfTheLanguage, "code-intact"),
+    (CodeOutOfSight, "code-intact unknown-type-carries-code"),
+    (CodeInAStyle, "code-intact unknown-type-carries-code"),
+    (CodeInPieces, "code-in-one-piece"),
+    (CodeInCells, "code-in-one-piece"),
+    (CodeWithInvisibleCharacters, "code-in-one-piece"),
+    (WrapsText, "link-intact"),
+    (EscapesPlainText, "link-intact"),
+    (LinkAsItCame, "link-intact markup-escaped"),
+    (LinkInTextAsItCame, "link-intact"),
+    (LinkWithoutItsQuery, "link-intact"),
+    (NoLink, "link-intact"),
+    (NothingForUnknownTypes, "unknown-type-carries-code"),
+    (UnknownTypesWithoutCode, "unknown-type-carries-code"),
+    (PastesNames, "markup-escaped"),
+    (KeepsQuotes, "markup-escaped"),
+    (PastesTheRecipient, "markup-escaped"),
+    (PastesTheLogo, "markup-escaped"),
+    (PastesIntoTheTitle, "markup-escaped"),
+    (LinksToAnything, "no-script-link"),
+    (LinksTheLogo, "no-script-link"),
+    (NamesInTheSubject, "no-header-injection"),
+    (CutsOnlyOneKindOfLineEnd, "no-header-injection"),
+    (RecipientsOfTheHeaders, "no-header-injection"),
+    (SharesTheMessage, "codes-do-not-cross"),
+    (RemembersTheFirst, "codes-do-not-cross code-intact recipient"),
+    (DropsRepetitions, "resend-is-sent"),
+    (LosesNamesWithLineEnds, "one-mail"),
+    (LosesTaggedAddresses, "one-mail"),
+]
+
+
+def tried(app: Small, settings: Settings | None = None, outbox: Outbox | None = None) -> dict[str, Result]:
+    """Try every rule of this kind, by its last word."""
+    receiver = Receiver.wsgi(app, authorization=AUTHORIZATION)
+    with closing(receiver):
+        return {
+            rule.rpartition("/")[2]: try_rule(rule, receiver, settings, outbox or (lambda: app.mails))
+            for rule in RULES
+        }
+
+
+def broken(results: Mapping[str, Result]) -> set[str]:
+    return {name for name, result in results.items() if result.outcome == "broken"}
+
+
+@pytest.fixture
+def short_quiet_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Receivers that send before they answer, as most here do, need not be listened to for long."""
+    monkeypatch.setattr(deliver_rules, "_QUIET_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("short_quiet_time")
+@pytest.mark.parametrize("app", GOOD, ids=lambda app: app.__name__)
+def test_a_good_receiver_keeps_every_rule(app: type[Small]) -> None:
+    results = tried(app())
+    assert {name: result.findings for name, result in results.items() if result.findings} == {}
+    judged = {name for name, result in results.items() if result.outcome == "kept"}
+    missing = {PlainText: {"markup-escaped", "no-script-link"}, ClosedTypes: {"unknown-type-carries-code"}}
+    missing[CodeInSubject] = missing[PlainText]
+    assert set(results) - judged == missing.get(app, set())
+
+
+@pytest.mark.parametrize(("app", "rules"), BROKEN, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_mistake_breaks_its_rule_and_no_other(
+    app: type[Small], rules: str, request: pytest.FixtureRequest
+) -> None:
+    if not issubclass(app, Queued):
+        request.getfixturevalue("short_quiet_time")
+    results = tried(app(), IMPATIENT)
+    assert broken(results) == set(rules.split()), {name: results[name].findings for name in broken(results)}
+    for name in broken(results):
+        [finding] = results[name].findings
+        assert finding.actual
+
+
+def test_every_rule_has_a_receiver_that_breaks_it() -> None:
+    assert {rules.split()[0] for _, rules in BROKEN} == {rule.rpartition("/")[2] for rule in RULES}
+
+
+@pytest.mark.usefixtures("short_quiet_time")
+@pytest.mark.parametrize("revision", catalogue.revisions())
+def test_every_revision(revision: str) -> None:
+    app = Small()
+    with closing(Receiver.wsgi(app, authorization=AUTHORIZATION, revision=revision)) as receiver:
+        results = [try_rule(rule, receiver, outbox=lambda: app.mails) for rule in RULES]
+    assert not [result.findings for result in results if result.findings]
+    kept = {result.rule.id.rpartition("/")[2] for result in results if result.outcome == "kept"}
+    assert {rule.rpartition("/")[2] for rule in RULES} - kept == (
+        {"no-header-injection"} if revision == "1.22" else set()
+    )
+
+
+# What is waited for, and what is not judged.
+
+
+class NeverInTime(Queued):
+    delay = 0.6
+
+
+def one_mail(app: Small, settings: Settings) -> Result:
+    with closing(Receiver.wsgi(app, authorization=AUTHORIZATION)) as receiver:
+        return try_rule("receiver/deliver/one-mail", receiver, settings, lambda: app.mails)
+
+
+def test_a_late_mail_is_waited_for_up_to_the_limit() -> None:
+    assert one_mail(NeverInTime(), Settings(fail_after=5)).outcome == "kept"
+    result = one_mail(NeverInTime(), Settings(fail_after=0.1))
+    [finding] = result.findings
+    assert re.fullmatch(
+        r"204 No Content after \d+ ms, and no mail to mc-[a-z]{10}@example.com within 0.1 s", finding.actual
+    )
+
+
+@pytest.mark.usefixtures("short_quiet_time")
+def test_a_receiver_without_mails_is_waited_for_to_the_end_once() -> None:
+    app = SendsNothing()
+    settings = Settings(warn_after=0.02, fail_after=0.5)
+    with closing(Receiver.wsgi(app, authorization=AUTHORIZATION)) as receiver:
+        seconds = [try_rule(rule, receiver, settings, lambda: app.mails).seconds for rule in RULES]
+    assert 0.5 < seconds[0] < 1
+    assert sum(seconds[1:]) < 2
+
+
+def test_rules_that_look_at_the_same_mails_wait_for_them_once() -> None:
+    class Late(Queued):
+        delay = 0.3
+
+    app = Late()
+    outbox = app.mails.copy
+    pairs = {"code-intact": "code-in-one-piece", "one-mail": "recipient"}
+    with closing(Receiver.wsgi(app, authorization=AUTHORIZATION)) as receiver:
+        for first, second in pairs.items():
+            waited = try_rule(f"receiver/deliver/{first}", receiver, outbox=outbox)
+            count = len(app.mails)
+            shared = try_rule(f"receiver/deliver/{second}", receiver, outbox=outbox)
+            assert (waited.outcome, shared.outcome) == ("kept", "kept")
+            assert waited.seconds > 0.3 > 0.1 > shared.seconds
+            assert len(app.mails) == count
+            # Whoever tries a rule anew wants to know how it is now.
+            assert try_rule(f"receiver/deliver/{second}", receiver, outbox=outbox).seconds > 0.3
+            assert len(app.mails) > count
+
+
+@pytest.mark.usefixtures("short_quiet_time")
+def test_a_mail_to_no_known_recipient_is_no_matter() -> None:
+    app = Small()
+    app.mails += [Mail("", ("foo@example.com",), b"Subject: 042137\r\n\r\n")] * 3
+    assert broken(tried(app)) == set()
+
+
+@pytest.mark.usefixtures("short_quiet_time")
+def test_an_outbox_may_be_emptied_between_rules_and_make_its_mails_anew() -> None:
+    app = Small()
+    app.mails += [Mail("", ("foo@example.com",), b"")] * 1000
+
+    def outbox() -> list[Mail]:
+        return [Mail(mail.sender, mail.recipients, mail.content) for mail in app.mails]
+
+    with closing(Receiver.wsgi(app, authorization=AUTHORIZATION)) as receiver:
+        for rule in RULES:
+            assert try_rule(rule, receiver, outbox=outbox).outcome == "kept"
+            app.mails.clear()
+
+
+@pytest.mark.usefixtures("short_quiet_time")
+def test_mails_go_to_the_recipient_domain_alone() -> None:
+    app = Small()
+    results = tried(app, Settings(recipient_domain="mail.test"))
+    assert {result.outcome for result in results.values()} == {"kept"}
+    assert {recipient.rpartition("@")[2] for mail in app.mails for recipient in mail.recipients} == {
+        "mail.test"
+    }
+
+
+class RefusesEverything(Small):
+    def take(self, message: dict[str, Any]) -> None:
+        raise Refused("503 Service Unavailable")
+
+
+class AcceptsEverything(Small):
+    def answer(self, environ: dict[str, Any]) -> None:
+        try:
+            super().answer(environ)
+        except Refused:
+            return
+
+
+class FailsAfterSending(Small):
+    def take(self, message: dict[str, Any]) -> None:
+        super().take(message)
+        raise Refused("500 Internal Server Error")
+
+
+class RefusesRepetitions(DropsRepetitions):
+    def post(self, message: dict[str, Any]) -> None:
+        before = len(self.mails)
+        super().post(message)
+        if len(self.mails) == before:
+            raise Refused("409 Conflict")
+
+
+@pytest.mark.usefixtures("short_quiet_time")
+def test_what_is_refused_is_the_matter_of_other_rules() -> None:
+    results = tried(RefusesEverything())
+    assert {name for name, result in results.items() if result.outcome == "kept"} == {"none-for-refused"}
+    assert broken(results) == set()
+    assert results["one-mail"].reason == (
+        "the receiver accepted none of the messages; receiver/accept/* tells why"
+    )
+    refusing = tried(RefusesRepetitions())["resend-is-sent"]
+    assert refusing.outcome == "not applicable"
+    assert refusing.reason.endswith("receiver/accept/resend tells that")
+
+
+@pytest.mark.usefixtures("short_quiet_time")
+def test_a_mail_beside_an_error_is_told_for_any_message() -> None:
+    assert broken(tried(FailsAfterSending())) == {"none-for-refused"}
+    result = tried(AcceptsEverything())["none-for-refused"]
+    assert result.outcome == "not applicable"
+    assert result.reason == "the receiver refused none of the requests meant to be refused"
+
+
+def test_without_an_outbox_nothing_is_judged() -> None:
+    with closing(Receiver.wsgi(Small(), authorization=AUTHORIZATION)) as receiver:
+        results = [try_rule(rule, receiver) for rule in RULES]
+    assert {result.outcome for result in results} == {"not applicable"}
+    assert {result.cases for result in results} == {0}
+
+
+@pytest.mark.usefixtures("short_quiet_time")
+def test_ten_rounds_of_other_codes_and_recipients() -> None:
+    for _ in range(10):
+        assert broken(tried(Small())) == set()
+
+
+# How HTML is read.
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("<p>a<p>b", " a b"),
+        ("<b>04</b><i>21</i>37", "042137"),
+        ("<td>04</td><td>21</td>", " 04 21 "),
+        ("a<!-- b -->c<!--[if mso]><b>d</b><![endif]-->e", "ace"),
+        ("a<![if !mso]>b<![endif]>c", "abc"),
+        ("<style>a</style><script>b</script><title>c</title>d", "d"),
+        ("a<template><p>b</p></template>c", "ac"),
+        ("&#48;&#x34;2&nbsp;1", "042 1"),
+        ("a &copy=1 &lt;b&gt;", "a ©=1 <b>"),
+    ],
+)
+def test_the_text_that_is_seen(source: str, text: str) -> None:
+    assert HtmlPart(source).text == text
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("?a=1&copy=2", "?a=1&copy=2"),
+        ("?a=1&copyright", "?a=1&copyright"),
+        ("?a=1&copy", "?a=1©"),
+        ("?a=1&amp;b=2", "?a=1&b=2"),
+        ("?a=1&#38;b&#x26;c", "?a=1&b&c"),
+        ("?a=1&unknown;b", "?a=1&unknown;b"),
+        ("?a=1&regionx;b", "?a=1&regionx;b"),
+    ],
+)
+def test_the_value_of_an_attribute(source: str, value: str) -> None:
+    assert HtmlPart(f"<a href='{source}'>").attributes == [("href", value)]
+
+
+# The examples.
+
+
+@contextmanager
+def process(*command: str | Path, environment: Mapping[str, str]) -> Iterator[str]:
+    """Run a program that serves, and return the URL that it tells."""
+    with subprocess.Popen(
+        [str(word) for word in command],
+        env={**os.environ, **environment, "PORT": "0", "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        lines = server.stdout
+        said = []
+        try:
+            for line in lines:
+                said.append(line)
+                if told := re.search(r"http://127\.0\.0\.1:\d+", line):
+                    # Nobody reads along from here, and a pipe that is full would stop the program.
+                    threading.Thread(target=lambda: [None for _ in lines], daemon=True).start()
+                    yield f"{told[0]}/logto-mail"
+                    return
+            pytest.fail(f"{command} ended:\n{''.join(said)}")
+        finally:
+            server.kill()
+
+
+def require_node() -> None:
+    """Skip where Node or the packages are missing; in CI (``CI=true``) fail, there they must not be."""
+    if shutil.which("node") and (EXAMPLES / "receiver_node" / "node_modules" / "nodemailer").is_dir():
+        return
+    reason = "the receiver in Node needs Node 20 or later and: npm ci --prefix examples/receiver_node"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@contextmanager
+def example(name: str) -> Iterator[tuple[Receiver, SmtpSink]]:
+    """Start an example and the SMTP server that it hands its mails to."""
+    with SmtpSink() as sink:
+        environment = {
+            "MAIL_AUTHORIZATION": AUTHORIZATION,
+            "SMTP_HOST": sink.host,
+            "SMTP_PORT": str(sink.port),
+        }
+        if name in ("receiver_flask", "receiver_fastapi"):
+            app = import_module(name).create_app(environment)
+            make = Receiver.wsgi if name == "receiver_flask" else Receiver.asgi
+            with closing(make(app, "/logto-mail", authorization=AUTHORIZATION)) as receiver:
+                yield receiver, sink
+            return
+        if name == "receiver_node":
+            command: tuple[str | Path, ...] = ("node", EXAMPLES / name / "receiver.mjs")
+        else:
+            command = (sys.executable, EXAMPLES / f"{name.removesuffix('.py')}.py")
+        with (
+            process(*command, environment=environment) as url,
+            closing(Receiver.url(url, authorization=AUTHORIZATION)) as receiver,
+        ):
+            yield receiver, sink
+
+
+@pytest.fixture(scope="module")
+def running(request: pytest.FixtureRequest) -> Iterator[tuple[Receiver, SmtpSink]]:
+    """Return the example that the parameter names, started, and its outbox."""
+    if request.param == "receiver_node":
+        require_node()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(EXAMPLES))
+        with example(request.param) as started:
+            yield started
+
+
+on_wire = pytest.mark.parametrize("running", ["receiver_flask.py", "receiver_fastapi.py"], indirect=True)
+every = pytest.mark.parametrize(
+    "running", ["receiver_flask", "receiver_fastapi", "receiver_node"], indirect=True
+)
+NOT_IN_PROCESS = {
+    "receiver/auth/doubled-authorization",
+    "receiver/auth/header-name-case",
+    "receiver/respond/framing",
+    "receiver/respond/keep-alive",
+}
+
+
+@every
+@pytest.mark.parametrize("rule", receiver_rules())
+def test_an_example_keeps_every_rule(rule: str, running: tuple[Receiver, SmtpSink]) -> None:
+    receiver, sink = running
+    result = try_rule(rule, receiver, Settings(), sink)
+    assert result.findings == ()
+    wanted = "kept" if receiver.target.on_wire or rule not in NOT_IN_PROCESS else "not applicable"
+    assert result.outcome == wanted, result.reason
+
+
+@on_wire
+def test_an_example_as_a_program_keeps_the_rules_of_the_wire(running: tuple[Receiver, SmtpSink]) -> None:
+    receiver, sink = running
+    results = [try_rule(rule, receiver, Settings(), sink) for rule in sorted(NOT_IN_PROCESS)]
+    assert [(result.outcome, result.findings) for result in results] == [("kept", ())] * len(NOT_IN_PROCESS)
+
+
+@every
+def test_ten_seeds_raise_no_false_alarm(running: tuple[Receiver, SmtpSink]) -> None:
+    receiver, sink = running
+    for seed in range(1, 11):
+        result = try_rule("receiver/accept/generated", receiver, Settings(seed=seed, examples=10), sink)
+        assert (result.outcome, result.findings) == ("kept", ())
+
+
+@every
+def test_what_no_mail_can_carry_is_refused_without_its_content(running: tuple[Receiver, SmtpSink]) -> None:
+    receiver, sink = running
+    before = len(sink())
+    for to, link in (
+        ("f,o@example.com", "https://app.example.com/join"),
+        ("foo@example.com", "https://app.example.com/\nBcc: eve@example.com"),
+        ("foo@example.com", "https://app.example.com/\0"),
+        ("foo@example.com", "https://app.example.com/\ud800"),
+        ("foo@example.com", ""),
+    ):
+        message = {"to": to, "type": "OrganizationInvitation", "payload": {"link": link}}
+        answer = post(receiver, message)
+        assert answer.status == 422
+        assert to.encode() not in answer.body
+        assert b"app.example.com" not in answer.body
+    assert len(sink()) == before
+
+
+@every
+def test_without_smtp_server_the_answer_is_an_error_of_few_words(
+    running: tuple[Receiver, SmtpSink], request: pytest.FixtureRequest
+) -> None:
+    del running
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(EXAMPLES))
+        with example(request.node.callspec.params["running"]) as (receiver, sink):
+            sink.__exit__(None, None, None)
+            answer = post(
+                receiver, {"to": "foo@example.com", "type": "SignIn", "payload": {"code": "042137"}}
+            )
+    assert answer.status == 503
+    assert len(answer.body) < 100
+    assert b"042137" not in answer.body
+
+
+def post(receiver: Receiver, message: dict[str, Any]) -> Response:
+    """Post a message and return the answer."""
+    call = connector_call(receiver.target, stringify(message), AUTHORIZATION)
+    answer = receiver.channel.exchange(call, 10)
+    assert isinstance(answer, Response), answer
+    return answer

@@ -1,0 +1,337 @@
+"""WSGI and ASGI applications called in this process: as a server would, and without a trace afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+from wsgiref.validate import validator
+
+import pytest
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Route
+from tests.support.broken_receivers import Good, wsgi
+
+from logto_mail_contract.connector.encoding import connector_call
+from logto_mail_contract.receivers.in_process import AsgiTarget, NotStarted, WsgiTarget
+from logto_mail_contract.receivers.receiver import Receiver, Settings, try_rule
+from logto_mail_contract.wire.outcomes import NoResponse, Outcome, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if not thread.name.startswith("asyncio")}
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """Whatever a test starts has ended soon after it."""
+    before = threads()
+    yield
+    deadline = time.monotonic() + 3
+    while threads() - before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    gc.collect()
+    assert threads() - before == set()
+
+
+def asked(
+    target: WsgiTarget | AsgiTarget, *bodies: bytes, timeout: float = 5, **headers: str
+) -> list[Outcome]:
+    try:
+        with closing(target.open()) as channel:
+            calls = [connector_call(target, body) for body in bodies or (b"{}",)]
+            lines = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+            return [
+                channel.exchange(type(call)(call.target, (*call.headers, *lines), call.body), timeout)
+                for call in calls
+            ]
+    finally:
+        target.close()
+
+
+def only(outcomes: list[Outcome]) -> tuple[int, bytes]:
+    (outcome,) = outcomes
+    assert isinstance(outcome, Response)
+    return outcome.status, outcome.body
+
+
+def problem(outcomes: list[Outcome]) -> tuple[str, str]:
+    (outcome,) = outcomes
+    assert isinstance(outcome, NoResponse)
+    return outcome.kind, outcome.problem
+
+
+# WSGI
+
+
+def test_environ_and_calls_are_as_the_standard_wants() -> None:
+    """``validator`` raises for whatever PEP 3333 forbids, on both sides."""
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        seen = (environ["PATH_INFO"], environ["QUERY_STRING"], environ["HTTP_X"], environ["CONTENT_TYPE"])
+        return [repr(seen).encode(), body]
+
+    target = WsgiTarget(validator(app), "/a%20b/%C3%BC?q=%20")
+    status, body = only(asked(target, b"{}", X="1", x="2"))
+    assert (status, body) == (200, b"('/a b/\xc3\x83\xc2\xbc', 'q=%20', '1,2', 'application/json'){}")
+
+
+def test_write_generator_and_close() -> None:
+    events = []
+
+    class Body:
+        def __iter__(self) -> Iterator[bytes]:
+            events.append("iterated")
+            yield b"b"
+
+        def close(self) -> None:
+            events.append("closed")
+
+    def app(_environ: Any, start_response: Any) -> Body:
+        start_response("200 OK", [("A", "b"), ("a", "c")])(b"a")
+        return Body()
+
+    (outcome,) = asked(WsgiTarget(app))
+    assert isinstance(outcome, Response)
+    assert (outcome.body, outcome.values("a")) == (b"ab", ["b", "c"])
+    time.sleep(0.02)
+    assert events == ["iterated", "closed"]
+
+
+def test_late_start_response() -> None:
+    def app(_environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("201 Created", [])
+        yield b"x"
+
+    assert only(asked(WsgiTarget(app))) == (201, b"x")
+
+
+def test_work_after_the_answer_is_not_waited_for() -> None:
+    """Neither for this message nor for the next one."""
+
+    class Body(list[bytes]):
+        def close(self) -> None:
+            time.sleep(0.5)
+
+    def app(_environ: Any, start_response: Any) -> Body:
+        start_response("200 OK", [])
+        return Body([b"x"])
+
+    outcomes = asked(WsgiTarget(app), b"1", b"2", b"3")
+    assert [outcome.seconds < 0.3 for outcome in outcomes] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (KeyError("NewTemplate"), "KeyError: 'NewTemplate'"),
+        (SystemExit(3), "SystemExit: 3"),
+        (TimeoutError("mine"), "TimeoutError: mine"),
+    ],
+)
+def test_exception_is_an_outcome(error: BaseException, told: str) -> None:
+    def app(_environ: Any, _start_response: Any) -> Any:
+        raise error
+
+    async def asgi_app(scope: Any, _receive: Any, _send: Any) -> None:
+        if scope["type"] == "http":
+            raise error
+
+    assert problem(asked(WsgiTarget(app))) == ("raised", told)
+    if isinstance(error, Exception):
+        assert problem(asked(AsgiTarget(asgi_app))) == ("raised", told)
+
+
+def test_app_that_never_starts_a_response() -> None:
+    kind, told = problem(asked(WsgiTarget(lambda _environ, _start: [])))
+    assert (kind, told) == ("raised", "AssertionError: start_response was never called")
+
+
+def test_exception_says_nothing_of_error_bodies() -> None:
+    """A server answers with a text of its own; what Python says here, nobody would read."""
+
+    def app(environ: Any, _start_response: Any) -> Any:
+        raise ValueError(environ["wsgi.input"].read())
+
+    receiver = Receiver.wsgi(app)
+    for rule in ("error-without-secrets", "error-without-internals"):
+        result = try_rule(f"receiver/respond/{rule}", receiver)
+        assert result.outcome == "not applicable"
+        assert result.reason.endswith("with an error of its own")
+    told = try_rule("receiver/accept/generic", receiver).findings[0].actual
+    assert told.startswith("the application raised an exception after ")
+    receiver.close()
+
+
+def test_hang_ends_with_the_deadline() -> None:
+    released = threading.Event()
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        if environ["wsgi.input"].read() == b"hang":
+            released.wait(5)
+        start_response("200 OK", [])
+        return [b"x"]
+
+    first, second = asked(WsgiTarget(app), b"hang", b"go", timeout=0.1)
+    released.set()
+    assert isinstance(first, NoResponse)
+    assert (first.kind, first.problem) == ("timeout", "the application did not return")
+    assert isinstance(second, Response)
+
+
+def test_endless_body_ends_with_the_deadline() -> None:
+    def app(_environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        while True:
+            yield b"x"
+
+    assert problem(asked(WsgiTarget(app), timeout=0.1))[0] == "timeout"
+
+
+# ASGI
+
+
+def starlette(endpoint: Callable[..., Any], **settings: Any) -> AsgiTarget:
+    return AsgiTarget(Starlette(routes=[Route("/", endpoint, methods=["POST"])], **settings))
+
+
+def test_lifespan_and_its_state() -> None:
+    import contextlib
+
+    events = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Any) -> Any:
+        events.append("started")
+        yield {"pool": "p"}
+        events.append("ended")
+
+    async def endpoint(request: Any) -> PlainTextResponse:
+        return PlainTextResponse(request.state.pool)
+
+    target = starlette(endpoint, lifespan=lifespan)
+    assert only(asked(target)) == (200, b"p")
+    assert only(asked(target)) == (200, b"p")
+    assert events == ["started", "ended"] * 2
+
+
+def test_lifespan_that_fails_is_told() -> None:
+    import contextlib
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Any) -> Any:
+        raise ValueError("no database")
+        yield
+
+    async def endpoint(_request: Any) -> PlainTextResponse:
+        return PlainTextResponse("x")
+
+    with pytest.raises(NotStarted, match=r"(?s)did not start: .*no database"):
+        asked(starlette(endpoint, lifespan=lifespan))
+
+
+def test_lifespan_that_says_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("logto_mail_contract.receivers.in_process.DEFAULT_TIMEOUT", 0.1)
+
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        await asyncio.sleep(60)
+
+    with pytest.raises(NotStarted, match=r"its lifespan said nothing for 0\.1 s"):
+        asked(AsgiTarget(app))
+
+
+def test_lifespan_that_does_not_end_is_cancelled() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await asyncio.sleep(60)
+        else:
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body"})
+
+    assert only(asked(AsgiTarget(app))) == (200, b"")
+
+
+def test_background_work_is_not_waited_for() -> None:
+    done = []
+
+    async def work() -> None:
+        await asyncio.sleep(0.3)
+        done.append(1)
+
+    async def endpoint(_request: Any) -> PlainTextResponse:
+        return PlainTextResponse("x", background=BackgroundTask(work))
+
+    outcomes = asked(starlette(endpoint), b"1", b"2")
+    assert [outcome.seconds < 0.25 for outcome in outcomes] == [True, True]
+
+
+def test_streams_are_not_taken_for_left() -> None:
+    """Starlette ends a stream when the client goes, and watches for that meanwhile."""
+
+    async def endpoint(_request: Any) -> StreamingResponse:
+        async def pieces() -> Any:
+            for _ in range(3):
+                await asyncio.sleep(0.01)
+                yield b"x"
+
+        return StreamingResponse(pieces())
+
+    async def passes_on(request: Any, call_next: Any) -> Any:
+        return await call_next(request)
+
+    target = starlette(endpoint)
+    target.app.add_middleware(BaseHTTPMiddleware, dispatch=passes_on)  # type: ignore[attr-defined]
+    assert only(asked(target)) == (200, b"xxx")
+
+
+def test_answer_of_an_error_handler_counts() -> None:
+    async def endpoint(_request: Any) -> None:
+        raise ValueError("s3cret")
+
+    assert only(asked(starlette(endpoint))) == (500, b"Internal Server Error")
+
+
+def test_answers_that_do_not_end() -> None:
+    async def never(scope: Any, _receive: Any, _send: Any) -> None:
+        if scope["type"] == "http":
+            await asyncio.sleep(60)
+
+    async def half(scope: Any, _receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200})
+
+    assert problem(asked(AsgiTarget(never), timeout=0.1))[0] == "timeout"
+    assert problem(asked(AsgiTarget(half))) == ("cut", "the application returned without an answer")
+
+
+def test_application_that_holds_the_loop() -> None:
+    released = threading.Event()
+
+    async def app(scope: Any, _receive: Any, _send: Any) -> None:
+        if scope["type"] == "http":
+            released.wait(5)
+
+    start = time.monotonic()
+    assert problem(asked(AsgiTarget(app), timeout=0.1))[0] == "timeout"
+    released.set()
+    assert time.monotonic() - start < 4
+
+
+def test_receiver_can_be_used_again_after_it_was_closed() -> None:
+    receiver = Receiver.wsgi(wsgi(Good()), authorization=Good.token)
+    for _ in range(2):
+        assert try_rule("receiver/concurrent/burst", receiver, Settings()).outcome == "kept"
+        receiver.close()

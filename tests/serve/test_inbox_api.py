@@ -1,0 +1,1430 @@
+"""The inbox API over sockets; ``tests.serving`` holds every answer to ``schemas/inbox-api.openapi.json``."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support.http_client import BROKEN, MESSAGE, TIMEOUT, Client, exchange
+from tests.support.serving import Event, Serving, Stream, check, document, serving, validator
+
+from logto_mail_contract import __version__
+from logto_mail_contract.serve import inbox_api
+from logto_mail_contract.serve import server as standing_server
+from logto_mail_contract.serve.reply_wire import StandingWire
+from logto_mail_contract.serve.store import StoreProblem
+from logto_mail_contract.wire.replies import Reset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from logto_mail_contract.serve.store import Kept, Query, Recorded
+
+STORES = ["memory", "sqlite"]
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def where(store: str, folder: Path) -> str:
+    return store if store == "memory" else str(folder / "inbox.sqlite")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _soon_gone() -> Iterator[None]:
+    """Have clients count as gone soon after they ended their side: many of these tests wait for that."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(standing_server, "_HALF_CLOSED_SECONDS", 0.1)
+        yield
+
+
+@pytest.fixture(scope="module", params=STORES)
+def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    with serving(where(request.param, tmp_path_factory.mktemp("store"))) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Serving]:
+    with serving() as server:
+        yield server
+
+
+def emptied(server: Serving) -> Serving:
+    server.api.request("DELETE", "/api/messages")
+    server.api.request("DELETE", "/api/replies")
+    until(lambda: server.listeners() == 0)
+    return server
+
+
+@pytest.fixture
+def both(kept: Serving) -> Serving:
+    """A server with an empty inbox, once with each store."""
+    return emptied(kept)
+
+
+@pytest.fixture
+def served(running: Serving) -> Serving:
+    """A server with an empty inbox."""
+    return emptied(running)
+
+
+def message(to: str = "foo@example.com", code: str = "042137", type: str = "SignIn") -> dict[str, Any]:
+    return {"to": to, "type": type, "payload": {"code": code, "locale": "en"}}
+
+
+def codes(listing: Any) -> list[str]:
+    return [entry["code"] for entry in listing["messages"]]
+
+
+def last(server: Serving) -> int:
+    number: int = server.api.get("/api/messages?limit=1")["last"]
+    return number
+
+
+# The document.
+
+
+def test_the_server_hands_out_its_description(served: Serving) -> None:
+    assert served.api.get("/api/openapi.json") == document()
+    assert document()["info"]["version"] == __version__
+
+
+def test_the_client_sees_drift(served: Serving) -> None:
+    """The control: what the document does not say is refused."""
+    served.deliver()
+    with served.api.ask("GET", "/api/messages") as client:
+        answer = client.answer()
+    check("GET", "/api/messages", answer)
+    listing = answer.json
+    for changed in (
+        {**listing, "surplus": 1},
+        {name: value for name, value in listing.items() if name != "last"},
+        {**listing, "messages": [{**listing["messages"][0], "surplus": 1}]},
+        {**listing, "messages": [{**listing["messages"][0], "status": 204}]},
+    ):
+        with pytest.raises(AssertionError):
+            check("GET", "/api/messages", answer._replace(body=json.dumps(changed).encode()))
+    for wrong in (
+        answer._replace(status=202),
+        answer._replace(headers={**answer.headers, "content-type": "text/html"}),
+        answer._replace(headers={**answer.headers, "access-control-allow-origin": "*"}),
+    ):
+        with pytest.raises(AssertionError):
+            check("GET", "/api/messages", wrong)
+
+
+def test_the_document_has_the_paths_methods_and_parameters_of_the_server(served: Serving) -> None:
+    routes = served.server._app._api._routes
+    described = set()
+    for path, item in document()["paths"].items():
+        target = path.replace("{id}", "1")
+        ((pattern, methods),) = [route for route in routes if route[0].fullmatch(target)]
+        described.add(pattern)
+        assert {method.upper() for method in item if method != "parameters"} == set(methods)
+        for method in methods:
+            references = item[method.lower()].get("parameters", [])
+            parameters = [
+                document()["components"]["parameters"][one["$ref"].split("/")[-1]] for one in references
+            ]
+            names = [parameter["name"] for parameter in parameters if parameter["in"] == "query"]
+            told = served.api.refused(f"{target}?nonsense=1", method=method)
+            assert told.endswith(f"there is: {', '.join(names) or 'none'}.")
+    assert described == {pattern for pattern, _ in routes}
+
+
+def test_the_replies_of_the_document_can_be_scripted(served: Serving) -> None:
+    body = document()["paths"]["/api/replies"]["post"]["requestBody"]["content"]["application/json"]
+    for example in body["examples"].values():
+        assert validator("components", "schemas", "Reply").is_valid(example["value"])
+        assert served.api.script(example["value"])
+        served.api.request("DELETE", "/api/replies")
+
+
+def test_examples_keep_their_schemas() -> None:
+    checked = 0
+    for path, item in document()["paths"].items():
+        for method in item.keys() & {"get", "post", "delete"}:
+            for status, response in item[method]["responses"].items():
+                for media, content in response.get("content", {}).items():
+                    if "example" in content and media == "application/json":
+                        place = (path, method, "responses", status, "content", media, "schema")
+                        assert not list(validator("paths", *place).iter_errors(content["example"])), place
+                        checked += 1
+    for name, response in document()["components"]["responses"].items():
+        content = response["content"]["application/json"]
+        here = ("components", "responses", name, "content", "application/json", "schema")
+        assert validator(*here).is_valid(content["example"]), name
+    for name, schema in document()["components"]["schemas"].items():
+        for example in schema.get("examples", []):
+            assert validator("components", "schemas", name).is_valid(example), name
+            checked += 1
+    assert checked > 15
+
+
+# A list of deliveries.
+
+
+def test_a_summary_says_what_came(both: Serving) -> None:
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    both.deliver({**MESSAGE, "payload": {"code": "042137", "link": "https://a.test/", "locale": "pt-BR"}})
+    (summary,) = both.api.get("/api/messages")["messages"]
+    arrived = summary.pop("time")
+    assert arrived.endswith("Z")
+    assert before <= datetime.fromisoformat(arrived) <= datetime.now(UTC)
+    assert summary == {
+        "id": last(both),
+        "to": "foo@example.com",
+        "type": "SignIn",
+        "code": "042137",
+        "link": "https://a.test/",
+        "locale": "pt-BR",
+        "status": 200,
+        "answered": "200",
+        "broken": False,
+        "findings": [],
+    }
+
+
+def test_what_a_message_lacks_is_null(both: Serving) -> None:
+    for body in (b"{}", b"[]", b"nonsense", b'{"to": 1, "type": [], "payload": "x"}'):
+        both.deliver(body)
+    for summary in both.api.get("/api/messages")["messages"]:
+        assert [summary[name] for name in ("to", "type", "code", "link", "locale")] == [None] * 5
+        assert (summary["status"], summary["answered"], summary["broken"]) == (400, "400", True)
+
+
+def test_the_oldest_comes_first_and_limit_takes_the_newest(both: Serving) -> None:
+    cursor = last(both)
+    for number in range(5):
+        both.deliver(message(code=str(number)))
+    listing = both.api.get("/api/messages")
+    assert codes(listing) == list("01234")
+    ids = [entry["id"] for entry in listing["messages"]]
+    assert ids == sorted(ids) == list(range(cursor + 1, cursor + 6))
+    assert (listing["total"], listing["last"]) == (5, ids[-1])
+    assert codes(both.api.get("/api/messages?limit=2")) == list("34")
+
+
+def test_after_and_since_take_the_first_that_match(both: Serving) -> None:
+    for number in range(5):
+        both.deliver(message(code=str(number)))
+    first = both.api.get("/api/messages")["messages"][0]
+    assert codes(both.api.get(f"/api/messages?after={first['id']}&limit=2")) == list("12")
+    assert codes(both.api.get(f"/api/messages?since={first['time']}&limit=2")) == list("01")
+    assert codes(both.api.get(f"/api/messages?after={first['id'] + 4}")) == []
+    assert codes(both.api.get("/api/messages?after=0")) == list("01234")
+
+
+def test_a_list_holds_a_hundred_unless_told(served: Serving) -> None:
+    with Client(served.url) as client:
+        for number in range(103):
+            client.post(message(code=str(number)), target="/")
+    assert codes(served.api.get("/api/messages")) == [str(number) for number in range(3, 103)]
+    assert len(codes(served.api.get("/api/messages?limit=1000"))) == 103
+
+
+def test_filters_compare_exactly(both: Serving) -> None:
+    for to, type in (
+        ("a@example.com", "SignIn"),
+        ("A@example.com", "SignIn"),
+        ("a@example.com", "Register"),
+        ("a+b@example.com", "SignIn"),
+        ("ü '\"%_@example.com", "SignIn"),
+    ):
+        both.deliver(message(to, code=f"{to} {type}", type=type))
+
+    def found(**parameters: str) -> list[str]:
+        return codes(both.api.get(f"/api/messages?{urlencode(parameters)}"))
+
+    assert found(to="a@example.com") == ["a@example.com SignIn", "a@example.com Register"]
+    assert found(to="A@example.com") == ["A@example.com SignIn"]
+    assert found(to="a@example.com", type="Register") == ["a@example.com Register"]
+    assert found(type="Register") == ["a@example.com Register"]
+    assert found(to="a+b@example.com") == ["a+b@example.com SignIn"]
+    assert found(to="ü '\"%_@example.com") == ["ü '\"%_@example.com SignIn"]
+    assert found(to="%@example.com") == found(to="") == found(type="signin") == []
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda time: time.isoformat().replace("+00:00", "Z"),
+        lambda time: time.isoformat(timespec="seconds").replace("+00:00", "z").replace("T", "t"),
+        lambda time: time.astimezone(timezone(timedelta(hours=5, minutes=30))).isoformat(),
+        lambda time: time.astimezone(timezone(-timedelta(hours=8))).isoformat(timespec="milliseconds"),
+        lambda time: time.isoformat(sep=" "),
+    ],
+    ids=["Z", "lower case", "offset", "negative offset", "space"],
+)
+def test_since_is_a_time_with_a_zone(served: Serving, shape: Callable[[datetime], str]) -> None:
+    served.deliver()
+    for seconds, there in ((-60, True), (60, False)):
+        since = shape(datetime.now(UTC) + timedelta(seconds=seconds))
+        # A plus that nobody escaped is understood, for it can be nothing else.
+        for target in {quote(since), since.replace(" ", "%20")}:
+            assert bool(codes(served.api.get(f"/api/messages?since={target}"))) is there, target
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("limit=0", "limit is a whole number from 1 to 1000"),
+        ("limit=1001", 'it was "1001"'),
+        ("limit=1.5", "limit is a whole number"),
+        ("limit=1_0", "limit is a whole number"),
+        ("limit=%D9%A1", "limit is a whole number"),
+        ("limit=1e1", "limit is a whole number"),
+        ("limit=", "limit is a whole number"),
+        ("limit=nan", "limit is a whole number"),
+        ("after=-1", "after is the id of a message"),
+        ("after=x", "after is the id of a message"),
+        ("after=1234567890123456", "after is the id of a message"),
+        ("after=%D9%A1", "after is the id of a message"),
+        ("since=2026-01-31T12:00:00", "2026-01-31T12:00:00Z say"),
+        ("since=2026-01-31", "RFC 3339"),
+        ("since=yesterday", 'it was "yesterday"'),
+        ("since=2026-W05-6T12:00:00Z", "RFC 3339"),
+        ("since=20260131T120000Z", "RFC 3339"),
+        ("since=2026-13-31T12:00:00Z", "RFC 3339"),
+        ("since=1764000000", "RFC 3339"),
+        ("from=x", 'no parameter "from" here; there is: to, type, since, after, limit'),
+        ("To=x", 'no parameter "To"'),
+        ("wait=1", 'no parameter "wait"'),
+        ("to=a&to=b", "twice"),
+        ("to=a&to=a", "twice"),
+        ("to=%FF", "UTF-8"),
+        ("&".join(f"x{number}=1" for number in range(30)), "20"),
+    ],
+)
+def test_wrong_parameters_are_refused_with_what_there_is(served: Serving, query: str, told: str) -> None:
+    for path in ("/api/messages", "/api/violations"):
+        assert told in served.api.refused(f"{path}?{query}")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "told"),
+    [
+        ("GET", "/healthz?x=1", "there is: none"),
+        ("GET", "/api/openapi.json?x=1", "there is: none"),
+        ("GET", "/api/messages/1?x=1", "there is: none"),
+        ("GET", "/api/messages/1/code?x=1", "there is: none"),
+        ("GET", "/api/messages/1/raw?x=1", "there is: none"),
+        ("GET", "/api/events?limit=1", "there is: to, type, after"),
+        ("GET", "/api/events?after=x", "after is the id of a message"),
+        ("GET", "/api/replies?to=x", "there is: none"),
+        ("POST", "/api/replies?to=x", "there is: none"),
+        ("DELETE", "/api/replies?times=1", "there is: to"),
+        ("DELETE", "/api/messages?type=SignIn", "there is: to"),
+        ("GET", "/api/messages/latest?limit=1", "there is: to, type, since, after, wait"),
+        ("GET", "/api/messages/latest?wait=-1", "wait is a number from 0 to 300"),
+        ("GET", "/api/messages/latest?wait=301", 'it was "301"'),
+        ("GET", "/api/messages/latest?wait=1_0", "wait is a number"),
+        ("GET", "/api/messages/latest?wait=nan", "wait is a number"),
+        ("GET", "/api/messages/latest?wait=inf", "wait is a number"),
+    ],
+)
+def test_each_path_knows_its_parameters(served: Serving, method: str, target: str, told: str) -> None:
+    assert told in served.api.refused(target, method=method)
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_the_oldest_go_first_and_are_counted(store: str, tmp_path: Path) -> None:
+    with serving(where(store, tmp_path), most=3) as server:
+        assert server.api.get("/api/messages") == {"messages": [], "total": 0, "dropped": 0, "last": 0}
+        for number in range(5):
+            server.deliver(message(code=str(number)))
+        listing = server.api.get("/api/messages")
+        assert codes(listing) == list("234")
+        assert (listing["total"], listing["dropped"], listing["last"]) == (3, 2, 5)
+        assert "2 did; the last is 5" in server.api.refused("/api/messages/2", 404)
+        server.api.request("DELETE", "/api/messages")
+        listing = server.api.get("/api/violations")
+        assert (listing["total"], listing["dropped"], listing["last"]) == (0, 2, 5)
+        server.deliver()
+        assert last(server) == 6
+
+
+def test_violations_are_the_broken_ones(both: Serving) -> None:
+    both.deliver()
+    both.deliver(BROKEN)
+    both.deliver(MESSAGE, "Content-Type: text/plain")
+    both.deliver({**BROKEN, "type": "Register"})
+    both.deliver({**BROKEN, "to": "bar@example.com"})
+    listing = both.api.get("/api/violations")
+    assert [(entry["status"], entry["to"], entry["type"]) for entry in listing["messages"]] == [
+        (400, "foo@example.com", "SignIn"),
+        (415, None, None),
+        (400, "foo@example.com", "Register"),
+        (400, "bar@example.com", "SignIn"),
+    ]
+    assert listing["total"] == 5
+    first, second = listing["messages"][:2]
+    assert first["broken"]
+    assert first["findings"][0]["rule"] == "message/guard/code"
+    assert (first["findings"][0]["pointer"], first["findings"][0]["layer"]) == ("/payload/code", "guard")
+    assert (second["findings"][0]["rule"], second["findings"][0]["layer"]) == (
+        "sender/request/content-type",
+        None,
+    )
+    found = both.api.get("/api/violations?to=foo@example.com&type=Register")["messages"]
+    assert [entry["id"] for entry in found] == [listing["messages"][2]["id"]]
+    found = both.api.get(f"/api/violations?after={first['id']}&limit=1")["messages"]
+    assert found == [second]
+
+
+def test_each_status_of_the_judgement_is_recorded() -> None:
+    with serving(authorization="Bearer s3cret", layer="emitted", revision="1.31") as server:
+        right = "Authorization: Bearer s3cret"
+        server.deliver(MESSAGE, right)
+        server.deliver()
+        server.deliver(MESSAGE, right, "Content-Type: text/plain")
+        server.deliver(b"{", right)
+        with Client(server.url) as client:
+            client.post(MESSAGE, right, method="PUT", target="/hook")
+        server.deliver({"to": "foo@example.com", "type": "Generic", "payload": {"code": "1"}}, right)
+        found = server.api.get("/api/messages")["messages"]
+        assert [entry["status"] for entry in found] == [200, 401, 415, 400, 405, 200]
+        assert [entry["broken"] for entry in found] == [False, True, True, True, True, True]
+        health = server.api.get("/healthz")
+        assert (health["layer"], health["revision"], health["authorization"]) == ("emitted", "1.31", True)
+        assert "s3cret" not in server.api.request("GET", "/api/violations").body.decode()
+
+
+# The latest message.
+
+
+def test_latest_is_the_newest_accepted_match(both: Serving) -> None:
+    both.deliver(message(code="1"))
+    both.deliver(message(code="2"))
+    both.deliver(BROKEN)
+    both.deliver(message("bar@example.com", code="3", type="Register"))
+    latest = both.api.get("/api/messages/latest?to=foo@example.com")
+    assert latest == both.api.get(f"/api/messages/{latest['id']}")
+    assert latest["code"] == "2"
+    assert both.api.get("/api/messages/latest")["code"] == "3"
+    assert both.api.get("/api/messages/latest?type=SignIn&wait=10")["code"] == "2"
+    after = both.api.get("/api/messages")["messages"][0]["id"]
+    assert both.api.get(f"/api/messages/latest?to=foo@example.com&after={after}")["code"] == "2"
+    both.api.refused(f"/api/messages/latest?to=foo@example.com&after={after + 1}", 404)
+    both.api.refused("/api/messages/latest?since=2999-01-01T00:00:00Z", 404)
+    assert both.api.get(f"/api/messages/latest?since={latest['time']}&type=SignIn")["code"] == "2"
+
+
+def test_a_held_request_is_answered_when_its_message_arrives(both: Serving) -> None:
+    both.deliver(message(code="old"))
+    target = f"/api/messages/latest?to=foo@example.com&type=SignIn&after={last(both)}&wait=30"
+    with both.api.ask("GET", target) as held:
+        until(lambda: both.listeners() == 1)
+        both.deliver(message("bar@example.com", code="1"))
+        both.deliver(message(code="2", type="Register"))
+        both.deliver(BROKEN)
+        both.deliver(message(code="3"))
+        answer = held.answer()
+    check("GET", target, answer)
+    assert answer.json["code"] == "3"
+    until(lambda: both.listeners() == 0)
+
+
+def test_nothing_came_says_what_did(both: Serving) -> None:
+    both.deliver(message(code="old"))
+    cursor = last(both)
+    for number in range(9):
+        both.deliver(message(code=str(number)))
+    both.deliver(message("bar@example.com", type="Register"))
+    both.deliver(message("bar@example.com"))
+    both.deliver({**BROKEN, "to": "bar@example.com", "type": "Register"})
+    target = f"/api/messages/latest?to=foo@example.com&type=Register&after={cursor}"
+    answer = both.api.request("GET", target)
+    assert answer.status == 404
+    said = answer.json
+    assert said["error"] == (
+        'No message with to "foo@example.com" and type "Register" has arrived; arrived says what did.'
+    )
+    assert [entry["id"] for entry in said["arrived"]] == list(range(cursor + 3, cursor + 13))
+    assert [entry["mismatch"] for entry in said["arrived"][-4:]] == [
+        'its type is "SignIn"',
+        'its to is "bar@example.com"',
+        'its to is "bar@example.com" and its type is "SignIn"',
+        "it was refused with 400",
+    ]
+    waited = both.api.request("GET", f"{target}&wait=0.05")
+    assert waited.status == 404
+    assert "within 0.05 s" in waited.json["error"]
+    nothing = both.api.request("GET", f"/api/messages/latest?after={cursor + 12}").json
+    assert nothing == {"error": "No message has arrived; arrived says what did.", "arrived": []}
+
+
+def test_a_client_that_leaves_while_it_waits_leaves_nothing_behind(served: Serving) -> None:
+    for leave in (Client.close, Client.break_off):
+        held = [served.api.ask("GET", "/api/messages/latest?wait=300") for _ in range(5)]
+        until(lambda: served.listeners() == 5)
+        for client in held:
+            leave(client)
+        until(lambda: served.listeners() == 0)
+    until(lambda: not served.call(lambda: served.server.server_state.connections))
+
+
+def test_a_stream_with_a_request_behind_it_ends_with_its_client(
+    served: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_api, "_EVENT_INTERVAL", 0.02)
+    with served.api.ask("GET", "/api/events") as client:
+        client.send(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 2)
+        until(lambda: served.listeners() == 1)
+    until(lambda: served.listeners() == 0)
+
+
+def test_a_request_behind_a_scripted_reply_does_not_keep_the_server_from_stopping() -> None:
+    with serving() as server:
+        server.api.script({"reply": "silence"})
+        with Client(server.url) as client:
+            client.send(client.request(target="/") * 2)
+            until(lambda: server.listeners() == 1)
+
+
+def test_who_waits_when_the_server_stops_is_told() -> None:
+    with serving() as server:
+        target = "/api/messages/latest?wait=300"
+        with server.api.ask("GET", target) as held:
+            until(lambda: server.listeners() == 1)
+            server.stop()
+            answer = held.answer()
+        check("GET", target, answer)
+        assert (answer.status, answer.json) == (503, {"error": "The server stops."})
+
+
+def test_parallel_tests_do_not_disturb_each_other(both: Serving) -> None:
+    people = [f"person{number}@example.com" for number in range(64)]
+    api = both.api
+
+    def one_test(to: str) -> tuple[str, str, int]:
+        cursor = last(both)
+        target = f"/api/messages/latest?to={to}&after={cursor}&wait=30"
+        with api.ask("GET", target) as held:
+            assert both.deliver(message(to, code="not scripted")).status == 200
+            first = held.answer()
+        api.script({"status": 503, "to": to})
+        scripted = both.deliver(message(to, code=to)).status
+        code = api.get(f"/api/messages/latest?to={to}&after={first.json['id']}&wait=30")["code"]
+        return first.json["to"], code, scripted
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(one_test, people)) == [(to, to, 503) for to in people]
+    held = [api.ask("GET", f"/api/messages/latest?to={to}&wait=30&after={last(both)}") for to in people]
+    try:
+        until(lambda: both.listeners() == 64)
+        for to in reversed(people):
+            both.deliver(message(to, code=f"code of {to}"))
+        assert [client.answer().json["code"] for client in held] == [f"code of {to}" for to in people]
+    finally:
+        for client in held:
+            client.close()
+    assert api.request("DELETE", f"/api/messages?to={people[0]}").json == {"deleted": 3}
+    assert len(api.get(f"/api/messages?to={people[1]}")["messages"]) == 3
+
+
+# One delivery.
+
+
+def test_a_detail_has_the_request_as_it_was_on_the_wire(both: Serving) -> None:
+    with Client(both.url) as client:
+        client.post(MESSAGE, "x-B: 1", "X-a: 2", "x-b: \xc3\xbc", target="/hook/%41?a=%20b&c")
+    detail = both.api.get(f"/api/messages/{last(both)}")
+    assert (detail["method"], detail["target"]) == ("POST", "/hook/%41?a=%20b&c")
+    data = json.dumps(MESSAGE).encode()
+    assert detail["headers"] == [
+        ["Host", "mail.test"],
+        ["x-B", "1"],
+        ["X-a", "2"],
+        ["x-b", "Ã¼"],
+        ["Content-Type", "application/json"],
+        ["Content-Length", str(len(data))],
+    ]
+    assert detail["message"] == MESSAGE
+    assert detail["body"] == data.decode()
+    assert base64.b64decode(detail["bodyBase64"]) == data
+    summary = both.api.get("/api/messages")["messages"][0]
+    assert {name: detail[name] for name in summary} == summary
+
+
+@pytest.mark.parametrize(
+    ("body", "read"),
+    [
+        (b'{"n": 1e999, "o": -1e999, "p": [1.0, 1e400]}', {"n": None, "o": None, "p": [1, None]}),
+        (b'{"n": ' + b"9" * 5000 + b"}", {"n": None}),
+        (b'{"n": 12345678901234567890}', {"n": 12345678901234567000}),
+        (b'{"to": "\\ud800", "x\\udfff": "\\ud83d\\ude00"}', {"to": "\ud800", "x\udfff": "😀"}),
+        (b'{"to": "a", "to": "b", "__proto__": 1}', {"to": "b", "__proto__": 1}),
+        (b'{"to": "\xff"}', None),
+        (b"\xef\xbb\xbf{}", None),
+        (b"", None),
+        (b"null", None),
+        (b"[1, true]", [1, True]),
+        (b'"text"', "text"),
+        (b'{"x": NaN}', None),
+        (b"[" * 500 + b"]" * 500, json.loads("[" * 500 + "]" * 500)),
+        (b"[" * 501 + b"]" * 501, None),
+        (b'{"to":' * 100_000, None),
+    ],
+    ids=lambda value: ascii(value)[:30],
+)
+def test_a_body_is_read_as_javascript_reads_it(both: Serving, body: bytes, read: Any) -> None:
+    both.deliver(body)
+    detail = both.api.get(f"/api/messages/{last(both)}")
+    assert detail["message"] == read
+    assert base64.b64decode(detail["bodyBase64"]) == body
+    assert detail["body"] == body.decode("utf-8", "replace")
+    raw = both.api.request("GET", f"/api/messages/{last(both)}/raw")
+    assert raw.body == body
+    if isinstance(read, dict):
+        assert detail["to"] == read.get("to")
+
+
+def test_code_and_link_come_alone(both: Serving) -> None:
+    both.deliver({**MESSAGE, "payload": {"code": " 04\u00fc\n", "link": "javascript:alert(1)"}})
+    number = last(both)
+    code = both.api.request("GET", f"/api/messages/{number}/code")
+    assert (code.headers["content-type"], code.body) == ("text/plain; charset=utf-8", " 04\u00fc\n".encode())
+    assert both.api.request("GET", f"/api/messages/{number}/link").body == b"javascript:alert(1)"
+    both.deliver({**MESSAGE, "payload": {"code": "\ud800", "link": ""}})
+    assert both.api.request("GET", f"/api/messages/{number + 1}/code").body == b"?"
+    assert both.api.request("GET", f"/api/messages/{number + 1}/link").body == b""
+    both.deliver(BROKEN)
+    assert both.api.refused(f"/api/messages/{number + 2}/code", 404) == f"Message {number + 2} has no code."
+    assert "no link" in both.api.refused(f"/api/messages/{number + 2}/link", 404)
+
+
+def test_the_raw_body_is_handed_out_as_a_file(both: Serving) -> None:
+    body = b'\xff<script>alert(1)</script>\0\r\n{"to":'
+    both.deliver(body)
+    raw = both.api.request("GET", f"/api/messages/{last(both)}/raw")
+    assert (raw.headers["content-type"], raw.body) == ("application/octet-stream", body)
+    assert raw.headers["content-disposition"] == f'attachment; filename="message-{last(both)}.json"'
+
+
+@pytest.mark.parametrize("rest", ["", "/code", "/link", "/raw"])
+def test_what_is_not_there_is_404(both: Serving, rest: str) -> None:
+    both.deliver()
+    for number in (0, last(both) + 1, 999_999_999_999_999):
+        assert f"no message {number}:" in both.api.refused(f"/api/messages/{number}{rest}", 404)
+    both.api.request("DELETE", "/api/messages")
+    assert "was deleted" in both.api.refused(f"/api/messages/{last(both)}{rest}", 404)
+    for path in ("x", "-1", "1.5", "9999999999999999", "%D9%A1", "1/2", "latest"):
+        if path != "latest" or rest:
+            assert "nothing at" in both.api.refused(f"/api/messages/{path}{rest}", 404)
+
+
+def test_deletion_is_for_one_recipient_or_for_all(both: Serving) -> None:
+    for to in ("a@example.com", "b@example.com", "a@example.com"):
+        both.deliver(message(to))
+    both.deliver(b"nonsense")
+    delete = both.api.request
+    assert delete("DELETE", "/api/messages?to=A@example.com").json == {"deleted": 0}
+    assert delete("DELETE", "/api/messages?to=").json == {"deleted": 0}
+    assert delete("DELETE", "/api/messages?to=a@example.com").json == {"deleted": 2}
+    listing = both.api.get("/api/messages")
+    assert [entry["to"] for entry in listing["messages"]] == ["b@example.com", None]
+    assert (listing["total"], listing["dropped"]) == (2, 0)
+    assert delete("DELETE", "/api/messages").json == {"deleted": 2}
+    assert both.api.get("/api/messages")["total"] == 0
+
+
+# Events.
+
+
+def test_a_listing_of_large_bodies_holds_nobody_up(served: Serving) -> None:
+    large = {**MESSAGE, "payload": {"code": "042137", "x": list(range(250_000))}}
+    for _ in range(20):
+        served.deliver(large)
+    listed = threading.Event()
+
+    def listing() -> None:
+        assert len(served.api.get("/api/messages")["messages"]) == 20
+        with served.api.events("/api/events?after=0") as stream:
+            for name in ("hello", *["message"] * 20):
+                assert stream.told()[0] == name
+        listed.set()
+
+    thread = threading.Thread(target=listing)
+    start = time.monotonic()
+    thread.start()
+    slowest = 0.0
+    while thread.is_alive():
+        began = time.monotonic()
+        served.api.get("/healthz")
+        slowest = max(slowest, time.monotonic() - began)
+    assert listed.is_set()
+    assert slowest < (time.monotonic() - start) / 4
+
+
+def test_events_tell_what_arrives(both: Serving) -> None:
+    both.deliver()
+    cursor = last(both)
+    with both.api.events() as events:
+        assert events.next() == Event("hello", cursor, {"last": cursor})
+        both.deliver(BROKEN)
+        (summary,) = both.api.get("/api/violations")["messages"]
+        assert events.next() == Event("message", cursor + 1, summary)
+        both.api.request("DELETE", "/api/messages?to=foo@example.com")
+        assert events.next() == Event("deleted", None, {"to": "foo@example.com"})
+        both.api.request("DELETE", "/api/messages")
+        assert events.next() == Event("deleted", None, {"to": None})
+        both.deliver({**MESSAGE, "payload": {"code": "\n\ndata: x\r\u2028"}})
+        event = events.next()
+        assert event is not None
+        assert event.data["code"] == "\n\ndata: x\r\u2028"
+    until(lambda: both.listeners() == 0)
+
+
+def test_events_are_filtered(both: Serving) -> None:
+    with both.api.events("/api/events?to=a@example.com&type=SignIn") as events:
+        assert events.told()[0] == "hello"
+        both.deliver(message("b@example.com"))
+        both.deliver(message("a@example.com", type="Register"))
+        both.deliver(message("a@example.com"))
+        assert events.told() == ("message", "a@example.com")
+        both.api.request("DELETE", "/api/messages?to=b@example.com")
+        both.api.request("DELETE", "/api/messages?to=a@example.com")
+        assert events.told() == ("deleted", "a@example.com")
+        both.api.request("DELETE", "/api/messages")
+        assert events.told() == ("deleted", None)
+
+
+def read_codes(events: Any, count: int) -> list[str]:
+    return [events.next().data["code"] for _ in range(count)]
+
+
+def test_a_reconnect_tells_what_was_missed_once(both: Serving) -> None:
+    for number in range(4):
+        both.deliver(message(code=str(number)))
+    first = both.api.get("/api/messages")["messages"][0]["id"]
+    for target, lines in (
+        ("/api/events", [f"Last-Event-ID: {first}"]),
+        (f"/api/events?after={first}", []),
+        # A browser that connects again asks for the same address, which has the old cursor.
+        (f"/api/events?after={first - 1}", [f"Last-Event-ID: {first}"]),
+    ):
+        with both.api.events(target, *lines) as events:
+            assert events.next() == Event("hello", first, {"last": last(both)})
+            assert read_codes(events, 3) == list("123")
+            both.deliver(message("x@example.com", code="new"))
+            assert read_codes(events, 1) == ["new"]
+            both.api.request("DELETE", "/api/messages?to=x@example.com")
+            assert events.told()[0] == "deleted"
+    assert (
+        "Last-Event-ID is the id" in both.api.request("GET", "/api/events", "Last-Event-ID: x").json["error"]
+    )
+
+
+def test_a_client_that_saw_only_hello_misses_nothing(served: Serving) -> None:
+    with served.api.events() as events:
+        hello = events.next()
+    assert hello is not None
+    served.deliver(message(code="missed"))
+    with served.api.events("/api/events", f"Last-Event-ID: {hello.id}") as events:
+        assert events.told()[0] == "hello"
+        assert read_codes(events, 1) == ["missed"]
+
+
+def test_all_that_was_missed_is_told_however_much(both: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox_api, "MAX_LISTED", 3)
+    for number in range(10):
+        both.deliver(message(code=str(number)))
+    first = both.api.get("/api/messages?after=0&limit=1")["messages"][0]["id"]
+    with both.api.events(f"/api/events?after={first}") as events:
+        assert events.told()[0] == "hello"
+        assert read_codes(events, 9) == list("123456789")
+
+
+def test_a_cursor_of_another_inbox_hides_nothing(served: Serving) -> None:
+    served.deliver(message(code="1"))
+    with served.api.events("/api/events", f"Last-Event-ID: {last(served) + 1000}") as events:
+        assert events.next() == Event("hello", 0, {"last": last(served)})
+        assert read_codes(events, 1) == ["1"]
+        served.deliver(message(code="2"))
+        assert read_codes(events, 1) == ["2"]
+
+
+def test_replay_and_arrival_join_without_gap_or_double(both: Serving) -> None:
+    both.deliver(message(code="0"))
+    cursor = last(both) - 1
+
+    def write() -> None:
+        with Client(both.url) as client:
+            for number in range(1, 300):
+                client.post(message(code=str(number)), target="/")
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        for _ in range(10):
+            with both.api.events(f"/api/events?after={cursor}") as events:
+                assert events.told()[0] == "hello"
+                wanted = last(both) - cursor
+                assert read_codes(events, wanted) == [str(number) for number in range(wanted)]
+        writing.result(TIMEOUT)
+
+
+def test_a_quiet_stream_is_kept_alive(served: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox_api, "_EVENT_INTERVAL", 0.02)
+    with served.api.events() as events:
+        assert events.told()[0] == "hello"
+        assert events.next() == events.next() == Event("", None, None)
+        served.deliver(message(code="1"))
+        event = events.next()
+        while event == Event("", None, None):
+            event = events.next()
+        assert event is not None
+        assert event.data["code"] == "1"
+
+
+def test_a_stream_ends_when_the_server_stops() -> None:
+    with serving() as server:
+        server.deliver()
+        with server.api.events("/api/events?after=0") as events:
+            assert [events.told()[0] for _ in range(2)] == ["hello", "message"]
+            server.stop()
+            assert events.next() is None
+
+
+LONG = "https://example.com/" + "x" * 200_000
+
+
+def slow(server: Serving) -> Client:
+    """Return a connection with a stream of events, of which nobody reads more than the beginning."""
+    client = server.api.ask("GET", "/api/events")
+    client.head()
+    until(lambda: server.listeners() == 1)
+    return client
+
+
+def test_a_client_that_falls_behind_may_come_back(served: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox_api, "_MOST_BEHIND", 5)
+    cursor = last(served)
+    with slow(served) as client:
+        for number in range(60):
+            served.deliver({**MESSAGE, "payload": {"code": str(number), "link": LONG}})
+        # It reads on, comes to the end of the stream, and has no gap in what it got.
+        raw = b"".join(Stream(client).chunks())
+    ids = [int(line[4:]) for line in raw.decode().split("\n") if line.startswith("id: ")]
+    assert ids == list(range(cursor, ids[-1] + 1))
+    assert ids[-1] < cursor + 60
+    with served.api.events("/api/events", f"Last-Event-ID: {ids[-1]}") as events:
+        assert events.told()[0] == "hello"
+        rest = cursor + 60 - ids[-1]
+        assert read_codes(events, rest) == [str(number) for number in range(60 - rest, 60)]
+
+
+def test_a_client_that_reads_no_more_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standing_server, "REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(standing_server, "_SWEEP_SECONDS", 0.05)
+    with serving() as server, slow(server):
+        for _ in range(60):
+            server.deliver({**MESSAGE, "payload": {"link": LONG}})
+        until(lambda: server.listeners() == 0)
+
+
+# Scripted replies.
+
+
+def raw_answer(server: Serving, to: str = "foo@example.com") -> bytes:
+    """Deliver a message and return all that comes back until the end of the connection."""
+    with Client(server.url) as client:
+        client.send(client.request(message(to), target="/"))
+        return client.read()
+
+
+def answered(server: Serving) -> str:
+    text: str = server.api.get("/api/messages?limit=1")["messages"][0]["answered"]
+    return text
+
+
+def test_an_answer_is_what_was_scripted(both: Serving) -> None:
+    listing = both.api.script(
+        {"status": 503, "body": "später", "headers": {"Retry-After": "5", "x-B": "ü"}, "to": None}
+    )
+    assert listing == [
+        {
+            "reply": "answer",
+            "to": None,
+            "times": 1,
+            "status": 503,
+            "body": "später",
+            "headers": {"Retry-After": "5", "x-B": "ü"},
+            "delay": 0,
+        }
+    ]
+    assert raw_answer(both) == (
+        b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nx-B: \xfc\r\nContent-Length: 7\r\n"
+        b"Connection: close\r\n\r\nsp\xc3\xa4ter"
+    )
+    assert answered(both) == "503 (scripted)"
+    summary = both.api.get("/api/messages")["messages"][0]
+    assert (summary["status"], summary["broken"]) == (200, False)
+    assert both.api.get("/api/replies") == {"replies": []}
+    assert both.deliver().json == {"accepted": True}
+    assert answered(both) == "200"
+
+
+def test_an_answer_may_be_late(served: Serving) -> None:
+    served.api.script({"delay": 0.1})
+    began = time.monotonic()
+    assert served.deliver().status == 200
+    assert time.monotonic() - began >= 0.1
+    assert answered(served) == "200 after 0.1 s (scripted)"
+
+
+def test_the_message_is_in_the_inbox_before_a_late_answer(served: Serving) -> None:
+    served.api.script({"reply": "silence"})
+    with Client(served.url) as client:
+        client.send(client.request(message(code="early"), target="/"))
+        assert served.api.get("/api/messages/latest?wait=10")["code"] == "early"
+
+
+def test_a_redirect_names_another_place(served: Serving) -> None:
+    (listed,) = served.api.script({"reply": "redirect", "location": "https://mail.test/x"})
+    assert (listed["status"], listed["location"]) == (307, "https://mail.test/x")
+    answer = served.deliver()
+    assert (answer.status, answer.headers["location"], answer.body) == (307, "https://mail.test/x", b"")
+    served.api.script({"reply": "redirect", "location": "/x", "status": 303})
+    assert served.deliver().status == 303
+
+
+def test_a_connection_is_reset(served: Serving) -> None:
+    served.api.script({"reply": "reset"})
+    with pytest.raises(ConnectionResetError):
+        raw_answer(served)
+    assert answered(served) == "a reset (scripted)"
+
+
+def test_silence_lasts_until_the_client_leaves_or_the_server_stops() -> None:
+    with serving() as server:
+        server.api.script({"reply": "silence", "times": 2})
+        with Client(server.url) as client:
+            client.send(client.request(target="/"))
+            until(lambda: server.listeners() == 1)
+            assert answered(server) == "no answer (scripted)"
+            client.socket.settimeout(0.05)
+            with pytest.raises(TimeoutError):
+                client.read(1)
+        until(lambda: server.listeners() == 0)
+        with Client(server.url) as client:
+            client.send(client.request(target="/"))
+            until(lambda: server.listeners() == 1)
+            server.stop()
+            assert client.read() == b""
+
+
+def test_an_endless_body_goes_on(served: Serving) -> None:
+    served.api.script({"reply": "endless"})
+    with Client(served.url) as client:
+        client.send(client.request(target="/"))
+        status, headers = client.head()
+        assert (status, "content-length" in headers) == (200, False)
+        assert client.read(3) == b"..."
+    until(lambda: served.listeners() == 0)
+    assert answered(served) == "a body without end (scripted)"
+
+
+def test_garbage_is_no_http(served: Serving) -> None:
+    served.api.script({"reply": "garbage"})
+    came = raw_answer(served)
+    assert came
+    assert not came.startswith(b"HTTP")
+    assert answered(served) == "garbage (scripted)"
+
+
+def test_an_answer_drips(served: Serving) -> None:
+    served.api.script({"reply": "drip", "status": 299, "body": "slow", "interval": 0.001})
+    began = time.monotonic()
+    came = raw_answer(served)
+    assert came.startswith(b"HTTP/1.1 299 ")
+    assert came.endswith(b"\r\n\r\nslow")
+    assert time.monotonic() - began >= 0.001 * (len(came) - 1)
+    assert answered(served) == "299, byte by byte (scripted)"
+
+
+@pytest.mark.parametrize("kind", ["answer", "reset", "garbage", "endless", "drip", "late reset"])
+def test_a_client_that_breaks_off_a_scripted_reply_is_no_error(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reply: dict[str, Any] = {"reply": kind.removeprefix("late "), "times": None}
+    if kind == "drip":
+        reply |= {"body": "x" * 10_000, "interval": 1e-9}
+    with serving() as server:
+        if kind == "late reset":
+            # As slow as a thread may be that has to wait for its turn.
+            reset = StandingWire.reset
+
+            def late(wire: StandingWire) -> None:
+                until(lambda: not server.listeners())
+                reset(wire)
+
+            monkeypatch.setattr(StandingWire, "reset", late)
+        server.api.script(reply)
+        for _ in range(10):
+            client = Client(server.url)
+            client.send(client.request(target="/"))
+            if kind == "drip":
+                client.head()
+            client.break_off()
+        until(lambda: server.listeners() == 0)
+
+
+def test_times_and_standing_replies(both: Serving) -> None:
+    both.api.script({"status": 500, "times": None})
+    both.api.script({"status": 501, "times": 2})
+    both.api.script({"status": 502})
+    due = [(reply["status"], reply["times"]) for reply in both.api.script({"status": 503, "times": None})]
+    assert due == [(501, 2), (502, 1), (503, None)]
+    assert both.deliver().status == 501
+    assert both.api.get("/api/replies")["replies"][0]["times"] == 1
+    assert [both.deliver().status for _ in range(4)] == [501, 502, 503, 503]
+    assert both.api.request("DELETE", "/api/replies").json == {"deleted": 1}
+    assert both.deliver().status == 200
+
+
+def test_what_is_scripted_for_the_recipient_comes_first(both: Serving) -> None:
+    both.api.script({"status": 500, "times": 2})
+    both.api.script({"status": 501, "to": "foo@example.com"})
+    due = both.api.script({"status": 502, "to": "foo@example.com", "times": None})
+    assert {(reply["to"], reply["status"]) for reply in due} == {
+        (None, 500),
+        ("foo@example.com", 501),
+        ("foo@example.com", 502),
+    }
+    assert [both.deliver().status for _ in range(3)] == [501, 502, 502]
+    assert both.deliver(message("bar@example.com")).status == 500
+    assert both.api.request("DELETE", "/api/replies?to=Foo@example.com").json == {"deleted": 0}
+    assert both.api.request("DELETE", "/api/replies?to=foo@example.com").json == {"deleted": 1}
+    assert [both.deliver().status for _ in range(2)] == [500, 200]
+
+
+def test_refused_deliveries_use_nothing_up(both: Serving) -> None:
+    both.api.script({"status": 503, "to": "foo@example.com"})
+    both.api.script({"status": 504})
+    assert both.deliver(BROKEN).status == 400
+    assert both.deliver(MESSAGE, "Content-Type: text/plain").status == 415
+    assert both.deliver(b"nonsense").status == 400
+    assert [reply["times"] for reply in both.api.get("/api/replies")["replies"]] == [1, 1]
+    assert [both.deliver().status for _ in range(3)] == [503, 504, 200]
+
+
+@pytest.mark.parametrize(
+    "posted",
+    [
+        {"reply": "answer", "status": 404, "body": "x", "headers": {"A": "b"}, "delay": 1.5},
+        {"reply": "answer", "status": 302, "body": "x", "headers": {"Location": "/x"}, "delay": 0},
+        {"reply": "answer", "status": 302, "body": "", "headers": {"Location": "/x"}, "delay": 2},
+        {"reply": "answer", "status": 204, "body": "", "headers": {}, "delay": 86400},
+        {"reply": "redirect", "status": 308, "location": "/x"},
+        {"reply": "reset"},
+        {"reply": "silence"},
+        {"reply": "endless"},
+        {"reply": "garbage"},
+        {"reply": "drip", "status": 200, "body": "x", "interval": 0.25},
+    ],
+)
+def test_the_listing_says_what_was_posted(served: Serving, posted: dict[str, Any]) -> None:
+    whole = {**posted, "to": "foo@example.com", "times": 3}
+    assert served.api.script(whole) == [whole]
+    assert served.api.get("/api/replies") == {"replies": [whole]}
+
+
+@pytest.mark.parametrize(
+    ("posted", "told"),
+    [
+        (b"", "no JSON"),
+        (b"{", "no JSON"),
+        (b"\xff", "no JSON"),
+        (b"[" * 501, "no JSON"),
+        ([], "a JSON object; it was an array of 0"),
+        (None, "a JSON object; it was null"),
+        ({"reply": "fire"}, "one of answer, redirect, reset, silence, endless, garbage, drip"),
+        ({"reply": None}, "one of answer"),
+        ({"reply": ["answer"]}, "one of answer"),
+        ({"statuss": 500}, 'no "statuss"; it has: reply, to, times, status, body, headers, delay'),
+        ({"reply": "reset", "status": 500}, 'kind reset has no "status"; it has: reply, to, times'),
+        ({"status": "500"}, 'status is a whole number; it was "500"'),
+        ({"status": 500.5}, "status is a whole number"),
+        ({"status": True}, "status is a whole number; it was true"),
+        ({"status": 99}, "three digits"),
+        ({"status": 1000}, "three digits"),
+        (b'{"status": 1e999}', "status is a whole number"),
+        ({"body": {}}, "body is text; it was an empty object"),
+        ({"headers": []}, "headers is an object"),
+        ({"headers": {"A": 1}}, "A header's value is text; it was 1"),
+        ({"headers": {"A": "x\r\nB: y"}}, "cannot be sent as a header line"),
+        ({"headers": {"A b": "x"}}, "cannot be sent as a header line"),
+        ({"headers": {"": "x"}}, "cannot be sent as a header line"),
+        ({"headers": {"A": "\u0100"}}, "cannot be sent as a header line"),
+        ({"delay": -1}, "delay"),
+        ({"delay": "1"}, 'delay is a number; it was "1"'),
+        ({"delay": False}, "delay is a number; it was false"),
+        (b'{"delay": 1e999}', "delay is"),
+        ({"delay": 86401}, "86400"),
+        ({"delay": 10**400}, "86400"),
+        ({"reply": "drip", "interval": 0}, "more than 0"),
+        ({"reply": "drip", "interval": -1}, "more than 0"),
+        ({"reply": "drip", "interval": 86401}, "86400"),
+        ({"reply": "redirect"}, "A redirect has a location"),
+        ({"reply": "redirect", "location": "x\ny"}, "cannot be sent as a header line"),
+        ({"to": 1}, "to is an address or null; it was 1"),
+        ({"times": 0}, "times is 1 or more, or null"),
+        ({"times": 1.5}, "times is 1 or more, or null"),
+        ({"times": True}, "times is 1 or more, or null"),
+        ({"times": "2"}, "times is 1 or more, or null"),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_a_wrong_reply_is_refused_with_what_there_is(served: Serving, posted: Any, told: str) -> None:
+    body = posted if isinstance(posted, bytes) else json.dumps(posted).encode()
+    assert told in served.api.refused("/api/replies", 400, "POST", body)
+    assert served.api.get("/api/replies") == {"replies": []}
+    if not isinstance(posted, bytes):
+        assert not validator("components", "schemas", "Reply").is_valid(posted)
+
+
+@pytest.mark.parametrize("type", ["", "text/plain", "application/x-www-form-urlencoded", "text/json"])
+def test_replies_are_scripted_as_json(served: Serving, type: str) -> None:
+    lines = [f"Content-Type: {type}"] if type else []
+    answer = served.api.request("POST", "/api/replies", *lines, body=b"{}")
+    assert (answer.status, "Content-Type: application/json" in answer.json["error"]) == (415, True)
+    lines = ["Content-Type: Application/JSON; charset=utf-8"]
+    assert served.api.request("POST", "/api/replies", *lines, body=b"{}").status == 201
+
+
+def test_scripts_are_bounded(served: Serving) -> None:
+    large = json.dumps({"body": "x" * 2 * 1024 * 1024}).encode()
+    assert "of which at most 2097152 are read" in served.api.refused("/api/replies", 400, "POST", large)
+
+    def fill() -> None:
+        for _ in range(1000):
+            served.endpoint.script(None, Reset(), 1)
+
+    served.call(fill)
+    assert "1000 replies are scripted already" in served.api.refused("/api/replies", 409, "POST", b"{}")
+    assert served.api.request("DELETE", "/api/replies").json == {"deleted": 1000}
+
+
+def test_a_script_that_did_not_come_whole_is_none(served: Serving) -> None:
+    head = b"POST /api/replies HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    with Client(served.url) as client:
+        client.send(head + b"Content-Length: 100\r\n\r\n{}")
+        client.end()
+        answer = client.answer()
+    check("POST", "/api/replies", answer)
+    assert (answer.status, "after 2 bytes of the body" in answer.json["error"]) == (400, True)
+    assert served.api.get("/api/replies") == {"replies": []}
+    with Client(served.url) as client:
+        client.send(head + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nnonsense\r\n\r\n")
+        answer = client.answer()
+    check("POST", "/api/replies", answer)
+    assert answer.status == 400
+    assert served.api.get("/api/replies") == {"replies": []}
+
+
+# The server.
+
+
+def test_health_tells_the_state(both: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    both.deliver()
+    state = both.api.get("/healthz")
+    assert state == {
+        "status": "ok",
+        "version": __version__,
+        "revision": "1.35",
+        "layer": "guard",
+        "authorization": False,
+        "total": 1,
+        "dropped": state["dropped"],
+        "last": last(both),
+    }
+
+    def full(_: Recorded, kept: Kept) -> None:
+        kept(StoreProblem("the disk is full"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(both.endpoint.store, "add", full)
+        assert both.deliver().status == 503
+        failing = both.api.request("GET", "/healthz")
+        assert failing.status == 503
+        assert (failing.json["status"], failing.json["error"]) == ("failing", "the disk is full")
+    assert both.deliver().status == 200
+    assert both.api.get("/healthz")["status"] == "ok"
+
+
+def test_a_store_that_cannot_be_read_is_503(served: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any, **named: Any) -> Any:  # noqa: ARG001 - as a store has it
+        raise StoreProblem("the disk is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(served.endpoint.store, "select", fail)
+        patched.setattr(served.endpoint.store, "delete", fail)
+        for target in ("", "/latest", "/latest?wait=5", "/1", "/1/code", "/1/link", "/1/raw"):
+            assert served.api.refused(f"/api/messages{target}", 503) == "the disk is gone"
+        assert served.api.refused("/api/violations", 503) == "the disk is gone"
+        assert served.api.refused("/api/events?after=0", 503) == "the disk is gone"
+        assert served.api.refused("/api/messages", 503, "DELETE") == "the disk is gone"
+    assert served.listeners() == 0
+
+
+def test_a_stream_ends_when_the_store_fails_on_the_way(
+    served: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_api, "MAX_LISTED", 1)
+    for number in range(3):
+        served.deliver(message(code=str(number)))
+    store, pages = served.endpoint.store, iter(range(3))
+    select = store.select
+
+    def fail(query: Query, limit: int, *, newest: bool) -> list[Recorded]:
+        if next(pages, None) is None:
+            raise StoreProblem("the disk is gone")
+        return select(query, limit, newest=newest)
+
+    monkeypatch.setattr(store, "select", fail)
+    with served.api.events("/api/events?after=0") as events:
+        assert events.told()[0] == "hello"
+        assert read_codes(events, 2) == ["0", "1"]
+        assert events.next() is None
+
+
+READABLE = ["/api/messages", "/api/violations", "/api/replies", "/api/openapi.json", "/healthz"]
+
+
+def test_head_is_get_without_the_body(served: Serving) -> None:
+    served.deliver()
+    one = f"/api/messages/{last(served)}"
+    for target in [*READABLE, "/api/messages/latest", one, f"{one}/code", f"{one}/raw"]:
+        got, head = served.api.request("GET", target), served.api.request("HEAD", target)
+        assert head.status == got.status == 200
+        del got.headers["date"], head.headers["date"]
+        assert head.headers == got.headers
+    assert served.api.request("HEAD", f"{one}/link").status == 404
+
+
+def test_head_of_the_events_ends_at_once(served: Serving) -> None:
+    with served.api.ask("HEAD", "/api/events") as client:
+        status, headers = client.head()
+        assert (status, headers["content-type"]) == (200, "text/event-stream")
+        client.send(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert client.answer().json["status"] == "ok"
+    assert served.listeners() == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "allowed"),
+    [
+        ("/api/messages", "GET, HEAD, DELETE"),
+        ("/api/messages/latest", "GET, HEAD"),
+        ("/api/messages/1", "GET, HEAD"),
+        ("/api/messages/1/code", "GET, HEAD"),
+        ("/api/violations", "GET, HEAD"),
+        ("/api/events", "GET, HEAD"),
+        ("/api/replies", "GET, HEAD, POST, DELETE"),
+        ("/api/openapi.json", "GET, HEAD"),
+        ("/healthz", "GET, HEAD"),
+    ],
+)
+def test_another_method_is_405_and_no_delivery(served: Serving, target: str, allowed: str) -> None:
+    for method in ("OPTIONS", "PUT", "PATCH", "POST", "DELETE"):
+        if method not in allowed:
+            lines = ["Origin: https://stranger.test", f"Access-Control-Request-Method: {method}"]
+            answer = served.api.request(method, target, *lines)
+            assert (answer.status, answer.headers["allow"]) == (405, allowed)
+            assert answer.json["error"] == f"{target} takes {allowed}, not {method}."
+    assert served.api.get("/api/messages")["total"] == 0
+
+
+@pytest.mark.parametrize(
+    "target", ["/api", "/api/", "/api/mails", "/api/messages/", "/%61pi/x", "/api/../etc/passwd"]
+)
+def test_an_unknown_path_is_404_and_no_delivery(served: Serving, target: str) -> None:
+    for method in ("GET", "POST", "DELETE", "OPTIONS"):
+        with served.api.ask(method, target) as client:
+            answer = client.answer()
+        assert answer.status == 404
+        assert "/api/openapi.json tells what there is" in answer.json["error"]
+        if not target.startswith("/%"):
+            check(method, target, answer)
+    assert served.api.get("/api/messages")["total"] == 0
+
+
+OWN = [
+    "localhost",
+    "LOCALHOST:8025",
+    "127.0.0.1",
+    "127.0.0.1:8025",
+    "[::1]",
+    "[::1]:8025",
+    "mail",
+    "mail:8025",
+]
+OWN += ["host.docker.internal:8025", "mail.test", "app.localhost", "mybox.local", "inbox.home.arpa"]
+FOREIGN = [
+    "example.com",
+    "example.com:8025",
+    "localhost.example.com",
+    "127.0.0.1.example.com",
+    "a.nip.io",
+    "a.b",
+]
+FOREIGN += [
+    "test.example.org",
+    "[::1].example.com",
+    "localhost@example.com",
+    "1.2.3.4x.de",
+    "xn--e1afmkfd.com",
+]
+
+
+@pytest.mark.parametrize("host", OWN)
+def test_own_names_are_served(served: Serving, host: str) -> None:
+    for target in READABLE:
+        assert served.api.request("GET", target, f"Host: {host}").status == 200
+
+
+@pytest.mark.parametrize("host", FOREIGN)
+def test_a_public_name_is_refused(served: Serving, host: str) -> None:
+    for method, target in (
+        ("GET", "/api/messages"),
+        ("GET", "/api/events"),
+        ("DELETE", "/api/messages"),
+        ("POST", "/api/replies"),
+        ("GET", "/api/messages/latest?wait=300"),
+        ("GET", "/api/nothing"),
+        ("PUT", "/api/replies"),
+    ):
+        answer = served.api.request(method, target, f"Host: {host}")
+        assert (answer.status, "http://localhost" in answer.json["error"]) == (403, True)
+    assert served.api.request("GET", "/healthz", f"Host: {host}").status == 200
+    # Logto may know the endpoint under any name.
+    lines = ["Content-Type: application/json", f"Host: {host}"]
+    with served.api.ask("POST", "/", *lines, body=json.dumps(MESSAGE).encode()) as client:
+        assert client.answer().status == 200
+
+
+def test_beyond_loopback_every_name_is_served() -> None:
+    with serving(guard_host=False) as server:
+        assert server.api.request("GET", "/api/messages", "Host: mail.example.com").status == 200
+
+
+def test_a_client_that_says_it_sends_no_more_is_answered(both: Serving) -> None:
+    both.api.script({"status": 299, "delay": 0.01, "to": "slow@example.com"})
+    with Client(both.url) as client:
+        for request, status in (
+            (client.request(target="/"), 200),
+            (client.request(message("slow@example.com"), target="/"), 299),
+            (client.request(b"{", target="/"), 400),
+            (b"GET /api/messages HTTP/1.1\r\nHost: mail.test\r\n\r\n", 200),
+            (b"GET /api/messages/latest?after=999 HTTP/1.1\r\nHost: mail.test\r\n\r\n", 404),
+        ):
+            answer = exchange(both.url, request)
+            assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer
+        twice = exchange(both.url, client.request(target="/") * 2)
+        assert twice.count(b'{"accepted":true}') == 2
+
+
+# Whatever is asked, the answer is a documented one: Api.request compares each with the document.
+
+NAMES = st.sampled_from(["to", "type", "since", "after", "limit", "wait", "x", ""]) | st.text(max_size=5)
+VALUES = st.sampled_from(
+    [
+        "",
+        "0",
+        "1",
+        "-1",
+        "1e3",
+        "nan",
+        "inf",
+        "9" * 15,
+        "9" * 400,
+        "foo@example.com",
+        "SignIn",
+        "\0",
+        "\ud7ff",
+        "0001-01-01T00:00:00+23:59",
+        "9999-12-31T23:59:59-23:59",
+        "2026-01-31T12:00:00Z",
+        "2026-06-30T23:59:60Z",
+    ]
+) | st.text(alphabet=st.characters(codec="utf-8"), max_size=10).filter(lambda text: not text.isdecimal())
+
+
+@settings(deadline=None)
+@given(
+    path=st.sampled_from(
+        ["/api/messages", "/api/violations", "/api/messages/latest", "/api/messages/1/code"]
+    ),
+    query=st.lists(st.tuples(NAMES, VALUES).filter(lambda pair: pair != ("wait", "1")), max_size=3),
+)
+def test_any_query_has_a_documented_answer(running: Serving, path: str, query: list[tuple[str, str]]) -> None:
+    answer = running.api.request("GET", f"{path}?{urlencode(query)}")
+    assert answer.status in (200, 400, 404)
+
+
+@settings(deadline=None)
+@given(
+    st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="#"), max_size=30)
+)
+def test_any_text_as_a_query_has_a_documented_answer(running: Serving, query: str) -> None:
+    assert running.api.request("GET", f"/api/messages?{query}").status in (200, 400)
+
+
+ODD: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers(-1, 1001) | st.floats() | st.text(max_size=5) | st.just([])
+)
+HEADERS: st.SearchStrategy[Any] = st.dictionaries(
+    st.text(max_size=3) | st.just("Location"), st.text(max_size=3) | ODD, max_size=2
+)
+REPLIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "reply": st.sampled_from(["answer", "redirect", "reset", "silence", "endless", "garbage", "drip"])
+        | ODD,
+        "to": st.sampled_from([None, "foo@example.com"]) | ODD,
+        "times": st.sampled_from([None, 1, 2.0, 10**30, 1e300]) | ODD,
+        "status": st.integers(100, 999) | ODD,
+        "body": st.text(max_size=5) | ODD,
+        "headers": HEADERS | ODD,
+        "delay": st.floats(0, 86400) | st.integers(0, 90000) | ODD,
+        "location": st.text(max_size=5) | ODD,
+        "interval": st.floats(0, 86400) | ODD,
+        "x": ODD,
+    },
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(REPLIES.filter(lambda reply: len(reply) < 5) | ODD)
+def test_what_the_schema_allows_is_scripted_and_nothing_else(running: Serving, posted: Any) -> None:
+    # As JSON has it: Python's NaN and Infinity are none.
+    body = json.dumps(posted).encode()
+    possible = b"NaN" not in body and b"Infinity" not in body
+    valid = possible and validator("components", "schemas", "Reply").is_valid(json.loads(body))
+    lines = ["Content-Type: application/json"]
+    try:
+        answer = running.api.request("POST", "/api/replies", *lines, body=body)
+        assert answer.status == (201 if valid else 400), answer.body
+        if valid:
+            (listed,) = answer.json["replies"]
+            # What the listing says can be posted again, and is listed as the same.
+            running.api.request("DELETE", "/api/replies")
+            assert running.api.script(listed) == [listed]
+    finally:
+        running.api.request("DELETE", "/api/replies")

@@ -1,0 +1,683 @@
+"""The server of the standing endpoint against senders that are broken, hostile or slow."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import re
+import resource
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.support.http_client import MESSAGE, Client, post
+from tests.support.serving import Serving, serving
+
+from logto_mail_contract.judging.requests import judge_request
+from logto_mail_contract.serve import server as standing_server
+from logto_mail_contract.serve.endpoint import StandingEndpoint
+from logto_mail_contract.serve.reply_wire import StandingWire
+from logto_mail_contract.serve.server import MAX_BODY_BYTES, MAX_HEAD_BYTES
+from logto_mail_contract.wire.replies import ScriptedResponse
+from logto_mail_contract.wire.requests import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BODY = json.dumps(MESSAGE).encode()
+HEAD = b"POST /mail HTTP/1.1\r\nHost: mail.test\r\nContent-Type: application/json\r\n"
+LENGTH = b"Content-Length: %d\r\n" % len(BODY)
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+GOOD = HEAD + LENGTH + b"\r\n" + BODY
+EMPTY_CHUNK = b"0\r\n\r\n"
+
+
+@pytest.fixture
+def server() -> Iterator[Serving]:
+    """A server with an empty inbox."""
+    with serving() as running:
+        yield running
+
+
+def statuses(server: Serving, data: bytes) -> list[int]:
+    """Send bytes, end, and return the statuses of what comes back until the server ends the connection."""
+    with Client(server.url) as client:
+        client.send(data)
+        client.send(b"GET /api/none HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        came = client.read()
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3}) ", came)]
+
+
+def kept(server: Serving) -> list[tuple[int, str]]:
+    """Return the status of each delivery, and what its first finding says came."""
+    found = server.api.get("/api/messages")["messages"]
+    return [(one["status"], one["findings"][0]["actual"] if one["findings"] else "") for one in found]
+
+
+def is_well(server: Serving) -> None:
+    """Check that the server still takes a message, and that nothing was told to be a fault of its own."""
+    assert post(server.url + "/mail").status == 200
+    assert [line for line in server.log.problems if "fault" in line] == []
+
+
+# Requests that two parsers may read differently: refused, recorded, and the connection ends.
+
+SMUGGLING = {
+    "both lengths": HEAD + b"Content-Length: 3\r\n" + CHUNKED + b"\r\n" + EMPTY_CHUNK,
+    "both lengths, chunked first": HEAD + CHUNKED + b"Content-Length: 3\r\n\r\n" + EMPTY_CHUNK,
+    "two lengths": HEAD + LENGTH + b"Content-Length: 1\r\n\r\n" + BODY,
+    "two equal lengths": HEAD + LENGTH + LENGTH + b"\r\n" + BODY,
+    "a list of lengths": HEAD + b"Content-Length: 5, 5\r\n\r\nabcde",
+    "a negative length": HEAD + b"Content-Length: -1\r\n\r\n",
+    "a signed length": HEAD + b"Content-Length: +5\r\n\r\nabcde",
+    "a hexadecimal length": HEAD + b"Content-Length: 0x5\r\n\r\nabcde",
+    "a length beyond 64 bits": HEAD + b"Content-Length: 99999999999999999999\r\n\r\n",
+    "an unknown coding": HEAD + b"Transfer-Encoding: xchunked\r\n\r\n" + EMPTY_CHUNK,
+    "chunked twice": HEAD + CHUNKED + b"Transfer-Encoding: identity\r\n\r\n" + EMPTY_CHUNK,
+    "chunked before another": HEAD + b"Transfer-Encoding: chunked, gzip\r\n\r\n" + EMPTY_CHUNK,
+    "a tab in the coding": HEAD + b"Transfer-Encoding: \x0bchunked\r\n\r\n" + EMPTY_CHUNK,
+    "a chunk size that is none": HEAD + CHUNKED + b"\r\nzz\r\n",
+    "a chunk size beyond 64 bits": HEAD + CHUNKED + b"\r\nfffffffffffffffff\r\n",
+    "a chunk line without CR": HEAD + CHUNKED + b"\r\n5\nabcde\r\n" + EMPTY_CHUNK,
+    "a chunk that is longer": HEAD + CHUNKED + b"\r\n3\r\nabcde\r\n" + EMPTY_CHUNK,
+    "a space before the colon": HEAD + b"Content-Length : 3\r\n\r\nabc",
+    "a folded header": HEAD + b"X-Folded: a\r\n b\r\n" + LENGTH + b"\r\n" + BODY,
+    "NUL in a header": HEAD + b"X-Nul: a\0b\r\n\r\n",
+    "a header without a name": HEAD + b": a\r\n\r\n",
+    "CR alone in a header": HEAD + b"X-Cr: a\rContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("shape", SMUGGLING)
+def test_what_two_parsers_may_read_differently_is_refused(server: Serving, shape: str) -> None:
+    assert statuses(server, SMUGGLING[shape]) == [400]
+    ((status, actual),) = kept(server)
+    assert status == 400
+    (recorded,) = server.api.get("/api/messages")["messages"]
+    assert recorded["findings"][0]["rule"] == "sender/request/framing", actual
+    is_well(server)
+
+
+NO_REQUESTS = {
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(40),
+    "bytes": b"\0\1garbage\xff\r\n\r\n",
+    "an unknown method": b"BREW /mail HTTP/1.1\r\n\r\n",
+    "another protocol": b"POST /mail SIP/2.0\r\n\r\n",
+    "a tunnel": b"CONNECT mail.test:25 HTTP/1.1\r\nHost: mail.test\r\n\r\n",
+    "SMTP": b"EHLO mail.test\r\n",
+    "a target with a space": b"POST /ma il HTTP/1.1\r\nHost: mail.test\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("shape", NO_REQUESTS)
+def test_what_is_no_request_is_told_and_not_recorded(server: Serving, shape: str) -> None:
+    assert statuses(server, NO_REQUESTS[shape]) == [400]
+    assert kept(server) in ([], [(400, "Expected HTTP/")], [(400, "Expected HTTP/, RTSP/ or ICE/")])
+    is_well(server)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        GOOD,
+        HEAD + CHUNKED + b"\r\n%x;a=b\r\n%s\r\n" % (len(BODY), BODY) + EMPTY_CHUNK,
+        HEAD + CHUNKED + b"\r\n" + b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + EMPTY_CHUNK,
+        GOOD.replace(b"/mail", b"http://mail.test/mail"),
+        GOOD.replace(b"/mail", b"/%zz%ff/../..//?a=b#c"),
+        HEAD + b"Expect: something\r\n" + LENGTH + b"\r\n" + BODY,
+        HEAD + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n"
+        + LENGTH + b"\r\n" + BODY,
+        b"\r\n" + GOOD,
+    ],
+    ids=["plain", "chunked", "byte by byte", "absolute", "odd path", "expect", "upgrade", "empty line"],
+)  # fmt: skip
+def test_odd_but_right_requests_are_taken(server: Serving, data: bytes) -> None:
+    assert statuses(server, data) == [200, 404]
+    assert kept(server) == [(200, "")]
+
+
+def test_a_wish_for_another_protocol_is_passed_over_in_any_pieces(server: Serving) -> None:
+    lines = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+    data = HEAD + lines + LENGTH + b"\r\n" + BODY
+    for cut in range(1, len(data), 7):
+        with Client(server.url + "/mail") as client:
+            client.send(data[:cut])
+            time.sleep(0.002)
+            client.send(data[cut:])
+            assert client.answer().status == 200, cut
+            assert client.post().status == 200
+    with Client(server.url + "/mail") as client:
+        client.send(b"GET /api/messages?limit=1 HTTP/1.1\r\nHost: localhost\r\n" + lines + b"\r\n")
+        assert client.answer().status == 200
+        assert client.post().status == 200
+    first = server.api.get("/api/messages/1")
+    assert ["Upgrade", "h2c"] in first["headers"]
+
+
+@pytest.mark.parametrize("store", ["memory", "file"])
+def test_a_wish_for_another_protocol_stands_anywhere_among_requests(tmp_path: Path, store: str) -> None:
+    """In one piece, and cut: each request is read once, and its body is its own."""
+    wishing = HEAD + b"Connection: Upgrade\r\nUpgrade: h2c\r\n" + LENGTH + b"\r\n" + BODY
+    health = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    data = GOOD + wishing + wishing + health + wishing + GOOD
+    where = "memory" if store == "memory" else str(tmp_path / "inbox.sqlite")
+    with serving(where) as server:
+        for cut in (len(data), len(GOOD) + 9, len(GOOD) + len(HEAD) + 50, len(data) - 9):
+            with Client(server.url) as client:
+                client.send(data[:cut])
+                time.sleep(0.05)
+                client.send(data[cut:])
+                assert [client.answer().status for _ in range(6)] == [200] * 6
+        assert kept(server) == [(200, "")] * 20
+        is_well(server)
+
+
+def test_a_client_that_wants_to_be_asked_is_asked(server: Serving) -> None:
+    with Client(server.url) as client:
+        client.send(HEAD + b"Expect: 100-Continue\r\n" + LENGTH + b"\r\n")
+        assert client.read(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.send(BODY)
+        assert client.answer().status == 200
+
+
+def test_nobody_is_asked_in_the_middle_of_another_answer(server: Serving) -> None:
+    with server.api.events() as stream:
+        assert stream.told()[0] == "hello"
+        stream.client.send(HEAD + b"Expect: 100-continue\r\n" + LENGTH + b"\r\n")
+        time.sleep(0.2)
+        assert server.deliver().status == 200
+        assert stream.told() == ("message", "foo@example.com")
+
+
+# What comes on one connection is answered in its order, whatever it is.
+
+
+@pytest.mark.parametrize("store", ["memory", "file"])
+def test_answers_come_in_the_order_of_requests(tmp_path: Path, store: str) -> None:
+    bad = HEAD + b"Content-Length: 2\r\n\r\n{}"
+    health = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    none = b"GET /api/none HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    kinds = {200: GOOD, 400: bad, 404: none, 405: GOOD.replace(b"POST", b"PUT"), -200: health}
+    order = random.Random(5).choices(list(kinds), k=60)
+    where = "memory" if store == "memory" else str(tmp_path / "inbox.sqlite")
+    with serving(where) as server, Client(server.url) as client:
+        client.send(b"".join(kinds[kind] for kind in order))
+        answers = [client.answer() for _ in order]
+        assert [answer.status for answer in answers] == [abs(kind) for kind in order]
+        assert [b"accepted" in answer.body for answer in answers] == [
+            kind in (200, 400, 405) for kind in order
+        ]
+        deliveries = [kind for kind in order if kind in (200, 400, 405)]
+        assert [status for status, _ in kept(server)] == deliveries
+
+
+_REST = b"%x\r\n%s\r\n" % (len(BODY) - 5, BODY[5:])
+# What is asked, the status that answers it, and whether it is a delivery.
+ASKED = {
+    "good": (GOOD, 200, True),
+    "chunked": (HEAD + CHUNKED + b"\r\n5\r\n%s\r\n%s" % (BODY[:5], _REST) + EMPTY_CHUNK, 200, True),
+    "bad": (HEAD + b"Content-Length: 2\r\n\r\n{}", 400, True),
+    "put": (GOOD.replace(b"POST", b"PUT"), 405, True),
+    "large": (HEAD + b"Content-Length: 70000\r\n\r\n" + BODY + b" " * (70_000 - len(BODY)), 200, True),
+    "upgrade": (HEAD + b"Connection: Upgrade\r\nUpgrade: h2c\r\n" + LENGTH + b"\r\n" + BODY, 200, True),
+    "odd path": (GOOD.replace(b"/mail", b"/%6dail"), 200, True),
+    "health": (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 200, False),
+    "none": (b"GET /api/none HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, False),
+    "held": (b"GET /api/messages/latest?to=nobody&wait=0.01 HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, False),
+    "unscript": (b"DELETE /api/replies HTTP/1.1\r\nHost: localhost\r\n\r\n", 200, False),
+    "text": (b"POST /api/replies HTTP/1.1\r\nHost: localhost\r\n" + LENGTH + b"\r\n" + BODY, 415, False),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["memory", "file"])
+def lasting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """A server for many examples, with each store."""
+    folder = tmp_path_factory.mktemp("store")
+    with serving("memory" if request.param == "memory" else str(folder / "inbox.sqlite"), 100_000) as running:
+        yield running
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.sampled_from(sorted(ASKED)), min_size=1, max_size=12),
+    st.lists(st.floats(0, 1, exclude_max=True), max_size=6),
+)
+def test_whatever_is_asked_in_whatever_pieces_is_answered_in_order(
+    lasting: Serving, names: list[str], cuts: list[float]
+) -> None:
+    data = b"".join(ASKED[name][0] for name in names)
+    places = sorted({int(cut * len(data)) for cut in cuts} | {0, len(data)})
+    before = lasting.api.get("/healthz")["last"]
+    with Client(lasting.url) as client:
+        for start, end in pairwise(places):
+            client.send(data[start:end])
+            time.sleep(0.001)
+        assert [client.answer().status for _ in names] == [ASKED[name][1] for name in names]
+    deliveries = [ASKED[name][1] for name in names if ASKED[name][2]]
+    came = lasting.api.get(f"/api/messages?after={before}")["messages"]
+    assert [one["status"] for one in came] == deliveries
+
+
+@pytest.mark.parametrize("store", ["memory", "file"])
+def test_what_is_wrong_behind_a_good_request_is_not_its_fault(tmp_path: Path, store: str) -> None:
+    with serving("memory" if store == "memory" else str(tmp_path / "inbox.sqlite")) as server:
+        assert statuses(server, GOOD + b"garbage\r\n\r\n") == [200, 400]
+        assert kept(server) == [(200, "")]
+        with Client(server.url) as client:
+            client.send(GOOD + GOOD[:-1])
+            assert client.answer().status == 200
+            client.end()
+            assert client.answer().status == 400
+            assert client.read() == b""
+
+
+def test_a_head_that_is_refused_has_no_body_of_a_request_before_it(server: Serving) -> None:
+    assert statuses(server, GOOD + HEAD + b": a\r\n\r\n") == [200, 400]
+    assert server.api.get("/api/messages/2")["body"] == ""
+
+
+def test_as_many_requests_come_in_one_go_as_a_client_likes(server: Serving) -> None:
+    """Whatever is read at once: it ends in the middle of a head, and is larger than a head may be."""
+    with Client(server.url) as client:
+        sending = threading.Thread(target=client.send, args=(GOOD * 3000,))
+        sending.start()
+        assert [client.answer().status for _ in range(3000)] == [200] * 3000
+        sending.join()
+        large = json.dumps({**MESSAGE, "payload": {"code": "042137", "x": "x" * MAX_HEAD_BYTES}}).encode()
+        client.send(HEAD + b"Content-Length: %d\r\n\r\n" % len(large) + large + GOOD[:20])
+        time.sleep(0.1)
+        client.send(GOOD[20:])
+        assert [client.answer().status for _ in range(2)] == [200, 200]
+        # A head has its bound here too.
+        client.send(GOOD + HEAD + b"X: ")
+        time.sleep(0.1)
+        client.send(b"x" * (MAX_HEAD_BYTES + 1))
+        assert [client.answer().status for _ in range(2)] == [200, 400]
+    is_well(server)
+
+
+@pytest.mark.parametrize("target", [b"http://mail.test:99999/api/replies", b"http://[::1/", b"http://"])
+def test_a_target_that_is_no_url_is_no_fault_of_ours(
+    server: Serving, monkeypatch: pytest.MonkeyPatch, target: bytes
+) -> None:
+    assert statuses(server, GOOD.replace(b"/mail", target)) == [200, 404]
+    monkeypatch.setattr(standing_server, "REQUEST_SECONDS", 0.5)
+    # Twice: whoever cuts the slow ones must outlive it.
+    for _ in range(2):
+        with Client(server.url) as client:
+            client.send(GOOD.replace(b"/mail", target)[: -len(BODY)])
+            assert client.answer().status == 400
+    is_well(server)
+
+
+def test_a_connection_that_is_not_to_be_kept_is_ended(server: Serving) -> None:
+    for data in (
+        HEAD + b"Connection: close\r\n" + LENGTH + b"\r\n" + BODY,
+        GOOD.replace(b"HTTP/1.1", b"HTTP/1.0"),
+    ):
+        with Client(server.url) as client:
+            client.send(data)
+            answer = client.answer()
+            assert (answer.status, answer.headers["connection"]) == (200, "close")
+            assert client.read() == b""
+
+
+# Bounds.
+
+
+def test_a_body_has_a_bound(server: Serving) -> None:
+    padding = MAX_BODY_BYTES - len(json.dumps({**MESSAGE, "payload": {"code": "042137", "x": ""}}))
+    largest = {**MESSAGE, "payload": {"code": "042137", "x": "x" * padding}}
+    answer = post(server.url + "/mail", largest)
+    assert (len(json.dumps(largest)), answer.status) == (MAX_BODY_BYTES, 200)
+    answer = post(server.url + "/mail", json.dumps(largest).encode() + b" ")
+    assert answer.status == 400
+    assert b"of which at most 2097152 are read" in answer.body
+    chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+    assert statuses(server, HEAD + CHUNKED + b"\r\n" + chunk * 40 + EMPTY_CHUNK)[0] == 400
+    assert [status for status, _ in kept(server)] == [200, 400, 400]
+    assert server.api.get("/api/messages/2")["body"] == ""
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        HEAD + b"Content-Length: %d\r\n\r\n" % (MAX_BODY_BYTES + 1) + b"x" * (MAX_BODY_BYTES + 1),
+        HEAD + b"X: " + b"x" * MAX_HEAD_BYTES + b"\r\n" + LENGTH + b"\r\n" + BODY,
+        SMUGGLING["both lengths"],
+        SMUGGLING["a chunk line without CR"],
+    ],
+    ids=["body", "head", "lengths", "chunks"],
+)
+def test_nothing_behind_what_is_refused_is_done(server: Serving, refused: bytes) -> None:
+    post(server.url + "/mail")
+    with Client(server.url) as client:
+        client.send(refused + b"DELETE /api/messages HTTP/1.1\r\nHost: localhost\r\n\r\n" + GOOD)
+        assert client.answer().status == 400
+        assert client.read() == b""
+    assert [status for status, _ in kept(server)] == [200, 400]
+
+
+def test_a_head_has_a_bound(server: Serving) -> None:
+    room = MAX_HEAD_BYTES - 200
+    assert statuses(server, HEAD + b"X: " + b"x" * room + b"\r\n" + LENGTH + b"\r\n" + BODY) == [200, 404]
+    too_much = f"a head of more than {MAX_HEAD_BYTES} bytes"
+    for data in (
+        HEAD + b"X: " + b"x" * MAX_HEAD_BYTES + b"\r\n" + LENGTH + b"\r\n" + BODY,
+        HEAD + b"X: x\r\n" * (MAX_HEAD_BYTES // 3) + b"\r\n",
+    ):
+        with Client(server.url) as client:
+            client.send(data)
+            assert client.answer().status == 400
+        assert kept(server)[-1] == (400, too_much)
+    with Client(server.url) as client:
+        client.send(HEAD[:-2] + b"x" * 200_000)
+        assert client.answer().status == 400
+    is_well(server)
+
+
+def test_of_a_body_that_is_too_large_no_more_is_held(server: Serving) -> None:
+    def held() -> int:
+        connections: Any = server.server.server_state.connections
+        return sum(len(part) for connection in connections for part in connection._body)
+
+    with Client(server.url) as client:
+        client.send(HEAD + b"Content-Length: %d\r\n\r\n" % (4 * MAX_BODY_BYTES) + b"x" * 4 * MAX_BODY_BYTES)
+        assert client.answer().status == 400
+        assert 0 < server.call(held) <= MAX_BODY_BYTES
+
+
+def test_a_body_in_the_smallest_pieces_costs_what_it_is_long(server: Serving) -> None:
+    """Copied for each piece, half a million pieces would take minutes."""
+    body = BODY[:-1] + b" " * 500_000 + b"}"
+    with Client(server.url) as client:
+        client.send(HEAD + CHUNKED + b"\r\n" + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + EMPTY_CHUNK)
+        assert client.answer().status == 200
+    assert server.api.get("/api/messages/1")["body"] == body.decode()
+
+
+def test_a_head_that_is_too_large_is_refused_to_readers_too(server: Serving) -> None:
+    large = b"X: " + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n"
+    with Client(server.url) as client:
+        client.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + large)
+        assert client.answer().status == 400
+        assert client.read() == b""
+    is_well(server)
+
+
+def test_a_body_that_is_cut_off_is_recorded_as_far_as_it_came(server: Serving) -> None:
+    with Client(server.url) as client:
+        client.send(HEAD + b"Content-Length: 100\r\n\r\n" + BODY[:30])
+        time.sleep(0.1)
+    with Client(server.url) as client:
+        client.send(HEAD + b"Content-Length: 100\r\n\r\n" + BODY[:20])
+        time.sleep(0.1)
+        client.break_off()
+    until = time.monotonic() + 5
+    while len(kept(server)) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert kept(server) == [
+        (400, "a connection that ended after 30 bytes of the body"),
+        (400, "a connection that ended after 20 bytes of the body"),
+    ]
+    assert server.api.get("/api/messages/1")["body"] == BODY[:30].decode()
+
+
+def test_slow_clients_are_cut_and_hold_nobody_up(server: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five hundred that send a byte now and then, in the head or in the body, while others are served."""
+    monkeypatch.setattr(standing_server, "REQUEST_SECONDS", 1.5)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 4096), hard), hard))
+    began = [HEAD[:30], HEAD + b"Content-Length: 9999\r\n\r\n{", b"", b"\r\n"]
+    with ExitStack() as stack:
+        slow = [stack.enter_context(Client(server.url)) for _ in range(500)]
+        for number, client in enumerate(slow):
+            client.send(began[number % 4])
+        slowest, rounds = 0.0, 0
+        alive, until = set(slow), time.monotonic() + 8
+        while alive and time.monotonic() < until:
+            for client in list(alive):
+                client.socket.setblocking(False)
+                try:
+                    client.send(b"x")
+                    if client.socket.recv(4096) == b"":
+                        alive.discard(client)
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    alive.discard(client)
+            start = time.monotonic()
+            assert post(server.url + "/mail").status == 200
+            slowest = max(slowest, time.monotonic() - start)
+            rounds += 1
+        assert alive == set()
+    assert rounds > 3
+    told = [one["findings"][0]["actual"] for one in server.api.get("/api/violations?limit=1000")["messages"]]
+    assert set(told) == {"a request that did not come whole within 1.5 s"}
+    assert len(told) >= 100
+    assert slowest < 2
+    is_well(server)
+
+
+def test_a_client_that_does_not_take_its_answer_is_cut(
+    server: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing_server, "REQUEST_SECONDS", 0.5)
+    big = {**MESSAGE, "payload": {"code": "042137", "x": "x" * 1_500_000}}
+    post(server.url + "/mail", big)
+    with Client(server.url) as client:
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        for _ in range(4):
+            client.send(b"GET /api/messages/1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        until = time.monotonic() + 10
+        while server.call(lambda: len(server.server.server_state.connections)) > 0:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    is_well(server)
+
+
+def test_a_client_that_takes_no_answers_is_not_read_either(server: Serving) -> None:
+    with Client(server.url) as client:
+        client.socket.settimeout(5)
+        with suppress(TimeoutError):
+            client.send(b"PUT / HTTP/1.1\r\n\r\n" * 100_000)
+        before, last = -1, 0
+        while before < last:
+            time.sleep(1)
+            before, last = last, server.api.get("/healthz")["last"]
+        assert 0 < last < 60_000
+        client.socket.settimeout(10)
+        assert client.answer().status == 405
+    is_well(server)
+
+
+def test_a_fault_of_ours_ends_its_connection_alone(server: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched, Client(server.url) as client:
+        patched.setattr(StandingEndpoint, "take", fail)
+        client.send(GOOD)
+        assert client.answer().status == 400
+        assert client.read() == b""
+    assert "ZeroDivisionError" in server.log.problems[0]
+    assert post(server.url + "/mail").status == 200
+
+
+def test_a_reply_that_is_let_go_before_it_begins_ends_its_connection() -> None:
+    async def let_go() -> None:
+        transport, closed = Mock(), asyncio.Event()
+        transport.close = closed.set
+        wire = StandingWire(transport)
+        wire.let_go()
+        wire.start(ScriptedResponse(500))
+        await asyncio.wait_for(closed.wait(), 5)
+
+    asyncio.run(let_go())
+
+
+# What a message may hold.
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff\xfe{\0}\0",
+        b"\xef\xbb\xbf{}",
+        b'{"to": "\xff"}',
+        b"[" * 100_000,
+        b"null",
+        b"1e999",
+        b"\0" * 1000,
+    ],
+    ids=["empty", "UTF-16", "BOM", "bad UTF-8", "deep", "null", "infinity", "NUL"],
+)
+def test_it_answers_as_the_judgement_of_the_fixture_does(server: Serving, body: bytes) -> None:
+    headers = (("Content-Type", "application/json"),)
+    verdict = judge_request(Request("POST", "/mail", headers, body))
+    answer = post(server.url + "/mail", body)
+    assert (answer.status, answer.body) == (verdict.status, verdict.answer)
+    (one,) = server.api.get("/api/messages")["messages"]
+    assert [finding["rule"] for finding in one["findings"]] == [finding.rule for finding in verdict.findings]
+
+
+PIECES = [
+    *(
+        GOOD,
+        HEAD,
+        LENGTH,
+        CHUNKED,
+        BODY,
+        b"\r\n",
+        EMPTY_CHUNK,
+        b"5\r\nabcde\r\n",
+        b"Connection: close\r\n",
+        b"\0",
+    ),
+    *(b"GET /healthz HTTP/1.1\r\n\r\n", b"GET /api/events HTTP/1.1\r\n\r\n", b"PUT / HTTP/1.1\r\n"),
+    *(b"Upgrade: h2c\r\nConnection: Upgrade\r\n", b"DELETE /api/replies HTTP/1.1\r\n\r\n"),
+    *SMUGGLING.values(),
+    *NO_REQUESTS.values(),
+]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_whatever_comes_in_whatever_pieces_the_server_lives(server: Serving, data: st.DataObject) -> None:
+    pieces = st.sampled_from(PIECES)
+    sent = data.draw(st.lists(st.one_of(pieces, st.binary(max_size=20)), max_size=8))
+    with Client(server.url) as client:
+        for piece in sent:
+            try:
+                client.send(piece)
+            except OSError:
+                break
+            if data.draw(st.booleans()):
+                time.sleep(0.001)
+        if data.draw(st.booleans()):
+            client.break_off()
+    is_well(server)
+
+
+# Who may do what.
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/inbox.js/../../store.py", "//etc/passwd"),
+        *(
+            "/inbox_page/inbox.html",
+            "/standing_app.py",
+            "/..%5c..%5cstore.py",
+            "/inbox.css%00.py",
+            "/.git/config",
+        ),
+        *("/api/../../etc/passwd", "/api/messages/../../../etc/passwd", "/api/messages/%2e%2e/raw"),
+    ],
+)
+def test_no_file_is_reached_by_a_path(server: Serving, path: str) -> None:
+    with Client(server.url) as client:
+        answer = client.post(b"", method="GET", target=path)
+    assert answer.status == 404
+    assert b"root:" not in answer.body
+    assert len(answer.body) < 300
+
+
+def test_the_page_allows_its_own_parts_alone(server: Serving) -> None:
+    for path in ("/", "/inbox.js", "/inbox.css", "/icon.svg"):
+        with Client(server.url) as client:
+            answer = client.post(b"", "Host: localhost", method="GET", target=path)
+        assert answer.status == 200
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+# Many.
+
+
+def test_many_at_once_are_all_kept(server: Serving) -> None:
+    """Sixty-four connections at once, a hundred messages on each."""
+
+    def many(number: int) -> None:
+        with Client(server.url + "/mail") as client:
+            for _ in range(100):
+                assert client.post({**MESSAGE, "to": f"{number}@example.com"}).status == 200
+
+    with ThreadPoolExecutor(64) as pool:
+        list(pool.map(many, range(64)))
+    listing: Any = server.api.get("/api/messages?limit=1")
+    assert (listing["total"], listing["last"], listing["dropped"]) == (6400, 6400, 0)
+    assert len(server.api.get("/api/messages?to=7@example.com")["messages"]) == 100
+
+
+def test_memory_stays_where_it_is() -> None:
+    """Fifty thousand messages through an inbox of a hundred; ``bench/serve.py`` does it with a million."""
+    with serving(most=100) as server:
+        # In this process the log of the test would grow.
+        server.log.deliveries = _Nothing()
+
+        def many(count: int) -> None:
+            with Client(server.url + "/mail") as client:
+                request = client.request()
+                for _ in range(count // 100):
+                    client.send(request * 100)
+                    for _ in range(100):
+                        assert client.answer().status == 200
+
+        many(5_000)
+        before = _resident()
+        threads = [threading.Thread(target=many, args=(25_000,)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert server.api.get("/healthz")["total"] == 100
+        assert server.api.get("/healthz")["dropped"] == 54_900
+        assert _resident() - before < 8 * 1024 * 1024
+
+
+class _Nothing(list[Any]):
+    def append(self, _: object) -> None:
+        pass
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

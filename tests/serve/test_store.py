@@ -1,0 +1,377 @@
+"""The stores of a standing endpoint: what they keep, in which order, and how they fail."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sqlite3
+import stat
+import tempfile
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from logto_mail_contract.serve import store
+from logto_mail_contract.serve.store import (
+    MemoryStore,
+    Query,
+    Recorded,
+    SqliteStore,
+    Store,
+    StoreProblem,
+    open_store,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Opens = Callable[[int], Store]
+
+
+def recorded(id: int, to: str | None = "foo@example.com", **changed: Any) -> Recorded:
+    usual = Recorded(
+        id=id,
+        arrived=1_700_000_000.0 + id,
+        status=200,
+        broken=False,
+        to=to,
+        type="SignIn",
+        answered="200",
+        method="POST",
+        target="/mail",
+        headers=(("Content-Type", "application/json"), ("X-Twice", "a"), ("X-Twice", "b")),
+        findings="",
+        body=b'{"to":"foo@example.com"}',
+    )
+    return usual._replace(**changed)
+
+
+def keep(store: Store, *those: Recorded) -> None:
+    problems: list[StoreProblem | None] = []
+
+    async def add() -> None:
+        for one in those:
+            store.add(one, problems.append)
+        await asyncio.sleep(0)
+
+    asyncio.run(add())
+    assert len(problems) == len(those)
+    for problem in filter(None, problems):
+        raise problem
+
+
+def ids(store: Store, query: Query | None = None, limit: int = 100, *, newest: bool = False) -> list[int]:
+    return [one.id for one in store.select(query or Query(), limit, newest=newest)]
+
+
+@pytest.fixture(params=["memory", "file"])
+def open_one(request: pytest.FixtureRequest, tmp_path: Path) -> Opens:
+    def opened(most: int) -> Store:
+        store = open_store("memory" if request.param == "memory" else str(tmp_path / "inbox.sqlite"), most)
+        request.addfinalizer(store.close)
+        return store
+
+    return opened
+
+
+def test_what_is_kept_comes_back_as_it_was(open_one: Opens) -> None:
+    store = open_one(10)
+    odd = recorded(
+        2,
+        to="\ud800@example.com",
+        type="\0\u2028",
+        status=400,
+        broken=True,
+        answered="a reset (scripted)",
+        method="PUT",
+        target="/\xff?x=1",
+        headers=(("X-\xe9", "\xff"),),
+        findings='[{"rule": "x"}]',
+        body=b"\xff\0{",
+    )
+    none = recorded(3, to=None, type=None, headers=(), body=b"")
+    keep(store, recorded(1), odd, none)
+    assert store.select(Query(), 10, newest=False) == [recorded(1), odd, none]
+    assert (store.last, store.total, store.dropped) == (3, 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        (Query(), [1, 2, 3, 4]),
+        (Query(to="bar@example.com"), [2, 4]),
+        (Query(to="BAR@example.com"), []),
+        (Query(to=""), []),
+        (Query(type="Register"), [3]),
+        (Query(since=1_700_000_003.0), [3, 4]),
+        (Query(after=2), [3, 4]),
+        (Query(after=4), []),
+        (Query(broken=True), [4]),
+        (Query(accepted=True), [1, 2, 3]),
+        (Query(to="bar@example.com", accepted=True), [2]),
+    ],
+)
+def test_a_query_finds_what_it_says(open_one: Opens, query: Query, found: list[int]) -> None:
+    store = open_one(10)
+    keep(
+        store,
+        recorded(1),
+        recorded(2, "bar@example.com"),
+        recorded(3, type="Register"),
+        recorded(4, "bar@example.com", status=400, broken=True),
+    )
+    assert ids(store, query) == found
+    assert ids(store, query, 1, newest=True) == found[-1:]
+    assert ids(store, query, 1, newest=False) == found[:1]
+    assert ids(store, query, 2, newest=True) == found[-2:]
+    assert [one.id for one in store.select(Query(), 10, newest=False) if query.matches(one)] == found
+
+
+def test_the_oldest_go_first_and_are_counted(open_one: Opens) -> None:
+    store = open_one(3)
+    keep(store, *map(recorded, range(1, 9)))
+    assert ids(store) == [6, 7, 8]
+    assert (store.last, store.total, store.dropped) == (8, 3, 5)
+
+
+def test_a_bound_of_one_keeps_the_last(open_one: Opens) -> None:
+    store = open_one(1)
+    keep(store, *map(recorded, range(1, 4)))
+    assert ids(store) == [3]
+
+
+def test_memory_is_bounded_by_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MOST_BYTES", 1000)
+    memory = MemoryStore(100)
+    keep(memory, *(recorded(number, body=bytes(300)) for number in range(1, 6)))
+    assert (ids(memory), memory.total, memory.dropped) == ([3, 4, 5], 3, 2)
+    keep(memory, recorded(6, body=bytes(5000)))
+    assert (ids(memory), memory.total, memory.dropped) == ([6], 1, 5)
+    memory.delete(None)
+    keep(memory, recorded(7, body=bytes(900)), recorded(8, body=bytes(100)))
+    assert ids(memory) == [7, 8]
+
+
+def test_deleting_by_recipient_leaves_the_others(open_one: Opens) -> None:
+    store = open_one(10)
+    keep(store, recorded(1), recorded(2, "bar@example.com"), recorded(3, None), recorded(4))
+    assert store.delete("foo@example.com") == 2
+    assert store.delete("foo@example.com") == 0
+    assert ids(store) == [2, 3]
+    assert (store.last, store.total, store.dropped) == (4, 2, 0)
+    keep(store, recorded(5))
+    assert store.delete(None) == 3
+    assert (ids(store), store.last, store.total) == ([], 5, 0)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.one_of(st.sampled_from("ab"), st.tuples(st.sampled_from("ab")), st.just(())), max_size=30),
+    st.integers(1, 5),
+)
+def test_the_file_does_what_memory_does(steps: list[str | tuple[str, ...]], most: int) -> None:
+    """A letter is a message to it, a letter in a tuple deletes its messages, an empty tuple all."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(SqliteStore(str(Path(folder) / "inbox"), most)) as file,
+    ):
+        memory = MemoryStore(most)
+        for number, step in enumerate(steps, 1):
+            if isinstance(step, str):
+                keep(memory, recorded(number, step))
+                keep(file, recorded(number, step))
+            else:
+                to = step[0] if step else None
+                assert memory.delete(to) == file.delete(to)
+            assert ids(memory) == ids(file)
+            assert (memory.last, memory.total, memory.dropped) == (file.last, file.total, file.dropped)
+
+
+# What a file adds: it outlives the process, is one process's own, and can fail.
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "inbox.sqlite"
+
+
+def test_it_outlives_its_owner_with_its_counts(path: Path) -> None:
+    with closing(SqliteStore(str(path), 3)) as store:
+        keep(store, *map(recorded, range(1, 6)))
+    with closing(SqliteStore(str(path), 3)) as store:
+        assert ids(store) == [3, 4, 5]
+        assert (store.last, store.total, store.dropped) == (5, 3, 2)
+        store.delete(None)
+    with closing(SqliteStore(str(path), 3)) as store:
+        # An id that was given once is never given again: a cursor must not find another message.
+        assert (ids(store), store.last) == ([], 5)
+
+
+def test_a_smaller_bound_applies_to_what_is_there(path: Path) -> None:
+    with closing(SqliteStore(str(path), 10)) as store:
+        keep(store, *map(recorded, range(1, 6)))
+    with closing(SqliteStore(str(path), 2)) as store:
+        assert (ids(store), store.dropped) == ([4, 5], 3)
+
+
+def test_what_comes_at_once_is_committed_at_once(path: Path) -> None:
+    statements: list[str] = []
+    with closing(SqliteStore(str(path), 100)) as store:
+        store._database.set_trace_callback(statements.append)
+        keep(store, *map(recorded, range(1, 21)))
+        assert statements.count("COMMIT") == 1
+        assert ids(store) == list(range(1, 21))
+
+
+def test_what_waits_is_committed_when_it_is_closed(path: Path) -> None:
+    problems: list[StoreProblem | None] = []
+
+    async def leave() -> None:
+        store = SqliteStore(str(path), 10)
+        store.add(recorded(1), problems.append)
+        store.close()
+
+    asyncio.run(leave())
+    assert problems == [None]
+    with closing(SqliteStore(str(path), 10)) as store:
+        assert ids(store) == [1]
+
+
+def test_two_owners_are_one_too_many(path: Path) -> None:
+    with closing(SqliteStore(str(path), 10)) as store:
+        keep(store, recorded(1))
+        with pytest.raises(StoreProblem, match=r"inbox\.sqlite: .*locked.*Another process has the file"):
+            SqliteStore(str(path), 10)
+        keep(store, recorded(2))
+        assert ids(store) == [1, 2]
+
+
+def test_a_file_of_a_newer_version_is_left_as_it_is(path: Path) -> None:
+    with closing(SqliteStore(str(path), 10)) as store:
+        keep(store, recorded(1))
+        store._database.execute("PRAGMA user_version = 7")
+    before = path.read_bytes()
+    with pytest.raises(StoreProblem, match=r"newer mail-contract \(its format is 7, this one knows 1\)"):
+        SqliteStore(str(path), 10)
+    assert path.read_bytes() == before
+
+
+def test_a_file_of_something_else_is_left_as_it_is(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE accounts (name TEXT)")
+    before = path.read_bytes()
+    with pytest.raises(StoreProblem, match="something else, and was left as it is"):
+        SqliteStore(str(path), 10)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"This is a shopping list. " * 100, b"{}"])
+def test_a_file_that_is_no_database_is_left_as_it_is(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(StoreProblem, match="It is no SQLite file and was left as it is"):
+        SqliteStore(str(path), 10)
+    assert path.read_bytes() == content
+
+
+def test_an_empty_file_is_taken(path: Path) -> None:
+    path.touch()
+    with closing(SqliteStore(str(path), 10)) as store:
+        keep(store, recorded(1))
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreProblem, match="The folder must be there and be writable"):
+        SqliteStore(str(tmp_path / "none" / "inbox.sqlite"), 10)
+
+
+@pytest.mark.parametrize("name", [":memory:", "file:inbox?mode=memory", "an inbox.sqlite"])
+def test_whatever_a_file_is_called_it_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_store(name, 10).close()
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(StoreProblem, match=r"is a folder; name a file in it, .*inbox\.sqlite say"):
+        open_store(str(tmp_path), 10)
+
+
+def test_a_full_disk_loses_nothing_and_is_survived(path: Path) -> None:
+    with closing(SqliteStore(str(path), 1000)) as store:
+        keep(store, recorded(1))
+        ((pages,),) = store._database.execute("PRAGMA page_count")
+        store._database.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(StoreProblem, match=r"disk is full \(SQLITE_FULL\).*make room on the disk"):
+            keep(store, recorded(2, body=bytes(100_000)))
+        assert (ids(store), store.last, store.total) == ([1], 1, 1)
+        store._database.execute("PRAGMA max_page_count = 100000")
+        keep(store, recorded(3, body=bytes(100_000)))
+        assert ids(store) == [1, 3]
+
+
+def test_all_that_came_at_once_hear_of_a_failure(path: Path) -> None:
+    with closing(SqliteStore(str(path), 1000)) as store:
+        store._database.execute("PRAGMA query_only = 1")
+
+        problems: list[StoreProblem | None] = []
+
+        async def together() -> None:
+            for number in (1, 2):
+                store.add(recorded(number), problems.append)
+            await asyncio.sleep(0)
+
+        asyncio.run(together())
+        assert list(map(type, problems)) == [StoreProblem, StoreProblem]
+        assert "readonly" in str(problems[0])
+
+
+def test_a_read_only_file_loses_nothing_and_is_told() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder, path = Path(name), Path(name) / "inbox.sqlite"
+        with closing(SqliteStore(str(path), 10)) as store:
+            keep(store, recorded(1))
+        path.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
+        folder.chmod(0o555)
+        before = path.read_bytes()
+        with _not_root(), pytest.raises(StoreProblem, match="make the file and its folder writable"):
+            SqliteStore(str(path), 10)
+        assert path.read_bytes() == before
+        path.chmod(0o666)
+        with _not_root(), pytest.raises(StoreProblem, match="make the file and its folder writable"):
+            SqliteStore(str(path), 10)
+        folder.chmod(0o700)
+        assert path.read_bytes() == before
+
+
+def test_a_damaged_file_is_told(path: Path) -> None:
+    with closing(SqliteStore(str(path), 10_000)) as store:
+        keep(store, *(recorded(number, body=bytes(2000)) for number in range(1, 200)))
+    content = bytearray(path.read_bytes())
+    for place in random.Random(1).sample(range(4096, len(content)), 20_000):
+        content[place] = 255
+    path.write_bytes(content)
+    with (
+        pytest.raises(StoreProblem, match=r"malformed|no SQLite file"),
+        closing(SqliteStore(str(path), 9)),
+    ):
+        pass
+
+
+@contextmanager
+def _not_root() -> Iterator[None]:
+    """Give up root's right to write everywhere during a block."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

@@ -1,0 +1,364 @@
+"""Executes the examples in Markdown documents: what a page shows is what happens.
+
+A document is one story, told in a new folder that holds copies of ``examples/`` and ``schemas/`` as a
+checkout does. Its fenced blocks happen one after the other; what they are follows from their language:
+
+``console``
+    Lines that begin with ``$`` and a space are commands, run by bash one by one (no ``cd`` or ``export`` from
+    one to the next), with this environment's commands on the path; one that ends in a backslash goes on in
+    the next line, after ``>`` and a space if that stands there. What follows, up to the next command, is all
+    that it writes, to standard output and standard error, and it exits with 0. What varies is written as
+    ``...`` or ``…``: any text within a line, any lines where it stands alone in a line. A command that ends
+    in ``&`` runs until the end of the document.
+``python``
+    Executed, in one namespace for the whole document. What defines tests must be named as a file instead.
+``json``, ``ndjson``, ``toml``, ``ini``, ``yaml``
+    Parsed.
+
+Comments directly before a block say more about it:
+
+``<!-- file: test_signin.py -->``
+    The block is the content of that file, written into the folder. A file of tests that no later command
+    names is run with pytest at the end, and must pass; any other Python file must be named by something
+    later, but for a ``conftest.py``. ``text`` is a language for such blocks too.
+``<!-- exit: 1 -->``
+    The last command of the ``console`` block exits with 1.
+``<!-- ports: 8600 2525 -->``
+    Anywhere in the page, alone in a line: where the page says 8600, a free port of this machine is meant.
+``<!-- not run: it needs a Logto of your own -->``
+    The block is not executed, for that reason. Blocks in every other language, or in none, must say so, and
+    what is indented instead of fenced is an error: no example goes unexecuted unseen.
+"""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from contextlib import ExitStack, chdir
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+TIMEOUT = 60
+
+_FENCE = re.compile(r"(?P<indent> *)(?P<fence>`{3,}|~{3,}) *(?P<language>[^`]*)")
+_COMMENT = re.compile(r" *<!--\s*(?P<text>.*?)\s*-->\s*")
+_DIRECTIVE = re.compile(r"(?P<name>exit|file|not run):\s*(?P<value>\S.*)")
+_TEST_FILE = re.compile(r"(?:test_.*|.*_test)\.py")
+_PORTS = re.compile(r"^<!-- ports: ([0-9 ]+) -->$", re.MULTILINE)
+_WILDCARD = re.compile(r"\.\.\.|…")
+
+
+class BrokenExample(AssertionError):
+    """An example does not do what the document says, or would not be executed."""
+
+
+@dataclass
+class Block:
+    """One fenced block: its place, language, text and the directives before it."""
+
+    line: int
+    language: str
+    text: str
+    directives: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Command:
+    """One command of a ``console`` block, and what it writes."""
+
+    line: int
+    text: str
+    output: list[str]
+
+
+def with_free_ports(text: str) -> str:
+    """Return a document with free ports in the place of those that it names as examples."""
+    named = [port for line in _PORTS.findall(text) for port in line.split()]
+    text = _PORTS.sub("", text)
+    with ExitStack() as taken:
+        for port in named:
+            free = taken.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+            text = re.sub(rf"\b{port}\b", str(free), text)
+    return text
+
+
+def blocks(text: str) -> list[Block]:
+    """Return the fenced blocks of a document.
+
+    Raises:
+        BrokenExample: A block is not closed, is indented instead of fenced or written as HTML, or a directive
+            stands before no block, twice, or is misspelt.
+    """
+    found: list[Block] = []
+    directives: dict[str, str] = {}
+    opened: re.Match[str] | None = None
+    content: list[str] = []
+    in_list = blank = False
+    for number, line in enumerate(text.splitlines(), start=1):
+        if opened is not None:
+            closes = re.fullmatch(rf" *{opened['fence'][0]}{{{len(opened['fence'])},}} *", line)
+            if closes:
+                found[-1].text = "".join(f"{part}\n" for part in content)
+                opened = None
+            else:
+                content.append(line[min(len(opened["indent"]), len(line) - len(line.lstrip(" "))) :])
+            continue
+        comment = _COMMENT.fullmatch(line)
+        if fence := _FENCE.fullmatch(line):
+            opened, content = fence, []
+            found.append(Block(number, fence["language"].strip(), "", directives))
+            directives = {}
+        elif comment:
+            if directive := _DIRECTIVE.fullmatch(comment["text"]):
+                if directive["name"] in directives:
+                    raise BrokenExample(f"line {number}: {directive['name']} is said twice")
+                directives[directive["name"]] = directive["value"]
+            elif re.match(r"[\w ]{2,10}:", comment["text"]):
+                raise BrokenExample(f"line {number}: there is no directive {comment['text']!r}")
+        elif line.strip():
+            if directives:
+                raise BrokenExample(f"line {number}: {', '.join(directives)} must stand right before a block")
+            if re.match(r" *(?:[-*+]|\d+[.)]) ", line):
+                in_list = True
+            elif not line.startswith(" "):
+                in_list = False
+            elif blank and not in_list and line.startswith(("    ", "\t")):
+                raise BrokenExample(f"line {number}: an indented example; put it in a fence")
+            if re.search(r"<pre\b", line):
+                raise BrokenExample(f"line {number}: an example in HTML; put it in a fence")
+        blank = not line.strip()
+    if opened is not None:
+        raise BrokenExample(f"line {found[-1].line}: the block is not closed")
+    if directives:
+        raise BrokenExample(f"at the end: {', '.join(directives)} must stand right before a block")
+    return found
+
+
+def commands(block: Block) -> list[Command]:
+    """Return the commands of a ``console`` block.
+
+    Raises:
+        BrokenExample: It has none, or begins with something else.
+    """
+    found: list[Command] = []
+    goes_on = False
+    for number, line in enumerate(block.text.splitlines(), start=block.line + 1):
+        if goes_on:
+            found[-1].text += "\n" + line.removeprefix("> ")
+        elif line.startswith("$ "):
+            found.append(Command(number, line.removeprefix("$ "), []))
+        elif found:
+            found[-1].output.append(line)
+            continue
+        else:
+            raise BrokenExample(f"line {number}: a console block begins with a command: $ ...")
+        goes_on = line.endswith("\\")
+    if not found:
+        raise BrokenExample(f"line {block.line}: a console block without a command")
+    return found
+
+
+def same(expected: list[str], actual: list[str]) -> bool:
+    """Tell whether the lines are as expected, where ``...`` stands for what varies."""
+    pattern = ""
+    for line in expected:
+        if _WILDCARD.fullmatch(line.strip()):
+            pattern += r"(?:[^\n]*\n)*?"
+        else:
+            pattern += "[^\n]*?".join(map(re.escape, _WILDCARD.split(line.rstrip()))) + r"\n"
+    return re.fullmatch(pattern, "".join(f"{line.rstrip()}\n" for line in actual)) is not None
+
+
+def _parse_ini(text: str) -> None:
+    configparser.ConfigParser().read_string(text)
+
+
+def _parse_ndjson(text: str) -> None:
+    for line in text.splitlines():
+        json.loads(line)
+
+
+PARSERS: dict[str, Callable[[str], object]] = {
+    "ini": _parse_ini,
+    "json": json.loads,
+    "ndjson": _parse_ndjson,
+    "toml": tomllib.loads,
+    "yaml": yaml.safe_load,
+}
+
+
+class Story:
+    """One document being executed in a folder; a context manager that ends what its commands started."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._namespace: dict[str, Any] = {"__name__": "__main__"}
+        self._started: list[int] = []
+        unwanted = ("CI", "COLUMNS", "FORCE_COLOR", "VIRTUAL_ENV")
+        self._environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in unwanted and not name.startswith(("PYTEST", "PYTHON", "HYPOTHESIS"))
+        }
+        self._environment |= {
+            "PATH": os.pathsep.join([sysconfig.get_path("scripts"), self._environment["PATH"]]),
+            "COLUMNS": "80",
+            "NO_COLOR": "1",
+            # No traces that a listing of the folder would show.
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTEST_ADDOPTS": "-p no:cacheprovider",
+        }
+
+    def __enter__(self) -> Self:
+        for name in ("examples", "schemas"):
+            if (ROOT / name).is_dir():
+                ignored = shutil.ignore_patterns("__pycache__", "node_modules")
+                shutil.copytree(ROOT / name, self._folder / name, ignore=ignored)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for group in self._started:
+            try:
+                os.killpg(group, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
+    def tell(self, text: str) -> int:
+        """Execute the examples of a document; return how many there were.
+
+        Raises:
+            BrokenExample: One does not do what the document says, or would not be executed.
+        """
+        told = blocks(with_free_ports(text))
+        for block in told:
+            try:
+                self._execute(block)
+            except BrokenExample:
+                raise
+            except Exception as error:
+                error.add_note(f"in the {block.language} block at line {block.line}")
+                raise
+        self._run_left_files(told)
+        return len(told)
+
+    def _execute(self, block: Block) -> None:
+        directives = block.directives
+        if "not run" in directives:
+            return
+        if "exit" in directives and block.language != "console":
+            raise BrokenExample(f"line {block.line}: only a console block has an exit code")
+        if "file" in directives and block.language == "console":
+            raise BrokenExample(f"line {block.line}: a console block is no file")
+        if block.language == "console":
+            self._run_commands(block)
+        elif block.language == "python":
+            self._take_python(block)
+        elif block.language in PARSERS:
+            PARSERS[block.language](block.text)
+        elif block.language != "text" or "file" not in directives:
+            raise BrokenExample(
+                f"line {block.line}: nothing executes a block in {block.language or 'no language'}: "
+                "say why above it, <!-- not run: reason -->"
+            )
+        if "file" in directives:
+            path = self._folder / directives["file"]
+            if not path.resolve().is_relative_to(self._folder.resolve()):
+                raise BrokenExample(f"line {block.line}: {directives['file']} is outside of the folder")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+
+    def _take_python(self, block: Block) -> None:
+        # The empty lines keep the line numbers of the document.
+        code = compile("\n" * block.line + block.text, "<document>", "exec")
+        if "file" in block.directives:
+            return
+        if re.search(r"^ *(?:async )?def test_|^class Test", block.text, re.MULTILINE):
+            raise BrokenExample(
+                f"line {block.line}: nothing runs these tests: name the file, <!-- file: test_it.py -->"
+            )
+        with chdir(self._folder):
+            exec(code, self._namespace)
+
+    def _run_commands(self, block: Block) -> None:
+        steps = commands(block)
+        for command in steps:
+            wanted = int(block.directives.get("exit", 0)) if command is steps[-1] else 0
+            code, output = self._run(command.text)
+            while output and not output[-1].strip():
+                output.pop()
+            expected = list(command.output)
+            while expected and not expected[-1].strip():
+                expected.pop()
+            if code != wanted or not same(expected, output):
+                raise BrokenExample(
+                    "\n".join(
+                        [
+                            f"line {command.line}: $ {command.text}",
+                            f"--- the document (exit {wanted})",
+                            *expected,
+                            f"--- what happened (exit {code})",
+                            *output,
+                        ]
+                    )
+                )
+
+    def _run(self, command: str) -> tuple[int, list[str]]:
+        # Into a file: a pipe would be waited for as long as something in the background holds it.
+        log = self._folder.parent / f"{self._folder.name}.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                ["bash", "-c", command],
+                cwd=self._folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._started.append(process.pid)
+            try:
+                code = process.wait(timeout=TIMEOUT)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise BrokenExample(f"$ {command}\nhas not ended after {TIMEOUT} s") from None
+        return code, log.read_text(encoding="utf-8", errors="replace").splitlines()
+
+    def _run_left_files(self, told: list[Block]) -> None:
+        for place, block in enumerate(told):
+            name = block.directives.get("file", "")
+            if block.language != "python" or not name or "not run" in block.directives:
+                continue
+            path = Path(name)
+            later = [other for other in told[place + 1 :] if "not run" not in other.directives]
+            if any(path.name in other.text for other in later if other.language == "console"):
+                continue
+            if _TEST_FILE.fullmatch(path.name):
+                code, output = self._run(f"{sys.executable} -m pytest {path}")
+                if code:
+                    raise BrokenExample("\n".join([f"line {block.line}: {name} fails:", *output]))
+            elif path.name != "conftest.py" and not any(
+                re.search(rf"\b{re.escape(path.stem)}\b", other.text) for other in later
+            ):
+                raise BrokenExample(f"line {block.line}: nothing runs or imports {name}")
+
+
+def documents() -> list[Path]:
+    """Return the documents of the project whose examples are executed."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

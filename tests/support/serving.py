@@ -1,0 +1,374 @@
+"""The real server of ``mail-contract serve`` in a thread, and a client that holds it to its OpenAPI document.
+
+Whatever ``Api`` receives is compared with ``schemas/inbox-api.openapi.json``: path, status, media type,
+headers and body, and no member may come that the document does not name. So neither can drift away from the
+other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import socket
+import threading
+from contextlib import closing, contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from jsonschema import Draft202012Validator
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+from tests.support.http_client import MESSAGE, TIMEOUT, Answer, Client, post
+
+from logto_mail_contract import catalogue
+from logto_mail_contract.serve.app import StandingApp
+from logto_mail_contract.serve.endpoint import StandingEndpoint
+from logto_mail_contract.serve.server import StandingServer
+from logto_mail_contract.serve.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from logto_mail_contract.judging.requests import Verdict
+    from logto_mail_contract.serve.store import Recorded
+
+    T = TypeVar("T")
+
+# Of the server.
+
+
+class Told:
+    """A log that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.deliveries: list[Recorded] = []
+        self.problems: list[str] = []
+
+    def delivery(self, recorded: Recorded, message: Any, verdict: Verdict) -> None:  # noqa: ARG002 - as it is called
+        """Keep a delivery."""
+        self.deliveries.append(recorded)
+
+    def problem(self, text: str) -> None:
+        """Keep a problem."""
+        self.problems.append(text)
+
+
+class _Errors(logging.Handler):
+    """Keeps what the server logs as an error: an exception in the application or in its event loop."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
+class Serving:
+    """A server that runs."""
+
+    def __init__(self, server: StandingServer, endpoint: StandingEndpoint, url: str, log: Told) -> None:
+        self.server = server
+        self.endpoint = endpoint
+        self.url = url
+        self.log = log
+        self.api = Api(url)
+        self.loop = asyncio.get_running_loop()
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Call a function in the server's event loop, where its objects may be touched."""
+
+        async def called() -> T:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(called(), self.loop).result(TIMEOUT)
+
+    def deliver(self, body: object = MESSAGE, *lines: str, path: str = "/hook") -> Answer:
+        """Deliver a message as Logto does, on a connection of its own."""
+        return post(self.url + path, body, *lines)
+
+    def listeners(self) -> int:
+        """Return how many wait for what arrives: held requests, streams, scripted replies under way."""
+        return len(self.endpoint._listeners)
+
+    def stop(self) -> None:
+        """Have it stop, as the first signal does."""
+        self.server.should_exit = True
+
+
+@contextmanager
+def serving(
+    store: str = "memory",
+    most: int = 10_000,
+    *,
+    revision: str | None = None,
+    layer: str = "guard",
+    authorization: str | None = None,
+    guard_host: bool = True,
+) -> Iterator[Serving]:
+    """Run a server on a free port of 127.0.0.1 during a block.
+
+    Args:
+        store: As for ``--store``; opened in the server's thread, since SQLite wants that.
+        most: How many deliveries it keeps.
+        revision: The contract revision.
+        layer: The layer.
+        authorization: What ``Authorization`` must be.
+        guard_host: Whether the inbox is refused to requests for a public host name.
+
+    Raises:
+        AssertionError: An exception was logged, or the server did not stop.
+    """
+    errors, log = _Errors(), Told()
+    started = threading.Event()
+    running: list[Serving] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with (
+                socket.create_server(("127.0.0.1", 0), backlog=1024) as listening,
+                closing(open_store(store, most)) as opened,
+            ):
+                endpoint = StandingEndpoint(
+                    opened, log, revision=revision, layer=layer, authorization=authorization
+                )
+                url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+                def ready() -> None:
+                    running.append(Serving(server, endpoint, url, log))
+                    started.set()
+
+                server = StandingServer(StandingApp(endpoint, guard_host=guard_host), ready)
+                server.run([listening])
+        except BaseException as failure:  # noqa: BLE001 - raised in the thread of the test
+            failures.append(failure)
+        finally:
+            started.set()
+
+    loggers = [logging.getLogger(name) for name in ("uvicorn.error", "asyncio")]
+    for logger in loggers:
+        logger.addHandler(errors)
+    thread = threading.Thread(target=run, name="serving", daemon=True)
+    thread.start()
+    try:
+        assert started.wait(TIMEOUT)
+        if running:
+            yield running[0]
+    finally:
+        for server in running:
+            server.stop()
+        thread.join(TIMEOUT)
+        for logger in loggers:
+            logger.removeHandler(errors)
+    if failures:
+        raise failures[0]
+    assert not thread.is_alive(), "the server did not stop"
+    assert errors.lines == []
+
+
+# Of the document.
+
+_URI = "urn:inbox-api"
+
+
+@cache
+def document() -> Any:
+    """Return the OpenAPI document."""
+    return catalogue.load("inbox-api.openapi.json")
+
+
+def _closed(part: Any) -> Any:
+    # Open in the document, since later versions may add members; here what it does not name is drift.
+    if isinstance(part, list):
+        return [_closed(member) for member in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        name: {"allOf": [_closed(member)], "unevaluatedProperties": False}
+        if name in ("schema", "items") and ("$ref" in member or "allOf" in member)
+        else _closed(member)
+        for name, member in part.items()
+    }
+
+
+@cache
+def _registry() -> Registry[Any]:
+    empty: Registry[Any] = Registry()
+    registry: Registry[Any] = empty.with_resource(_URI, DRAFT202012.create_resource(_closed(document())))
+    return registry
+
+
+@cache
+def validator(*steps: str) -> Draft202012Validator:
+    """Return what judges by the schema at a place of the document, nothing unnamed allowed."""
+    pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+    return Draft202012Validator(
+        {"allOf": [{"$ref": f"{_URI}#{pointer}"}], "unevaluatedProperties": False}
+        if steps[0] == "components"
+        else {"$ref": f"{_URI}#{pointer}"},
+        registry=_registry(),
+    )
+
+
+def declared(method: str, path: str, status: int) -> tuple[str, ...]:
+    """Return where the document declares an answer.
+
+    Raises:
+        AssertionError: It does not.
+    """
+    paths = document()["paths"]
+    template = next((name for name in paths if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", name), path)), None)
+    if status == 403 and path != "/healthz":
+        return "components", "responses", "ForeignHost"
+    if template is None:
+        assert status == 404, f"{status} for {path}, which the document does not have"
+        return "components", "responses", "NotFound"
+    method = "get" if method == "HEAD" else method.lower()
+    if method not in paths[template]:
+        assert status == 405, f"{status} for {method} {path}, which the document does not have"
+        return "components", "responses", "MethodNotAllowed"
+    responses = paths[template][method]["responses"]
+    assert str(status) in responses, f"{status} is no declared answer to {method} {path}"
+    shared = responses[str(status)].get("$ref")
+    if shared is not None:
+        return tuple(shared.removeprefix("#/").split("/"))
+    return "paths", template, method, "responses", str(status)
+
+
+def check(method: str, target: str, answer: Answer) -> None:
+    """Hold an answer of the API to the document.
+
+    Raises:
+        AssertionError: It is not as the document says.
+    """
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    place = declared(method, unquote(target.partition("?")[0]), answer.status)
+    response = document()
+    for step in place:
+        response = response[step]
+    for name, header in response.get("headers", {}).items():
+        assert name.lower() in answer.headers or not header.get("required")
+    media = answer.headers["content-type"].partition(";")[0]
+    assert media in response["content"], f"{media} is not declared at {place}"
+    if method == "HEAD":
+        assert answer.body == b""
+    elif "schema" in response["content"][media] and media != "text/event-stream":
+        value = answer.json if media == "application/json" else answer.body.decode()
+        problems = list(
+            validator("paths", *place[1:], "content", media, "schema").iter_errors(value)
+            if place[0] == "paths"
+            else validator(*place, "content", media, "schema").iter_errors(value)
+        )
+        assert not problems, "\n".join(map(str, problems))
+
+
+# Of the client.
+
+
+class Event(NamedTuple):
+    """A server-sent event; a comment has no name."""
+
+    name: str
+    id: int | None
+    data: Any
+
+
+class Stream:
+    """A stream of events."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._chunks = self.chunks()
+        self._text = b""
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield what comes until the stream ends."""
+        while size := int(self.client._source.readline(), 16):
+            yield self.client.read(size)
+            self.client.read(2)
+        self.client.read(2)
+
+    def next(self) -> Event | None:
+        """Return the next event or comment, None at the end."""
+        while b"\n\n" not in self._text:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                assert self._text == b""
+                return None
+            self._text += chunk
+        block, _, self._text = self._text.partition(b"\n\n")
+        lines = dict(line.split(": ", 1) for line in block.decode().split("\n") if line[0] != ":")
+        if not lines:
+            return Event("", None, None)
+        data = json.loads(lines["data"])
+        form = {"hello": "HelloEvent", "message": "Summary", "deleted": "DeletedEvent"}[lines["event"]]
+        problems = list(validator("components", "schemas", form).iter_errors(data))
+        assert not problems, "\n".join(map(str, problems))
+        return Event(lines["event"], int(lines["id"]) if "id" in lines else None, data)
+
+    def told(self) -> tuple[str, Any]:
+        """Return the name of the next event, and the recipient that it speaks of."""
+        event = self.next()
+        assert event is not None
+        return event.name, event.data.get("to")
+
+
+class Api:
+    """The inbox API as a client sees it; every answer is held to the document."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def ask(self, method: str, target: str, *lines: str, body: bytes = b"") -> Client:
+        """Send a request, and return the connection on which the answer will come."""
+        client = Client(self.url)
+        head = [f"{method} {target} HTTP/1.1", *lines]
+        if not any(line.lower().startswith("host:") for line in lines):
+            head.append(f"Host: {urlsplit(self.url).netloc}")
+        if body:
+            head.append(f"Content-Length: {len(body)}")
+        client.send("\r\n".join([*head, "", ""]).encode("latin-1") + body)
+        return client
+
+    def request(self, method: str, target: str, *lines: str, body: bytes = b"") -> Answer:
+        """Send a request and return its answer."""
+        with self.ask(method, target, *lines, body=body) as client:
+            answer = client.answer(head_only=method == "HEAD")
+        check(method, target, answer)
+        return answer
+
+    def get(self, target: str, *lines: str) -> Any:
+        """Return the JSON value of a 200."""
+        answer = self.request("GET", target, *lines)
+        assert answer.status == 200, answer.body
+        return answer.json
+
+    def refused(self, target: str, status: int = 400, method: str = "GET", body: bytes = b"") -> str:
+        """Return what a refusal says."""
+        answer = self.request(method, target, "Content-Type: application/json", body=body)
+        assert answer.status == status, answer
+        error: str = answer.json["error"]
+        return error
+
+    def script(self, reply: Any) -> Any:
+        """Script a reply and return the listing."""
+        answer = self.request(
+            "POST", "/api/replies", "Content-Type: application/json", body=json.dumps(reply).encode()
+        )
+        assert answer.status == 201, answer.body
+        return answer.json["replies"]
+
+    @contextmanager
+    def events(self, target: str = "/api/events", *lines: str) -> Iterator[Stream]:
+        """Follow the events."""
+        with self.ask("GET", target, *lines) as client:
+            status, headers = client.head()
+            check("GET", target, Answer(status, headers, b""))
+            assert (status, headers["transfer-encoding"]) == (200, "chunked")
+            yield Stream(client)

@@ -1,0 +1,194 @@
+"""Scripted replies: what each does to the connection it is sent on."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from logto_mail_contract.wire.replies import (
+    Endless,
+    Garbage,
+    Reply,
+    Reset,
+    Script,
+    ScriptedResponse,
+    scripted_response,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Wire:
+    """A connection that notes what is done to it."""
+
+    def __init__(self, *, patience: int = 100, head_only: bool = False) -> None:
+        self.head_only = head_only
+        self.keep_alive = True
+        self.sent = b""
+        self.pauses: list[float] = []
+        self.was_reset = False
+        self._patience = patience
+
+    def send(self, data: bytes) -> None:
+        """Note bytes."""
+        self.sent += data
+
+    def pause(self, seconds: float) -> bool:
+        """Note a pause; the endpoint is let go after so many of them."""
+        self.pauses.append(seconds)
+        return len(self.pauses) < self._patience
+
+    def reset(self) -> None:
+        """Note a reset."""
+        self.was_reset = True
+
+
+def sent(reply: Reply, **wire: Any) -> Wire:
+    connection = Wire(**wire)
+    reply.send(connection)
+    return connection
+
+
+def test_an_answer_is_sent_whole_and_keeps_the_connection() -> None:
+    wire = sent(scripted_response(503, "dówn", {"Retry-After": "5"}))
+    assert wire.sent == (
+        b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 5\r\n\r\nd\xc3\xb3wn"
+    )
+    assert wire.keep_alive
+    assert wire.pauses == []
+
+
+def test_an_answer_says_when_the_connection_ends() -> None:
+    assert b"\r\nConnection: close\r\n" in scripted_response(200, b"").encode(close=True)
+    assert b"Connection" not in scripted_response(200, b"").encode(close=False)
+
+
+@pytest.mark.parametrize(("status", "length"), [(200, True), (100, False), (204, False), (304, False)])
+def test_an_empty_body_has_a_length_where_a_body_can_be(status: int, length: bool) -> None:
+    assert (b"Content-Length: 0" in scripted_response(status, b"").encode(close=False)) == length
+
+
+def test_a_script_may_lie_about_the_length() -> None:
+    assert scripted_response(204, b"x").encode(close=False) == (
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 1\r\n\r\nx"
+    )
+    lie = scripted_response(200, b"xy", {"content-length": "1"}).encode(close=False)
+    assert lie == b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nxy"
+    chunks = scripted_response(200, b"0\r\n\r\n", {"Transfer-Encoding": "chunked"}).encode(close=False)
+    assert b"Content-Length" not in chunks
+
+
+def test_an_answer_to_head_has_no_body() -> None:
+    wire = sent(scripted_response(200, b"body"), head_only=True)
+    assert wire.sent == b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
+
+
+def test_a_delayed_answer_waits_once() -> None:
+    wire = sent(scripted_response(200, b"", delay=1.5))
+    assert wire.pauses == [1.5]
+    assert wire.sent.startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_delayed_answer_that_is_let_go_is_never_sent() -> None:
+    wire = sent(scripted_response(200, b"", delay=math.inf), patience=1)
+    assert wire.sent == b""
+    assert not wire.keep_alive
+
+
+def test_a_drip_waits_between_two_bytes() -> None:
+    whole = scripted_response(200, b"ab").encode(close=False)
+    wire = sent(scripted_response(200, b"ab", drip=0.25))
+    assert wire.sent == whole
+    assert wire.pauses == [0.25] * (len(whole) - 1)
+    assert wire.keep_alive
+    cut = sent(scripted_response(200, b"ab", drip=0.25), patience=3)
+    assert cut.sent == whole[:3]
+    assert not cut.keep_alive
+
+
+def test_a_body_without_end_ends_when_it_is_let_go() -> None:
+    wire = sent(Endless(), patience=5)
+    assert wire.sent == (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n" + b"." * 4
+    )
+    assert not wire.keep_alive
+
+
+def test_garbage_and_reset_end_the_connection() -> None:
+    wire = sent(Garbage(b"\0\1"))
+    assert (wire.sent, wire.keep_alive) == (b"\0\1", False)
+    assert sent(Reset()).was_reset
+
+
+def test_replies_say_what_they_are() -> None:
+    assert str(scripted_response(503, b"", delay=1.5)) == "503 after 1.5 s"
+    assert str(scripted_response(200, b"", drip=1)) == "200, byte by byte"
+    assert [str(reply) for reply in (Reset(), Garbage(b""), Endless())] == [
+        "a reset",
+        "garbage",
+        "a body without end",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"status": 99}, "three digits; it was 99"),
+        ({"status": 1000}, "three digits; it was 1000"),
+        ({"delay": -1}, "0 or more; it was -1"),
+        ({"delay": math.nan}, "0 or more; it was nan"),
+        ({"drip": -0.5}, "0 or more; it was -0.5"),
+        ({"headers": {"X": "a\r\nY: b"}}, "cannot be sent as a header line: 'X'"),
+        ({"headers": {"X:": "a"}}, "cannot be sent as a header line: 'X:'"),
+        ({"headers": {"": "a"}}, "cannot be sent as a header line: ''"),
+        ({"headers": {"X": "€"}}, "cannot be sent as a header line: 'X'"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_when_it_is_scripted(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        scripted_response(**{"status": 200, "body": b"", **given})
+
+
+def test_header_values_are_latin_1() -> None:
+    assert b"X: \xfc\r\n" in scripted_response(200, b"", {"X": "ü"}).encode(close=False)
+
+
+def test_finite_replies_come_first_in_order_and_then_the_standing_one() -> None:
+    script = Script()
+    assert script.next() is None
+    first, second, standing = ScriptedResponse(201), ScriptedResponse(202), ScriptedResponse(500)
+    script.add(standing, None)
+    script.add(first, 2)
+    script.add(second, 1)
+    assert [script.next() for _ in range(5)] == [first, first, second, standing, standing]
+    script.add(first, 1)
+    script.reset()
+    assert script.next() is None
+
+
+def test_the_last_standing_reply_stands() -> None:
+    script = Script()
+    script.add(ScriptedResponse(201), None)
+    script.add(ScriptedResponse(202), None)
+    assert script.next() == ScriptedResponse(202)
+
+
+@pytest.mark.parametrize("times", [0, -1])
+def test_times_is_at_least_one(times: int) -> None:
+    with pytest.raises(ValueError, match=f"1 or more, or None; it was {times}"):
+        Script().add(ScriptedResponse(), times)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: scripted_response("503", b""), "whole number"),  # type: ignore[arg-type]
+        (lambda: scripted_response(200, {"ok": True}), "text or bytes"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_no_reply_is_refused_when_it_is_scripted(call: Callable[[], object], told: str) -> None:
+    with pytest.raises(TypeError, match=told):
+        call()
