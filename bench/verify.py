@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from logto_mail_contract.connector.encoding import connector_call
 from logto_mail_contract.connector.posting import deliver
 from logto_mail_contract.judging.javascript_json import stringify
 from logto_mail_contract.judging.responses import is_accepted
-from logto_mail_contract.receivers.receiver import Receiver, Settings, Trial
+from logto_mail_contract.receivers.receiver import Receiver, Settings
+from logto_mail_contract.receivers.run import ReceiverRun
 from logto_mail_contract.strategies import messages
 
 HERE = Path(__file__).parent
@@ -187,18 +189,21 @@ def compare(url: str) -> None:
 
     def generated(of: Receiver) -> float:
         rule = catalogue.rules()["receiver/accept/generated"]
-        trial = Trial(rule, of, Settings(examples=GENERATED, seed=time.monotonic_ns()))
-        start = time.perf_counter()
-        trial.generated(messages(layer="emitted"), is_accepted, trial.call)
+        with closing(ReceiverRun(of, Settings(examples=GENERATED, seed=time.monotonic_ns()))) as run:
+            trial = run.start(rule)
+            start = time.perf_counter()
+            trial.expect_generated(messages(layer="emitted"), is_accepted, trial.requests.call)
+            seconds = time.perf_counter() - start
         assert trial.cases >= GENERATED
         assert not trial.failures
-        return trial.cases / (time.perf_counter() - start)
+        return trial.cases / seconds
 
     def prepared_in_process() -> float:
         own = [connector_call(in_process.target, call.body) for call in calls]
-        start = time.perf_counter()
-        assert all(is_accepted(deliver(in_process.channel, call, 10)) for call in own)
-        return len(own) / (time.perf_counter() - start)
+        with closing(in_process.target.open()) as channel:
+            start = time.perf_counter()
+            assert all(is_accepted(deliver(channel, call, 10)) for call in own)
+            return len(own) / (time.perf_counter() - start)
 
     def bare() -> float:
         data = [call.encode() for call in calls]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -51,3 +52,38 @@ def format_names(members: Iterable[str]) -> str:
     names = list(members)
     text = ", ".join(json.dumps(name[:MAX_SHOWN_CHARACTERS]) for name in names[:12])
     return (text + (f" and {len(names) - 12} more" if len(names) > 12 else "")) or "none"
+
+
+def mask_secrets(text: str, secrets: Iterable[str]) -> str:
+    """Return a text with ``(masked)`` in the place of each secret.
+
+    Args:
+        text: The text.
+        secrets: What must not be printed; a longer one is masked before a shorter one that stands in it.
+    """
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "(masked)")
+    return text
+
+
+def credential_forms(authorization: str) -> set[str]:
+    """Return a value of ``Authorization``, and each part of it that is secret by itself."""
+    pair = basic_credential(authorization) or ""
+    return {authorization, authorization.partition(" ")[2], pair, pair.partition(":")[2]}
+
+
+def basic_credential(authorization: str) -> str | None:
+    """Return user and password of a value for Basic authorization; None for any other."""
+    scheme, _, credential = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        pair = base64.b64decode(credential, validate=True).decode()
+    except ValueError:
+        return None
+    return pair if ":" in pair else None
+
+
+def count_noun(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where it is due."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

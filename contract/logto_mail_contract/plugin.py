@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from .endpoint.endpoint import MailEndpoint
     from .endpoint.session import Desk
-    from .receivers.receiver import Outbox, Receiver
+    from .receivers.receiver import Receiver
+    from .receivers.run import Outbox
 
 _OPTIONS = {
     "revision": ("contract revision or Logto release that messages are held to", "R"),

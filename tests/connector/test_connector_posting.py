@@ -303,10 +303,11 @@ def test_tls_with_an_authority_of_its_own(authority: trustme.CA, tmp_path: Path)
     with tls_serving(authority) as url, closing(Receiver.url(url, ca_file=file)) as receiver:
         call = connector_call(receiver.target, b"{}")
         assert call.scheme == "https"
-        for _ in range(2):
-            assert isinstance(receiver.channel.exchange(call, 5), Response)
-        assert receiver.channel.late_bytes(0.05) == ()
-        assert isinstance(receiver.channel.exchange_again(call, 5), Response)
+        with closing(receiver.target.open()) as channel:
+            for _ in range(2):
+                assert isinstance(channel.exchange(call, 5), Response)
+            assert channel.late_bytes(0.05) == ()
+            assert isinstance(channel.exchange_again(call, 5), Response)
 
 
 @pytest.mark.parametrize("fault", ["authority", "name"])

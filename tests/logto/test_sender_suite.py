@@ -9,20 +9,25 @@ import pytest
 from tests.logto.node import FOLDER, require_packages
 
 from logto_mail_contract.catalogue import revisions
-from logto_mail_contract.senders.sender import Desk, Sender, SenderSettings, sender_rules, try_sender_rule
+from logto_mail_contract.senders.destination import Destination
+from logto_mail_contract.senders.run import SenderRun
+from logto_mail_contract.senders.sender import Sender, SenderSettings
+from logto_mail_contract.suite.checks import rule_ids
+from logto_mail_contract.suite.engine import run_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COMMAND = ["node", str(FOLDER / "connector.mjs")]
 GENERATED = 2500
+RULES = rule_ids("sender")
 
 
 @pytest.fixture(scope="module")
-def desk() -> Iterator[Desk]:
+def destination() -> Iterator[Destination]:
     """The endpoint that the connector is given."""
-    with Desk() as desk:
-        yield desk
+    with Destination() as destination:
+        yield destination
 
 
 @pytest.fixture(scope="module")
@@ -34,41 +39,38 @@ def connector_as_sender() -> Iterator[Sender]:
     sender.close()
 
 
-def test_the_connector_keeps_every_rule(connector_as_sender: Sender, desk: Desk) -> None:
+def test_the_connector_keeps_every_rule(connector_as_sender: Sender, destination: Destination) -> None:
     """It does so with thousands of generated messages, which all rules on requests and bodies look at."""
     settings = SenderSettings(examples=GENERATED, slow=1.0, strict=True)
     # One test for all: the messages are sent once, and not once more in every process of a parallel run.
-    results = {rule: try_sender_rule(rule, connector_as_sender, settings, desk) for rule in sender_rules()}
-    assert {rule: result.findings for rule, result in results.items() if result.outcome != "kept"} == {}
+    run = SenderRun(connector_as_sender, destination, settings)
+    results = {rule: run_rule(run, rule) for rule in RULES}
+    assert {rule: result.findings for rule, result in results.items() if result.outcome != "passed"} == {}
     assert [rule for rule, result in results.items() if result.cases > GENERATED] == [
         "sender/request/method",
         "sender/request/content-type",
         "sender/request/no-authorization",
         "sender/request/framing",
-        *(rule for rule in sender_rules() if rule.startswith("sender/body/")),
+        *(rule for rule in RULES if rule.startswith("sender/body/")),
     ]
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_no_false_alarm(seed: int, connector_as_sender: Sender, desk: Desk) -> None:
+def test_no_false_alarm(seed: int, connector_as_sender: Sender, destination: Destination) -> None:
     """It keeps the rules on generated messages whatever the seed, in any revision."""
-    connector_as_sender.memory.clear()
     settings = SenderSettings(examples=25, seed=seed, settle=0.02)
     sender = Sender(connector_as_sender.driver, revisions()[seed % len(revisions())], COMMAND)
-    results = [
-        try_sender_rule(rule, sender, settings, desk)
-        for rule in sender_rules()
-        if rule.startswith(("sender/request/", "sender/body/"))
-    ]
-    assert [result.findings for result in results if result.outcome == "broken"] == []
+    run = SenderRun(sender, destination, settings)
+    results = [run_rule(run, rule) for rule in RULES if rule.startswith(("sender/request/", "sender/body/"))]
+    assert [result.findings for result in results if result.findings] == []
     assert [result.rule.id for result in results if result.outcome == "not applicable"] == (
         [] if sender.revision == "1.35" else ["sender/body/ip"]
     )
 
 
-def test_a_slow_answer_is_really_waited_for(connector_as_sender: Sender, desk: Desk) -> None:
-    """The rule on late answers is kept because the connector waits, not because nothing was late."""
+def test_a_slow_answer_is_really_waited_for(connector_as_sender: Sender, destination: Destination) -> None:
+    """The rule on late answers passes because the connector waits, not because nothing was late."""
     start = time.monotonic()
-    settings = SenderSettings(slow=0.5)
-    assert try_sender_rule("sender/answer/slow", connector_as_sender, settings, desk).outcome == "kept"
+    run = SenderRun(connector_as_sender, destination, SenderSettings(slow=0.5))
+    assert run_rule(run, "sender/answer/slow").outcome == "passed"
     assert time.monotonic() - start > 0.5

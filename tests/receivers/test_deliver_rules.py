@@ -25,25 +25,27 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
+from tests.support.runs import has_failed, try_rule, try_rules
 
 from logto_mail_contract import catalogue
 from logto_mail_contract.connector.encoding import connector_call
 from logto_mail_contract.judging.javascript_json import stringify
 from logto_mail_contract.receivers.mail_reading import HtmlPart
 from logto_mail_contract.receivers.outbox import Mail, SmtpSink
-from logto_mail_contract.receivers.receiver import Receiver, Settings, receiver_rules, try_rule
-from logto_mail_contract.receivers.rules import deliver as deliver_rules
+from logto_mail_contract.receivers.receiver import Receiver, Settings
+from logto_mail_contract.receivers.run import QUIET_SECONDS, ReceiverRun
+from logto_mail_contract.suite.checks import rule_ids
+from logto_mail_contract.suite.engine import run_rule
 from logto_mail_contract.wire.outcomes import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from logto_mail_contract.receivers.receiver import Outbox
     from logto_mail_contract.suite.results import Result
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 AUTHORIZATION = "Bearer s3cret"
-RULES = [rule for rule in receiver_rules() if rule.startswith("receiver/deliver/")]
+RULES = [rule for rule in rule_ids("receiver") if rule.startswith("receiver/deliver/")]
 # For receivers that lose mails: every one of them is waited for.
 IMPATIENT = Settings(warn_after=0.1, fail_after=0.2)
 
@@ -596,53 +598,46 @@ BROKEN: list[tuple[type[Small], str]] = [
     (CutsOnlyOneKindOfLineEnd, "no-header-injection"),
     (RecipientsOfTheHeaders, "no-header-injection"),
     (SharesTheMessage, "codes-do-not-cross"),
-    (RemembersTheFirst, "codes-do-not-cross code-intact recipient"),
+    (RemembersTheFirst, "codes-do-not-cross code-intact"),
     (DropsRepetitions, "resend-is-sent"),
     (LosesNamesWithLineEnds, "one-mail"),
     (LosesTaggedAddresses, "one-mail"),
 ]
 
 
-def tried(app: Small, settings: Settings | None = None, outbox: Outbox | None = None) -> dict[str, Result]:
+SHORT = 0.01
+"""Quiet seconds that suffice for receivers that send before they respond, as most here do."""
+
+
+def tried(
+    app: Small, settings: Settings | None = None, quiet_seconds: float = QUIET_SECONDS
+) -> dict[str, Result]:
     """Try every rule of this kind, by its last word."""
     receiver = Receiver.wsgi(app, authorization=AUTHORIZATION)
     with closing(receiver):
-        return {
-            rule.rpartition("/")[2]: try_rule(rule, receiver, settings, outbox or (lambda: app.mails))
-            for rule in RULES
-        }
+        results = try_rules(RULES, receiver, settings, lambda: app.mails, quiet_seconds=quiet_seconds)
+    return {result.rule.id.rpartition("/")[2]: result for result in results}
 
 
-def broken(results: Mapping[str, Result]) -> set[str]:
-    return {name for name, result in results.items() if result.outcome == "broken"}
+def failed(results: Mapping[str, Result]) -> set[str]:
+    return {name for name, result in results.items() if has_failed(result)}
 
 
-@pytest.fixture
-def short_quiet_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Receivers that send before they answer, as most here do, need not be listened to for long."""
-    monkeypatch.setattr(deliver_rules, "_QUIET_SECONDS", 0.01)
-
-
-@pytest.mark.usefixtures("short_quiet_time")
 @pytest.mark.parametrize("app", GOOD, ids=lambda app: app.__name__)
 def test_a_good_receiver_keeps_every_rule(app: type[Small]) -> None:
-    results = tried(app())
+    results = tried(app(), quiet_seconds=SHORT)
     assert {name: result.findings for name, result in results.items() if result.findings} == {}
-    judged = {name for name, result in results.items() if result.outcome == "kept"}
+    judged = {name for name, result in results.items() if result.outcome == "passed"}
     missing = {PlainText: {"markup-escaped", "no-script-link"}, ClosedTypes: {"unknown-type-carries-code"}}
     missing[CodeInSubject] = missing[PlainText]
     assert set(results) - judged == missing.get(app, set())
 
 
 @pytest.mark.parametrize(("app", "rules"), BROKEN, ids=lambda value: getattr(value, "__name__", ""))
-def test_a_mistake_breaks_its_rule_and_no_other(
-    app: type[Small], rules: str, request: pytest.FixtureRequest
-) -> None:
-    if not issubclass(app, Queued):
-        request.getfixturevalue("short_quiet_time")
-    results = tried(app(), IMPATIENT)
-    assert broken(results) == set(rules.split()), {name: results[name].findings for name in broken(results)}
-    for name in broken(results):
+def test_a_mistake_fails_its_rule_and_no_other(app: type[Small], rules: str) -> None:
+    results = tried(app(), IMPATIENT, QUIET_SECONDS if issubclass(app, Queued) else SHORT)
+    assert failed(results) == set(rules.split()), {name: results[name].findings for name in failed(results)}
+    for name in failed(results):
         [finding] = results[name].findings
         assert finding.actual
 
@@ -651,14 +646,13 @@ def test_every_rule_has_a_receiver_that_breaks_it() -> None:
     assert {rules.split()[0] for _, rules in BROKEN} == {rule.rpartition("/")[2] for rule in RULES}
 
 
-@pytest.mark.usefixtures("short_quiet_time")
 @pytest.mark.parametrize("revision", catalogue.revisions())
 def test_every_revision(revision: str) -> None:
     app = Small()
     with closing(Receiver.wsgi(app, authorization=AUTHORIZATION, revision=revision)) as receiver:
-        results = [try_rule(rule, receiver, outbox=lambda: app.mails) for rule in RULES]
+        results = try_rules(RULES, receiver, outbox=lambda: app.mails, quiet_seconds=SHORT)
     assert not [result.findings for result in results if result.findings]
-    kept = {result.rule.id.rpartition("/")[2] for result in results if result.outcome == "kept"}
+    kept = {result.rule.id.rpartition("/")[2] for result in results if result.outcome == "passed"}
     assert {rule.rpartition("/")[2] for rule in RULES} - kept == (
         {"no-header-injection"} if revision == "1.22" else set()
     )
@@ -677,7 +671,7 @@ def one_mail(app: Small, settings: Settings) -> Result:
 
 
 def test_a_late_mail_is_waited_for_up_to_the_limit() -> None:
-    assert one_mail(NeverInTime(), Settings(fail_after=5)).outcome == "kept"
+    assert one_mail(NeverInTime(), Settings(fail_after=5)).outcome == "passed"
     result = one_mail(NeverInTime(), Settings(fail_after=0.1))
     [finding] = result.findings
     assert re.fullmatch(
@@ -685,12 +679,12 @@ def test_a_late_mail_is_waited_for_up_to_the_limit() -> None:
     )
 
 
-@pytest.mark.usefixtures("short_quiet_time")
 def test_a_receiver_without_mails_is_waited_for_to_the_end_once() -> None:
     app = SendsNothing()
     settings = Settings(warn_after=0.02, fail_after=0.5)
     with closing(Receiver.wsgi(app, authorization=AUTHORIZATION)) as receiver:
-        seconds = [try_rule(rule, receiver, settings, lambda: app.mails).seconds for rule in RULES]
+        results = try_rules(RULES, receiver, settings, lambda: app.mails, quiet_seconds=SHORT)
+    seconds = [result.seconds for result in results]
     assert 0.5 < seconds[0] < 1
     assert sum(seconds[1:]) < 2
 
@@ -702,27 +696,28 @@ def test_rules_that_look_at_the_same_mails_wait_for_them_once() -> None:
     app = Late()
     outbox = app.mails.copy
     pairs = {"code-intact": "code-in-one-piece", "one-mail": "recipient"}
-    with closing(Receiver.wsgi(app, authorization=AUTHORIZATION)) as receiver:
+    with (
+        closing(Receiver.wsgi(app, authorization=AUTHORIZATION)) as receiver,
+        closing(ReceiverRun(receiver, outbox=outbox)) as run,
+    ):
         for first, second in pairs.items():
-            waited = try_rule(f"receiver/deliver/{first}", receiver, outbox=outbox)
+            waited = run_rule(run, f"receiver/deliver/{first}")
             count = len(app.mails)
-            shared = try_rule(f"receiver/deliver/{second}", receiver, outbox=outbox)
-            assert (waited.outcome, shared.outcome) == ("kept", "kept")
+            shared = run_rule(run, f"receiver/deliver/{second}")
+            assert (waited.outcome, shared.outcome) == ("passed", "passed")
             assert waited.seconds > 0.3 > 0.1 > shared.seconds
             assert len(app.mails) == count
-            # Whoever tries a rule anew wants to know how it is now.
-            assert try_rule(f"receiver/deliver/{second}", receiver, outbox=outbox).seconds > 0.3
+            # Whoever tries a rule again wants to know how it is now.
+            assert run_rule(run, f"receiver/deliver/{second}").seconds > 0.3
             assert len(app.mails) > count
 
 
-@pytest.mark.usefixtures("short_quiet_time")
 def test_a_mail_to_no_known_recipient_is_no_matter() -> None:
     app = Small()
     app.mails += [Mail("", ("foo@example.com",), b"Subject: 042137\r\n\r\n")] * 3
-    assert broken(tried(app)) == set()
+    assert failed(tried(app, quiet_seconds=SHORT)) == set()
 
 
-@pytest.mark.usefixtures("short_quiet_time")
 def test_an_outbox_may_be_emptied_between_rules_and_make_its_mails_anew() -> None:
     app = Small()
     app.mails += [Mail("", ("foo@example.com",), b"")] * 1000
@@ -730,17 +725,19 @@ def test_an_outbox_may_be_emptied_between_rules_and_make_its_mails_anew() -> Non
     def outbox() -> list[Mail]:
         return [Mail(mail.sender, mail.recipients, mail.content) for mail in app.mails]
 
-    with closing(Receiver.wsgi(app, authorization=AUTHORIZATION)) as receiver:
+    with (
+        closing(Receiver.wsgi(app, authorization=AUTHORIZATION)) as receiver,
+        closing(ReceiverRun(receiver, outbox=outbox, quiet_seconds=SHORT)) as run,
+    ):
         for rule in RULES:
-            assert try_rule(rule, receiver, outbox=outbox).outcome == "kept"
+            assert run_rule(run, rule).outcome == "passed"
             app.mails.clear()
 
 
-@pytest.mark.usefixtures("short_quiet_time")
 def test_mails_go_to_the_recipient_domain_alone() -> None:
     app = Small()
-    results = tried(app, Settings(recipient_domain="mail.test"))
-    assert {result.outcome for result in results.values()} == {"kept"}
+    results = tried(app, Settings(recipient_domain="mail.test"), SHORT)
+    assert {result.outcome for result in results.values()} == {"passed"}
     assert {recipient.rpartition("@")[2] for mail in app.mails for recipient in mail.recipients} == {
         "mail.test"
     }
@@ -773,38 +770,34 @@ class RefusesRepetitions(DropsRepetitions):
             raise Refused("409 Conflict")
 
 
-@pytest.mark.usefixtures("short_quiet_time")
 def test_what_is_refused_is_the_matter_of_other_rules() -> None:
-    results = tried(RefusesEverything())
-    assert {name for name, result in results.items() if result.outcome == "kept"} == {"none-for-refused"}
-    assert broken(results) == set()
-    assert results["one-mail"].reason == (
-        "the receiver accepted none of the messages; receiver/accept/* tells why"
-    )
-    refusing = tried(RefusesRepetitions())["resend-is-sent"]
-    assert refusing.outcome == "not applicable"
-    assert refusing.reason.endswith("receiver/accept/resend tells that")
+    results = tried(RefusesEverything(), quiet_seconds=SHORT)
+    assert {name for name, result in results.items() if result.outcome == "passed"} == {"none-for-refused"}
+    assert failed(results) == set()
+    assert results["one-mail"].outcome == "not judged"
+    assert results["one-mail"].reason == ("the receiver accepted none of the messages; see receiver/accept/*")
+    refusing = tried(RefusesRepetitions(), quiet_seconds=SHORT)["resend-is-sent"]
+    assert refusing.outcome == "not judged"
+    assert refusing.reason.endswith("see receiver/accept/resend")
 
 
-@pytest.mark.usefixtures("short_quiet_time")
 def test_a_mail_beside_an_error_is_told_for_any_message() -> None:
-    assert broken(tried(FailsAfterSending())) == {"none-for-refused"}
-    result = tried(AcceptsEverything())["none-for-refused"]
-    assert result.outcome == "not applicable"
+    assert failed(tried(FailsAfterSending(), quiet_seconds=SHORT)) == {"none-for-refused"}
+    result = tried(AcceptsEverything(), quiet_seconds=SHORT)["none-for-refused"]
+    assert result.outcome == "not judged"
     assert result.reason == "the receiver refused none of the requests meant to be refused"
 
 
 def test_without_an_outbox_nothing_is_judged() -> None:
     with closing(Receiver.wsgi(Small(), authorization=AUTHORIZATION)) as receiver:
-        results = [try_rule(rule, receiver) for rule in RULES]
+        results = try_rules(RULES, receiver)
     assert {result.outcome for result in results} == {"not applicable"}
     assert {result.cases for result in results} == {0}
 
 
-@pytest.mark.usefixtures("short_quiet_time")
 def test_ten_rounds_of_other_codes_and_recipients() -> None:
     for _ in range(10):
-        assert broken(tried(Small())) == set()
+        assert failed(tried(Small(), quiet_seconds=SHORT)) == set()
 
 
 # How HTML is read.
@@ -934,20 +927,20 @@ NOT_IN_PROCESS = {
 
 
 @every
-@pytest.mark.parametrize("rule", receiver_rules())
+@pytest.mark.parametrize("rule", rule_ids("receiver"))
 def test_an_example_keeps_every_rule(rule: str, running: tuple[Receiver, SmtpSink]) -> None:
     receiver, sink = running
     result = try_rule(rule, receiver, Settings(), sink)
     assert result.findings == ()
-    wanted = "kept" if receiver.target.on_wire or rule not in NOT_IN_PROCESS else "not applicable"
+    wanted = "passed" if receiver.target.on_wire or rule not in NOT_IN_PROCESS else "not applicable"
     assert result.outcome == wanted, result.reason
 
 
 @on_wire
 def test_an_example_as_a_program_keeps_the_rules_of_the_wire(running: tuple[Receiver, SmtpSink]) -> None:
     receiver, sink = running
-    results = [try_rule(rule, receiver, Settings(), sink) for rule in sorted(NOT_IN_PROCESS)]
-    assert [(result.outcome, result.findings) for result in results] == [("kept", ())] * len(NOT_IN_PROCESS)
+    results = try_rules(sorted(NOT_IN_PROCESS), receiver, Settings(), sink)
+    assert [(result.outcome, result.findings) for result in results] == [("passed", ())] * len(NOT_IN_PROCESS)
 
 
 @every
@@ -955,7 +948,7 @@ def test_ten_seeds_raise_no_false_alarm(running: tuple[Receiver, SmtpSink]) -> N
     receiver, sink = running
     for seed in range(1, 11):
         result = try_rule("receiver/accept/generated", receiver, Settings(seed=seed, examples=10), sink)
-        assert (result.outcome, result.findings) == ("kept", ())
+        assert (result.outcome, result.findings) == ("passed", ())
 
 
 @every
@@ -997,6 +990,7 @@ def test_without_smtp_server_the_answer_is_an_error_of_few_words(
 def post(receiver: Receiver, message: dict[str, Any]) -> Response:
     """Post a message and return the answer."""
     call = connector_call(receiver.target, stringify(message), AUTHORIZATION)
-    answer = receiver.channel.exchange(call, 10)
+    with closing(receiver.target.open()) as channel:
+        answer = channel.exchange(call, 10)
     assert isinstance(answer, Response), answer
     return answer

@@ -26,11 +26,13 @@ from tests.support.broken_receivers import (
     receiver_of,
     wsgi,
 )
+from tests.support.runs import has_failed, try_rules
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from logto_mail_contract import catalogue
-from logto_mail_contract.receivers.receiver import Receiver, Settings, receiver_rules, try_rule
-from logto_mail_contract.receivers.rules import answer as answer_rules
+from logto_mail_contract.receivers.receiver import Receiver, Settings
+from logto_mail_contract.receivers.rules import respond as respond_rules
+from logto_mail_contract.suite.checks import rule_ids
 from logto_mail_contract.wire.calls import Call
 
 if TYPE_CHECKING:
@@ -38,22 +40,22 @@ if TYPE_CHECKING:
 
     from logto_mail_contract.suite.results import Result
 
-RULES = [rule for rule in receiver_rules() if not rule.startswith("receiver/deliver/")]
+RULES = [rule for rule in rule_ids("receiver") if not rule.startswith("receiver/deliver/")]
 GENERATED = "accept/generated"
 
 
 def results(receiver: Receiver, settings: Settings = SETTINGS, rules: Iterable[str] = RULES) -> list[Result]:
     """Return what comes of the rules."""
     with closing(receiver):
-        return [try_rule(rule, receiver, settings) for rule in rules]
+        return try_rules(rules, receiver, settings)
 
 
-def broken(results: list[Result]) -> dict[str, str]:
-    """Return the broken rules, without ``receiver/``, with what came."""
+def failed(results: list[Result]) -> dict[str, str]:
+    """Return the rules that failed, without ``receiver/``, with what came."""
     return {
         result.rule.id.removeprefix("receiver/"): str(result.findings[0])
         for result in results
-        if result.outcome == "broken"
+        if has_failed(result)
     }
 
 
@@ -64,7 +66,7 @@ def test_control_breaks_its_rules_and_no_other(name: str) -> None:
     with ExitStack() as stack:
         if served is not None:
             stack.enter_context(served)
-        found = broken(results(receiver, control.settings))
+        found = failed(results(receiver, control.settings))
     if control.drawn:
         found.pop(GENERATED, None)
     assert found.keys() == set(control.broken), found
@@ -81,11 +83,11 @@ def test_every_rule_has_a_control_of_its_own() -> None:
 
 
 def outcomes(found: list[Result]) -> dict[str, str]:
-    """Return what is not kept, with why."""
+    """Return what did not pass, with why."""
     return {
         result.rule.id.removeprefix("receiver/"): result.reason or str(result.findings[0])
         for result in found
-        if result.outcome != "kept"
+        if result.outcome != "passed"
     }
 
 
@@ -397,7 +399,7 @@ def test_failure_is_shrunk_with_a_recipient_of_its_own_each_time() -> None:
             CONTROLS["StumblesOverAFavicon"].make.take(self, message, asked)
 
     receiver = Receiver.wsgi(wsgi(StumblesOverALimit()), authorization=TOKEN)
-    found = broken(results(receiver, replace(SETTINGS, examples=200)))
+    found = failed(results(receiver, replace(SETTINGS, examples=200)))
     assert found.keys() == {GENERATED}
     assert re.search(r'actual    400 .*\n  message   {"to":"foo\d+@example.com"', found[GENERATED])
 
@@ -420,7 +422,7 @@ def test_receiver_that_has_had_enough_is_told_once(limit: int) -> None:
     receiver = LimitsAll()
     receiver.limit = limit
     found = results(Receiver.wsgi(wsgi(receiver), "/hook", authorization=TOKEN))
-    told = broken(found)
+    told = failed(found)
     if limit == 0:
         assert told.keys() == set(TYPES)  # then it never took any
         return
@@ -428,9 +430,11 @@ def test_receiver_that_has_had_enough_is_told_once(limit: int) -> None:
     for text in told.values():
         assert re.search("  MUST", text)
         assert "actual    429 Too Many Requests after " in text
-        assert "such an ordinary message was taken before. It may be a limit that all messages share" in text
+        assert (
+            "such an ordinary message was accepted before. It may be a limit that all messages share" in text
+        )
     if told and "concurrent/burst" not in told:  # which is the last one
-        why = "the receiver takes no ordinary message any more: 429 Too Many Requests"
+        why = "the receiver accepts no ordinary message any more: 429 Too Many Requests"
         assert why in outcomes(found).values()
 
 
@@ -442,7 +446,7 @@ def test_own_failures_are_told_beside_the_limit() -> None:
             super().take(message, asked)
             CONTROLS["WritesLatin1"].make.take(self, message, asked)
 
-    told = broken(results(Receiver.wsgi(wsgi(Crashes()), "/hook", authorization=TOKEN)))
+    told = failed(results(Receiver.wsgi(wsgi(Crashes()), "/hook", authorization=TOKEN)))
     assert "500 Internal Server Error" in told.pop("accept/unicode")
     assert len(told) == 1
 
@@ -457,9 +461,11 @@ def test_receiver_without_authorization() -> None:
 def test_wrong_authorization_given_is_told_once_for_each_type() -> None:
     """It is no news of the other rules that nothing is let in."""
     found = results(Receiver.wsgi(wsgi(Good()), "/hook", authorization="Bearer other"))
-    assert broken(found).keys() == set(TYPES)
+    assert failed(found).keys() == set(TYPES)
     told = next(result for result in found if result.rule.id == "receiver/auth/cut-authorization")
-    assert told.reason.startswith("an ordinary message of type SignIn is not taken either: 401 Unauthorized")
+    assert told.reason.startswith(
+        "an ordinary message of type SignIn is not accepted either: 401 Unauthorized"
+    )
 
 
 @pytest.mark.parametrize(
@@ -475,8 +481,8 @@ def test_every_form_of_authorization(token: str) -> None:
     receiver = Receiver.wsgi(wsgi(Checks()), "/hook", authorization=token)
     rules = [rule for rule in RULES if "/auth/" in rule and rule.removeprefix("receiver/") not in WIRE_RULES]
     found = results(receiver, SETTINGS, rules)
-    assert broken(found) == {}
-    skipped = {result.rule.id.rpartition("/")[2] for result in found if result.outcome != "kept"}
+    assert failed(found) == {}
+    skipped = {result.rule.id.rpartition("/")[2] for result in found if result.outcome != "passed"}
     scheme, digits = " " not in token, token.isdigit()
     assert skipped == {
         *(["scheme-only-authorization"] if scheme else []),
@@ -533,5 +539,5 @@ def test_internals_in(text: str, what: str) -> None:
 
 def internals(text: str) -> list[str]:
     """Return what an error body shows, of a receiver at ``/app/hook.php``."""
-    plain = answer_rules._plain(Call("/app/hook.php", (), b""), text)
-    return [what for what, pattern in answer_rules._INTERNALS.items() if pattern.search(plain)]
+    plain = respond_rules._plain(Call("/app/hook.php", (), b""), text)
+    return [what for what, pattern in respond_rules._INTERNALS.items() if pattern.search(plain)]

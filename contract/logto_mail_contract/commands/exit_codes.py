@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-KEPT, BROKEN, WRONG_USE, UNREACHABLE, OWN_FAULT, NOTHING_RUN, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+PASSED, FAILED, WRONG_USE, UNREACHABLE, OWN_FAULT, NOTHING_RUN, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
 
 class WrongUse(Exception):

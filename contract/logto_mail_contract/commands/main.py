@@ -9,7 +9,7 @@ from importlib import import_module
 
 from .. import __version__
 from ..catalogue import LAYERS
-from .exit_codes import BROKEN, INTERRUPTED, OWN_FAULT, WRONG_USE, WrongUse, say
+from .exit_codes import FAILED, INTERRUPTED, OWN_FAULT, WRONG_USE, WrongUse, say
 
 # As in catalogue: typing is not worth a tenth of the command's start.
 TYPE_CHECKING = False
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever reads has seen enough; Python would complain once more while it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN
+        return FAILED
     except Exception:  # noqa: BLE001 - the last line of defence: a fault of ours has an exit code of its own
         import traceback
 

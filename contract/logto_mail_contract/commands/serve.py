@@ -22,7 +22,7 @@ from ..masking import escape_unprintable
 from ..serve.app import StandingApp
 from ..serve.endpoint import StandingEndpoint
 from ..serve.store import StoreProblem, open_store
-from .exit_codes import BROKEN, INTERRUPTED, KEPT, WrongUse, authorization_from, counted, say
+from .exit_codes import FAILED, INTERRUPTED, PASSED, WrongUse, authorization_from, counted, say
 
 if TYPE_CHECKING:
     import argparse
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         return INTERRUPTED
     if endpoint.violations:
         say(f"{counted(endpoint.violations, 'message')} broke the contract")
-    return BROKEN if endpoint.violations and not options.lenient else KEPT
+    return FAILED if endpoint.violations and not options.lenient else PASSED
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -20,7 +20,7 @@ from ..judging.responses import format_outcome
 from ..judging.typical import template_types, typical
 from ..judging.validation import validate
 from ..wire.outcomes import NoResponse
-from .exit_codes import BROKEN, KEPT, UNREACHABLE, WrongUse, authorization_from, say
+from .exit_codes import FAILED, PASSED, UNREACHABLE, WrongUse, authorization_from, say
 
 if TYPE_CHECKING:
     import argparse
@@ -58,7 +58,7 @@ def rules(options: argparse.Namespace) -> int:
     if options.id is None:
         for rule in known.values():
             sys.stdout.write(f"{rule.level:<7}{rule.id:<50}{rule.requirement}\n")
-        return KEPT
+        return PASSED
     if options.id not in known:
         near = difflib.get_close_matches(options.id, known, 1)
         raise WrongUse(f"there is no rule {options.id!r}" + (f"; did you mean {near[0]}?" if near else ""))
@@ -75,14 +75,14 @@ def rules(options: argparse.Namespace) -> int:
         sys.stdout.write(
             textwrap.fill(text, 100, initial_indent=f"  {name:<10}", subsequent_indent=" " * 12) + "\n"
         )
-    return KEPT
+    return PASSED
 
 
 def sample(options: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     for message in samples(options.n, options.seed, options.revision, options.layer, options.type):
         sys.stdout.write(stringify(message).decode() + "\n")
-    return KEPT
+    return PASSED
 
 
 def samples(
@@ -145,8 +145,8 @@ def send(options: argparse.Namespace) -> int:
     sys.stdout.write(encode_body(message).decode() + "\n")
     sys.stdout.write(format_outcome(outcome) + "\n")
     if isinstance(outcome, NoResponse):
-        return UNREACHABLE if outcome.kind == "unreachable" else BROKEN
-    return KEPT if 200 <= outcome.status < 300 else BROKEN
+        return UNREACHABLE if outcome.kind == "unreachable" else FAILED
+    return PASSED if 200 <= outcome.status < 300 else FAILED
 
 
 def _assign(message: dict[str, Any], assignment: str) -> None:

@@ -11,7 +11,7 @@ from .. import catalogue
 from ..judging.javascript_json import NotJson, NotUtf8, TooDeep, parse_with_duplicates
 from ..judging.validation import text_finding, validator
 from ..masking import escape_unprintable, format_value
-from .exit_codes import BROKEN, KEPT, NOTHING_RUN, WRONG_USE, WrongUse, say
+from .exit_codes import FAILED, NOTHING_RUN, PASSED, WRONG_USE, WrongUse, say
 
 if TYPE_CHECKING:
     import argparse
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         return WRONG_USE
     if not judged:
         return NOTHING_RUN
-    return BROKEN if broken else KEPT
+    return FAILED if broken else PASSED
 
 
 def _messages(name: str) -> Iterator[tuple[int | None, bytes]]:

@@ -1,52 +1,44 @@
-"""The command ``mail-contract verify``: the rules for receivers, run at any receiver in any language.
-
-It is the very suite that a class derived from ReceiverContract is, run by pytest with its own output hidden.
-"""
+"""The command ``mail-contract verify``: the rules for receivers, run at any receiver in any language."""
 
 from __future__ import annotations
 
-import fnmatch
-import json
-import os
 import socket
 import sys
-import tempfile
 import time
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, closing
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from .. import catalogue
 from ..connector.channel import UrlTarget
-from ..receivers.receiver import Receiver, ReceiverGone, Settings, try_rule
-from ..wire.outcomes import Response
+from ..masking import count_noun
+from ..receivers.receiver import Receiver, Settings
+from ..receivers.rehearsal import rehearse
+from ..receivers.run import ReceiverRun
+from ..reports.text import format_line, text_report
+from ..suite.checks import UnknownRule, select_rules
+from ..suite.engine import Verification
+from ..suite.excuses import InvalidExcuse, read_excuses
+from ..suite.search import storage_apart
 from ..wire.urls import mask_url
 from .exit_codes import (
-    BROKEN,
+    FAILED,
     INTERRUPTED,
-    KEPT,
     NOTHING_RUN,
     OWN_FAULT,
+    PASSED,
     UNREACHABLE,
     WrongUse,
     authorization_from,
-    counted,
     say,
 )
 from .small import refuse_remote
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from ..receivers.receiver import Outbox
-    from ..suite.results import Result
-    from ..wire.calls import Call
-    from ..wire.outcomes import Outcome
+    from ..receivers.run import Outbox
 
 FORMATS = ("text", "json", "junit")
 
@@ -57,10 +49,85 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         WrongUse: The options cannot be followed.
     """
+    selected = select("receiver", options)
+    reports = _read_reports(options.report)
+    excuses = _read_excuses(options.excuse, selected)
+    receiver = _read_receiver(options)
+    settings = _read_settings(options)
+    if not selected:
+        say("no rule is left to run")
+        return NOTHING_RUN
+    lines = sys.stderr if any(path == "-" for _, path in reports) else sys.stdout
+    with ExitStack() as stack:
+        stack.enter_context(storage_apart())
+        stack.enter_context(closing(receiver))
+        outbox = _open_sink(options.smtp_sink, stack)
+        lines.write(_announcement(options.url, receiver, settings, selected, with_outbox=outbox is not None))
+        lines.flush()
+        target = receiver.target
+        assert isinstance(target, UrlTarget)
+        if not _wait_until_listening(target.address, options.wait):
+            say(f"nobody listens at {mask_url(options.url)}; waited {options.wait:g} s")
+            return UNREACHABLE
+        receiver_run = stack.enter_context(closing(ReceiverRun(receiver, settings, outbox)))
+        verification = Verification(receiver_run, selected, excuses)
+        start = time.monotonic()
+        interrupted = False
+        try:
+            for result in verification:
+                lines.write(format_line(result))
+                lines.flush()
+        except KeyboardInterrupt:
+            interrupted = True
+        seconds = time.monotonic() - start
+    text = text_report(verification, seconds, receiver.placeholders)
+    lines.write(text)
+    for name, path in reports:
+        if name == "json":
+            from ..reports.json import json_report
+
+            url = mask_url(options.url)
+            _write(path, json_report(url, receiver.revision, asdict(settings), verification, seconds))
+        elif name == "junit":
+            from ..reports.junit import junit_report
+
+            _write(path, junit_report(verification, seconds))
+        else:
+            _write(path, text)
+    if interrupted:
+        say("interrupted")
+        return INTERRUPTED
+    return exit_code(verification)
+
+
+def select(role: str, options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the rules of a role that ``--rules`` and ``--exclude`` choose.
+
+    Raises:
+        WrongUse: A glob matches no rule of the role.
+    """
+    try:
+        return select_rules(role, options.rules, options.exclude)
+    except UnknownRule as problem:
+        raise WrongUse(str(problem)) from None
+
+
+def exit_code(verification: Verification[Any]) -> int:
+    """Return the exit code of a run that came to its end, or whose subject was lost."""
+    if verification.faults:
+        return OWN_FAULT
+    if any(result.fails_run for result in verification.results):
+        return FAILED
+    if verification.lost:
+        return UNREACHABLE
+    if all(result.outcome in ("not applicable", "not judged") for result in verification.results):
+        say("no rule could be judged")
+        return NOTHING_RUN
+    return PASSED
+
+
+def _read_receiver(options: argparse.Namespace) -> Receiver:
     authorization = authorization_from(options.authorization_env)
-    selected = select(options.rules, options.exclude)
-    reports = _reports(options.report)
-    excuses = _excuses(options.excuse, selected)
     try:
         receiver = Receiver.url(
             options.url, authorization=authorization, revision=options.revision, ca_file=options.ca_file
@@ -74,9 +141,10 @@ def run(options: argparse.Namespace) -> int:
     if options.authorization_env and not target.authorization:
         receiver.authorization_name = options.authorization_env
     refuse_remote(target, allowed=options.allow_remote)
-    if not selected:
-        say("no rule is left to run")
-        return NOTHING_RUN
+    return receiver
+
+
+def _read_settings(options: argparse.Namespace) -> Settings:
     try:
         settings = Settings(
             examples=options.examples,
@@ -89,228 +157,18 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as problem:
         raise WrongUse(str(problem)) from None
     if settings.warn_after > settings.fail_after:
-        raise WrongUse("--warn-after is longer than --fail-after: no answer could be late and in time")
-    to_standard_output = any(path == "-" for _, path in reports)
-    with ExitStack() as stack:
-        stack.enter_context(_apart())
-        outbox = _sink(options.smtp_sink, stack)
-        lines = sys.stderr if to_standard_output else sys.stdout
-        lines.write(_announcement(options.url, receiver, settings, selected, with_outbox=outbox is not None))
-        lines.flush()
-        if not _wait(target.address, options.wait):
-            say(f"nobody listens at {mask_url(options.url)}; waited {options.wait:g} s")
-            return UNREACHABLE
-        verification = Verification(receiver, settings, outbox, selected, excuses, lines.write)
-        junit = next((path for name, path in reports if name == "junit"), None)
-        start = time.monotonic()
-        interrupted = verification.run(junit)
-        seconds = time.monotonic() - start
-    receiver.close()
-    from ..reports.report import json_report, text_report
-
-    text = text_report(
-        verification.judged, verification.faults, seconds, verification.lost, receiver.placeholders
-    )
-    lines.write(text)
-    for name, path in reports:
-        if name == "json":
-            _write(path, json_report(mask_url(options.url), receiver, settings, verification, seconds))
-        elif name == "text":
-            _write(path, text)
-    if verification.faults:
-        return OWN_FAULT
-    if verification.lost:
-        return BROKEN if any(judged.counts for judged in verification.judged) else UNREACHABLE
-    if interrupted:
-        return INTERRUPTED
-    if all(judged.outcome == "not applicable" for judged in verification.judged):
-        say("no rule was applicable")
-        return NOTHING_RUN
-    return BROKEN if any(judged.counts for judged in verification.judged) else KEPT
+        raise WrongUse("--warn-after is longer than --fail-after: no response could be late and in time")
+    return settings
 
 
-def select(wanted: Sequence[str] | None, excluded: Sequence[str], role: str = "receiver") -> list[str]:
-    """Return the rules of a role that globs choose.
-
-    Args:
-        wanted: Globs of ids; every rule of the role when None.
-        excluded: Globs of ids to leave out.
-        role: ``receiver`` or ``sender``.
-
-    Raises:
-        WrongUse: A glob matches no rule of the role.
-    """
-    known = [rule.id for rule in catalogue.rules().values() if rule.role == role]
-    for glob in [*(wanted or []), *excluded]:
-        if not fnmatch.filter(known, glob):
-            raise WrongUse(f"no rule for {role}s matches {glob!r}; `mail-contract rules` lists them")
-    chosen = [
-        rule for rule in known if wanted is None or any(fnmatch.fnmatchcase(rule, glob) for glob in wanted)
-    ]
-    return [rule for rule in chosen if not any(fnmatch.fnmatchcase(rule, glob) for glob in excluded)]
-
-
-class Judged(NamedTuple):
-    """What came of one rule, with what the command line made of it.
-
-    Attributes:
-        result: What came of the rule.
-        outcome: ``kept``, ``broken``, ``excused``, ``excuse not needed`` or ``not applicable``.
-        counts: Whether it makes the command exit with 1.
-        note: A reason or excuse, empty where there is none.
-    """
-
-    result: Result
-    outcome: Literal["kept", "broken", "excused", "excuse not needed", "not applicable"]
-    counts: bool
-    note: str
-
-
-@contextmanager
-def _apart() -> Iterator[None]:
-    """Keep the run apart from whoever calls the command: its plugins, options and folders."""
-    before = {name: os.environ.pop(name, None) for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", *_OWN)}
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ.update(zip(_OWN, ("1", folder), strict=True))
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name, None)
-                if value is not None:
-                    os.environ[name] = value
-
-
-_OWN = ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "HYPOTHESIS_STORAGE_DIRECTORY")
-
-
-class Verification:
-    """One run of the rules; also the pytest plugin that selects, watches and tells them.
-
-    Attributes:
-        judged: What came of the rules so far.
-        faults: What went wrong on our own side.
-        lost: Why the receiver could not be reached any more, in the middle of the run; empty otherwise.
-    """
-
-    def __init__(
-        self,
-        receiver: Receiver,
-        settings: Settings,
-        outbox: Outbox | None,
-        selected: Sequence[str],
-        excuses: dict[str, str],
-        write: Any,
-    ) -> None:
-        self.receiver = receiver
-        self.settings = settings
-        self.outbox = outbox
-        self.selected = set(selected)
-        self.excuses = excuses
-        self.judged: list[Judged] = []
-        self.faults: list[str] = []
-        self.lost = ""
-        self._write = write
-
-    def run(self, junit: str | None) -> bool:
-        """Run the rules; return whether the run was interrupted."""
-        with tempfile.TemporaryDirectory() as folder:
-            arguments = [
-                str(Path(__file__).with_name("verify_suite.py")),
-                *("-p", "no:terminal", "-p", "no:cacheprovider", "-p", "logto_mail_contract.plugin"),
-                *("-c", os.devnull, "--rootdir", folder, "--noconftest", "--import-mode", "importlib"),
-                *(
-                    "-o",
-                    "mail_contract_excuses="
-                    + "\n".join(f"{rule}: {why}" for rule, why in self.excuses.items()),
-                ),
-                *("-o", "junit_suite_name=mail-contract verify"),
-                *(("--junitxml", junit) if junit else ()),
-            ]
-            code = pytest.main(arguments, plugins=[self])
-        if junit and Path(junit).is_file():
-            _name_by_rules(junit)
-        if code not in (0, 1, 2, 5) or (code == 5 and not self.faults):
-            self.faults.append(f"pytest ended with exit code {int(code)}")
-        return code == 2
-
-    # The hooks.
-
-    def pytest_configure(self, config: Any) -> None:
-        """Hand this run to ``verify_suite``."""
-        from .verify_suite import RUN
-
-        config.stash[RUN] = self
-
-    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        """Leave the rules that were chosen."""
-        items[:] = [item for item in items if item.callspec.params["mail_contract_rule"] in self.selected]
-
-    def pytest_collectreport(self, report: Any) -> None:
-        """Keep what went wrong before any rule was tried."""
-        if report.failed:
-            self.faults.append(str(report.longrepr))
-
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        """Keep a fault of ours."""
-        fault = dict(report.user_properties).get("fault")
-        if fault and report.when == "teardown":
-            self.faults.append(fault)
-
-    def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
-        """Judge a rule when it was tried, and tell it in one line."""
-        from ..findings import ContractViolation
-        from ..suite.items import RESULT
-
-        result = item.stash.get(RESULT, None)
-        error = call.excinfo.value if call.excinfo else None
-        # An expected failure is one of the last.
-        expected = isinstance(error, (ContractViolation, pytest.skip.Exception, pytest.fail.Exception))
-        if isinstance(error, ReceiverGone):
-            self.lost = f"{item.callspec.params['mail_contract_rule']}: {error}"
-            item.session.shouldstop = self.lost
-            return
-        if error is not None and (result is None or not expected):
-            item.user_properties.append(("fault", f"{item.name}: {type(error).__name__}: {error}"))
-            return
-        if call.when != "call" or result is None:
-            return
-        excuse = self.excuses.get(result.rule.id)
-        judged = Judged(result, result.outcome, False, result.reason)
-        if result.outcome == "not applicable" and excuse is not None:
-            judged = judged._replace(note=f"{result.reason}; its excuse was not needed: {excuse}")
-        if result.outcome == "broken" and excuse is not None:
-            judged = Judged(result, "excused", False, excuse)
-        elif result.outcome == "kept" and excuse is not None:
-            judged = Judged(result, "excuse not needed", True, excuse)
-        elif result.outcome == "broken":
-            judged = judged._replace(counts=result.counts(strict=self.settings.strict))
-        self.judged.append(judged)
-        from ..reports.report import line
-
-        try:
-            self._write(line(judged))
-            sys.stdout.flush()
-        except BrokenPipeError:  # whoever reads has seen enough; the command itself says so at its end
-            item.session.shouldstop = "nobody reads any more"
-
-
-def _name_by_rules(junit: str) -> None:
-    """Name each case of a JUnit report by its rule, and its class by the rule's group."""
-    tree = ElementTree.parse(junit)  # noqa: S314 - pytest has just written it
-    for case in tree.iter("testcase"):
-        rule = case.get("name", "").removeprefix("test_rule[").removesuffix("]")
-        case.set("name", rule)
-        case.set("classname", rule.rpartition("/")[0].replace("/", "."))
-    tree.write(junit, encoding="utf-8", xml_declaration=True)
-
-
-def _reports(given: Sequence[str]) -> list[tuple[str, str]]:
+def _read_reports(given: Sequence[str]) -> list[tuple[str, str]]:
     reports = []
     for report in given:
         name, equals, path = report.partition("=")
         if name not in FORMATS or not equals or not path:
-            raise WrongUse(f"a report is FORMAT=PATH with the format text, json or junit; it was {report!r}")
+            raise WrongUse(
+                f"invalid --report {report!r}: expected FORMAT=PATH, where FORMAT is text, json or junit"
+            )
         if name == "junit" and path == "-":
             raise WrongUse("a junit report needs a file")
         # Before anything is sent: a report that cannot be written would waste the whole run.
@@ -332,19 +190,24 @@ def _write(path: str, text: str) -> None:
         raise WrongUse(f"the report {path} cannot be written: {problem.strerror or problem}") from None
 
 
-def _excuses(given: Sequence[str], selected: Sequence[str]) -> dict[str, str]:
-    excuses = {}
+def _read_excuses(given: Sequence[str], selected: Sequence[str]) -> dict[str, str]:
+    pairs = []
     for excuse in given:
-        rule, _, reason = excuse.partition("=")
-        if rule not in catalogue.rules() or not reason.strip():
-            raise WrongUse(f"an excuse is ID=REASON with the id of a rule; it was {excuse!r}")
+        rule, equals, reason = excuse.partition("=")
+        if not equals:
+            raise WrongUse(f"invalid --excuse {excuse!r}: expected ID=REASON, where ID is that of a rule")
+        pairs.append((rule, reason))
+    try:
+        excuses = read_excuses(pairs)
+    except InvalidExcuse as problem:
+        raise WrongUse(f"invalid --excuse: {problem}") from None
+    for rule in excuses:
         if rule not in selected:
             raise WrongUse(f"{rule} is excused, but it is not among the rules that are run")
-        excuses[rule] = reason.strip()
     return excuses
 
 
-def _wait(address: tuple[str, int], patience: float) -> bool:
+def _wait_until_listening(address: tuple[str, int], patience: float) -> bool:
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -357,7 +220,7 @@ def _wait(address: tuple[str, int], patience: float) -> bool:
             return True
 
 
-def _sink(port: int | None, stack: ExitStack) -> Outbox | None:
+def _open_sink(port: int | None, stack: ExitStack) -> Outbox | None:
     if port is None:
         return None
     from ..receivers.outbox import SmtpSink
@@ -373,55 +236,12 @@ def _sink(port: int | None, stack: ExitStack) -> Outbox | None:
 def _announcement(
     url: str, receiver: Receiver, settings: Settings, selected: Sequence[str], *, with_outbox: bool
 ) -> str:
-    messages, recipients = _rehearse(receiver, settings, selected, with_outbox=with_outbox)
+    requests, recipients = rehearse(receiver, settings, selected, with_outbox=with_outbox)
     domains = ", ".join(sorted({recipient.rpartition("@")[2].lower() for recipient in recipients})[:8])
     return (
-        f"{mask_url(url)}: revision {receiver.revision}, {counted(len(selected), 'rule')}, "
+        f"{mask_url(url)}: revision {receiver.revision}, {count_noun(len(selected), 'rule')}, "
         f"seed {settings.seed}\n"
-        f"About {counted(messages, 'request')}, for {counted(len(recipients), 'recipient')} at "
+        f"About {count_noun(requests, 'request')}, for {count_noun(len(recipients), 'recipient')} at "
         f"{domains or 'no domain'}. "
         "A receiver under test may really send.\n\n"
     )
-
-
-def _rehearse(
-    receiver: Receiver, settings: Settings, selected: Sequence[str], *, with_outbox: bool
-) -> tuple[int, set[str]]:
-    """Try the rules at a receiver that takes everything, and return what would have been sent."""
-    calls: list[Call] = []
-
-    class Everything:
-        on_wire = True
-        scheme = receiver.target.scheme
-        host, path = receiver.target.host, receiver.target.path
-
-        def open(self) -> Everything:
-            return self
-
-        def exchange(self, call: Call, timeout: float) -> Outcome:  # noqa: ARG002 - it answers at once
-            calls.append(call)
-            return Response(200, (), b"", 0.0)
-
-        def late_bytes(self, seconds: float) -> tuple[str, ...]:  # noqa: ARG002 - there are none
-            return ()
-
-        def exchange_again(self, call: Call, timeout: float) -> Outcome | None:
-            return self.exchange(call, timeout)
-
-        def close(self) -> None:
-            """Nothing is open."""
-
-    rehearsal = Receiver(Everything(), receiver.authorization, receiver.revision)
-    # Nothing is waited for: there is nothing to come.
-    hasty = replace(settings, warn_after=0.01, fail_after=0.01)
-    for rule in selected:
-        try_rule(rule, rehearsal, hasty, list if with_outbox else None)
-    recipients = set()
-    for call in calls:
-        try:
-            message = json.loads(call.body)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(message, dict) and isinstance(message.get("to"), str):
-            recipients.add(message["to"])
-    return len(calls), recipients

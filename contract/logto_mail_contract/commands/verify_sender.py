@@ -9,15 +9,19 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from .. import catalogue
-from ..reports.report import line, text_report
-from ..senders.sender import Desk, Sender, SenderSettings, SenderUnusable, require_usable, try_sender_rule
-from .exit_codes import BROKEN, KEPT, NOTHING_RUN, UNREACHABLE, WrongUse, say
-from .verify import Judged, select
+from ..masking import count_noun
+from ..reports.text import format_line, text_report
+from ..senders.destination import Destination
+from ..senders.driver import SenderUnusable
+from ..senders.run import SenderRun
+from ..senders.sender import Sender, SenderSettings
+from ..suite.engine import Verification
+from ..suite.search import storage_apart
+from .exit_codes import NOTHING_RUN, UNREACHABLE, WrongUse, say
+from .verify import exit_code, select
 
 if TYPE_CHECKING:
     import argparse
-
-    from ..suite.results import Result
 
 
 def run(options: argparse.Namespace) -> int:
@@ -26,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         WrongUse: The options cannot be followed.
     """
-    selected = select(options.rules, options.exclude, "sender")
+    selected = select("sender", options)
     try:
         revision = catalogue.resolve_revision(options.revision or catalogue.current_revision())
     except catalogue.UnknownRevision as problem:
@@ -41,35 +45,27 @@ def run(options: argparse.Namespace) -> int:
         slow=options.slow,
         patience=options.patience,
     )
-    sys.stdout.write(
-        f"{shlex.join(options.command)}: revision {revision}, {len(selected)} rules, seed {settings.seed}\n\n"
-    )
+    rules = count_noun(len(selected), "rule")
+    sys.stdout.write(f"{shlex.join(options.command)}: revision {revision}, {rules}, seed {settings.seed}\n\n")
     sys.stdout.flush()
-    judged: list[Judged] = []
-    unusable: SenderUnusable | None = None
     start = time.monotonic()
-    with Desk() as desk, closing(Sender.command(options.command, revision=revision)) as sender:
+    with (
+        storage_apart(),
+        Destination() as destination,
+        closing(Sender.command(options.command, revision=revision)) as sender,
+    ):
+        sender_run = SenderRun(sender, destination, settings)
         try:
-            require_usable(sender, desk, settings)
-            for rule in selected:
-                result = try_sender_rule(rule, sender, settings, desk)
-                judged.append(_told(result, strict=options.strict))
+            sender_run.require_usable()
         except SenderUnusable as problem:
-            unusable = problem
-    if judged:
-        sys.stdout.write(text_report(judged, (), time.monotonic() - start))
-    if unusable is not None:
-        sys.stdout.flush()
-        say(str(unusable))
-        return UNREACHABLE
-    if all(entry.outcome == "not applicable" for entry in judged):
-        say("no rule was applicable")
-        return NOTHING_RUN
-    return BROKEN if any(entry.counts for entry in judged) else KEPT
-
-
-def _told(result: Result, *, strict: bool) -> Judged:
-    judged = Judged(result, result.outcome, result.counts(strict=strict), result.reason)
-    sys.stdout.write(line(judged))
+            say(str(problem))
+            return UNREACHABLE
+        verification = Verification(sender_run, selected)
+        for result in verification:
+            sys.stdout.write(format_line(result))
+            sys.stdout.flush()
+    sys.stdout.write(text_report(verification, time.monotonic() - start))
     sys.stdout.flush()
-    return judged
+    if verification.lost:
+        say(verification.lost)
+    return exit_code(verification)

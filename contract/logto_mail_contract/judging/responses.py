@@ -30,26 +30,34 @@ def is_unauthorized(outcome: Outcome) -> bool:
     return isinstance(outcome, Response) and outcome.status in (401, 403)
 
 
+_KINDS = {
+    "unreachable": "no connection",
+    "timeout": "no end of the response",
+    "cut": "the connection ended before the response did",
+    "garbled": "a response that is not HTTP",
+    "raised": "the application raised an exception",
+}
+
+
+def format_status(outcome: Outcome) -> str:
+    """Return the status with its reason phrase, or why there is no response."""
+    if isinstance(outcome, NoResponse):
+        return _KINDS[outcome.kind]
+    try:
+        return f"{outcome.status} {HTTPStatus(outcome.status).phrase}"
+    except ValueError:
+        return str(outcome.status)
+
+
 def format_outcome(outcome: Outcome) -> str:
     """Return what came of a request, in one line."""
-    milliseconds = f"after {outcome.seconds * 1000:.0f} ms"
     redirects = f"{' and '.join(map(str, outcome.redirects))}, then " if outcome.redirects else ""
+    text = f"{redirects}{format_status(outcome)} after {outcome.seconds * 1000:.0f} ms"
     if isinstance(outcome, NoResponse):
-        kinds = {
-            "unreachable": "no connection",
-            "timeout": "no end of the answer",
-            "cut": "the connection ended before the answer did",
-            "garbled": "an answer that is not HTTP",
-            "raised": "the application raised an exception",
-        }
-        return f"{redirects}{kinds[outcome.kind]} {milliseconds}: {escape_unprintable(outcome.problem)}"
-    try:
-        phrase = f" {HTTPStatus(outcome.status).phrase}"
-    except ValueError:
-        phrase = ""
+        return f"{text}: {escape_unprintable(outcome.problem)}"
     # The head of the body alone: the rest is neither shown nor decoded.
     body = outcome.content[: 4 * _MAX_SHOWN_BODY_CHARACTERS].decode(errors="replace").strip()
-    shown = escape_unprintable(body[:_MAX_SHOWN_BODY_CHARACTERS]) + (
-        "…" if len(body) > _MAX_SHOWN_BODY_CHARACTERS else ""
-    )
-    return f"{redirects}{outcome.status}{phrase} {milliseconds}" + (f", body: {shown}" if shown else "")
+    if not body:
+        return text
+    more = "…" if len(body) > _MAX_SHOWN_BODY_CHARACTERS else ""
+    return f"{text}, body: {escape_unprintable(body[:_MAX_SHOWN_BODY_CHARACTERS])}{more}"

@@ -1,4 +1,4 @@
-"""The rules as pytest items: one for each, named by its id, with excuses."""
+"""The rules for receivers as a class of pytest tests."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from ..suite.items import conclude, one_test_a_rule
-from .receiver import Receiver, Settings, receiver_rules, try_rule
+from ..suite.checks import rule_ids
+from ..suite.engine import run_rule
+from ..suite.items import conclude, excuses_of, parametrize_rules
+from .receiver import Receiver, Settings
+from .run import ReceiverRun
 
 if TYPE_CHECKING:
     from ..suite.results import Result
-    from .receiver import Outbox
+    from .run import Outbox
+
+_RUN = pytest.StashKey[ReceiverRun]()
 
 
 class ReceiverContract:
     """The rules for receivers; derive a class of tests from it and set ``receiver``.
 
     Each rule is one test, ``test_rule[<id of the rule>]``. In place of ``receiver`` the fixture
-    ``mail_receiver`` can be overridden, to start a server say; the fixture ``mail_outbox`` is overridden to
-    turn on the rules ``receiver/deliver/*``.
+    ``mail_receiver`` can be overridden, for example to start a server. Override the fixture ``mail_outbox``
+    to turn on the rules ``receiver/deliver/*``.
 
     Attributes:
         receiver: The receiver under test.
@@ -31,17 +36,33 @@ class ReceiverContract:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make one test for each rule."""
-        one_test_a_rule(metafunc, receiver_rules())
+        parametrize_rules(metafunc, rule_ids("receiver"))
 
     @pytest.fixture
     def mail_contract_result(
-        self, mail_contract_rule: str, mail_receiver: Receiver, mail_outbox: Outbox | None
+        self,
+        mail_contract_rule: str,
+        mail_receiver: Receiver,
+        mail_outbox: Outbox | None,
+        request: pytest.FixtureRequest,
     ) -> Result:
         """What came of the rule; a fixture, so that a fault of ours is an error and no failure of theirs."""
         __tracebackhide__ = True
-        return try_rule(mail_contract_rule, mail_receiver, self.settings, mail_outbox)
+        run = _run_of(request, mail_receiver, self.settings)
+        run.outbox = mail_outbox
+        return run_rule(run, mail_contract_rule, excuses_of(request.node).get(mail_contract_rule))
 
-    def test_rule(self, mail_contract_result: Result, request: pytest.FixtureRequest) -> None:
-        """Tell what came of one rule."""
+    def test_rule(self, mail_contract_result: Result) -> None:
+        """Report what came of one rule."""
         __tracebackhide__ = True
-        conclude(mail_contract_result, request.node, strict=self.settings.strict)
+        conclude(mail_contract_result)
+
+
+def _run_of(request: pytest.FixtureRequest, receiver: Receiver, settings: Settings) -> ReceiverRun:
+    """Return the run that the tests of one class share, as long as they have the same receiver."""
+    owner = request.node.getparent(pytest.Class)
+    run: ReceiverRun | None = owner.stash.get(_RUN, None)
+    if run is None or run.receiver is not receiver or run.settings != settings:
+        run = owner.stash[_RUN] = ReceiverRun(receiver, settings)
+        owner.addfinalizer(run.close)
+    return run

@@ -1,4 +1,4 @@
-"""The rules for senders as pytest items: one for each, named by its id, with excuses."""
+"""The rules for senders as a class of pytest tests."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from ..suite.items import conclude, one_test_a_rule
-from .sender import (
-    Desk,
-    Sender,
-    SenderSettings,
-    SenderUnusable,
-    require_usable,
-    sender_rules,
-    try_sender_rule,
-)
+from ..suite.checks import rule_ids
+from ..suite.engine import run_rule
+from ..suite.items import conclude, excuses_of, parametrize_rules
+from .destination import Destination
+from .driver import SenderUnusable
+from .run import SenderRun
+from .sender import Sender, SenderSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ..suite.results import Result
 
 
 class SenderContract:
@@ -38,7 +37,7 @@ class SenderContract:
     settings: ClassVar[SenderSettings] = SenderSettings()
 
     def send(self, message: dict[str, Any], endpoint: str, authorization: str | None) -> object:
-        """Send a message with the sender under test; return when it was taken, raise when it was not.
+        """Send a message with the sender under test; return when it was accepted, raise when it was not.
 
         Args:
             message: The message.
@@ -49,53 +48,63 @@ class SenderContract:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make one test for each rule."""
-        one_test_a_rule(metafunc, sender_rules())
+        parametrize_rules(metafunc, rule_ids("sender"))
 
     def test_rule(self, mail_contract_rule: str, request: pytest.FixtureRequest) -> None:
         """Try one rule at the sender."""
         __tracebackhide__ = True
-        bench = _bench(request, self)
-        if bench.unusable is not None:
+        bench = _bench_of(request, self)
+        if not bench.unusable and self.command is None:
+            # Each test has an instance of its own, and so a method of its own.
+            bench.run.sender = Sender.calling(self.send, revision=self.revision)
+        result = bench.try_rule(mail_contract_rule, excuses_of(request.node).get(mail_contract_rule))
+        if result is None:
             pytest.fail(bench.unusable, pytrace=False)
-        sender = bench.sender or Sender.calling(self.send, revision=self.revision)
-        sender.memory = bench.memory
-        try:
-            result = try_sender_rule(mail_contract_rule, sender, self.settings, bench.desk)
-        except SenderUnusable as problem:
-            bench.unusable = f"mail-contract: {problem}"
-            pytest.fail(bench.unusable, pytrace=False)
-        # What is INFO is told, and never counts.
-        conclude(result, request.node, strict=self.settings.strict and result.rule.level != "INFO")
+        conclude(result)
 
 
 class _Bench:
-    """What the tests of one class share: the endpoint, and the command where the sender is one."""
+    """What the tests of one class share: the destination, and the run.
+
+    Attributes:
+        run: The run.
+        unusable: Why the sender cannot be driven; empty while it can.
+    """
 
     def __init__(self, suite: SenderContract) -> None:
-        self.desk = Desk()
-        self.sender = Sender.command(suite.command, revision=suite.revision) if suite.command else None
-        self.unusable: str | None = None
-        # Each test has an instance of its own, and so a sender of its own, where that is a method.
-        self.memory: dict[Any, Any] = {}
-
-    def begin(self, settings: SenderSettings) -> None:
-        self.desk.__enter__()
-        if self.sender is not None:
+        self._destination = Destination()
+        self._destination.__enter__()
+        sender = (
+            Sender.command(suite.command, revision=suite.revision)
+            if suite.command
+            else Sender.calling(suite.send, revision=suite.revision)
+        )
+        self.run = SenderRun(sender, self._destination, suite.settings)
+        self.unusable = ""
+        if suite.command:
             try:
-                require_usable(self.sender, self.desk, settings)
+                self.run.require_usable()
             except SenderUnusable as problem:
                 self.unusable = f"mail-contract: {problem}"
 
-    def end(self) -> None:
-        if self.sender is not None:
-            self.sender.close()
-        self.desk.close()
+    def try_rule(self, rule: str, excuse: str | None) -> Result | None:
+        """Return what came of a rule; None where the sender is unusable."""
+        if not self.unusable:
+            try:
+                return run_rule(self.run, rule, excuse)
+            except SenderUnusable as problem:
+                self.unusable = f"mail-contract: {problem}"
+        return None
+
+    def close(self) -> None:
+        self.run.sender.close()
+        self._destination.close()
 
 
 _BENCH = pytest.StashKey[_Bench]()
 
 
-def _bench(request: pytest.FixtureRequest, suite: SenderContract) -> _Bench:
+def _bench_of(request: pytest.FixtureRequest, suite: SenderContract) -> _Bench:
     if suite.command is None and type(suite).send is SenderContract.send:
         pytest.fail(
             "mail-contract: there is no sender to test. Define the method send(self, message, endpoint, "
@@ -106,6 +115,5 @@ def _bench(request: pytest.FixtureRequest, suite: SenderContract) -> _Bench:
     bench: _Bench | None = owner.stash.get(_BENCH, None)
     if bench is None:
         bench = owner.stash[_BENCH] = _Bench(suite)
-        owner.addfinalizer(bench.end)
-        bench.begin(suite.settings)
+        owner.addfinalizer(bench.close)
     return bench

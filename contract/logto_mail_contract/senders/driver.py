@@ -17,25 +17,28 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from ..masking import escape_unprintable, format_value
+from ..suite.results import SubjectLost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-GRACE = 2.0
+GRACE_SECONDS = 2.0
 """Seconds that a sender has left when every connection that it could wait for has been ended."""
 
-_LONGEST_ANSWER = 1 << 20
-_MOST_LINES_TOLD = 20
-_ENDING_TIMEOUT = 2.0
-_MOST_UNASKED = 1000
+END_SECONDS = 2.0
+"""Seconds in which a command is to end by itself, once its input has ended."""
+
+_MAX_ANSWER_BYTES = 1 << 20
+_MAX_SHOWN_LINES = 20
+_MAX_UNASKED_ANSWERS = 1000
 _POLL_INTERVAL = 0.01
 
 Send = Callable[[dict[str, Any], str, "str | None"], object]
-"""Sends a message to an endpoint with an authorization: returns when it was taken, raises when it was not."""
+"""Sends a message to an endpoint with an authorization; returns when it was accepted, else raises."""
 
 
-class SenderUnusable(Exception):
-    """The sender cannot be driven: it does not start, ends, or answers what nobody can read.
+class SenderUnusable(SubjectLost):
+    """The sender cannot be driven: it does not start, ends, or writes what nobody can read.
 
     Attributes:
         context: What was asked of it, further lines.
@@ -52,7 +55,7 @@ class Report:
     """What a sender says of one message.
 
     Attributes:
-        ok: Whether it says that the message was taken; None when it said nothing in time.
+        ok: Whether it says that the message was accepted; None when it said nothing in time.
         text: Why it was not, in the sender's words.
     """
 
@@ -73,7 +76,7 @@ class Driver(Protocol):
         endpoint: str,
         authorization: str | None,
         patience: float,
-        let_go: Callable[[], None],
+        release: Callable[[], None],
     ) -> Report:
         """Send a message and return what the sender says.
 
@@ -81,8 +84,8 @@ class Driver(Protocol):
             message: The message; the sender may change it.
             endpoint: The URL to send to.
             authorization: The value of ``Authorization``; None when none is configured.
-            patience: Seconds until ``let_go`` is called.
-            let_go: Ends every connection that the sender may wait for.
+            patience: Seconds until ``release`` is called.
+            release: Ends every connection that the sender may wait for.
 
         Raises:
             SenderUnusable: The sender cannot be driven.
@@ -108,14 +111,14 @@ class CallableDriver:
         endpoint: str,
         authorization: str | None,
         patience: float,
-        let_go: Callable[[], None],
+        release: Callable[[], None],
     ) -> Report:
         """See ``Driver.send``."""
         late = threading.Event()
 
         def give_up() -> None:
             late.set()
-            let_go()
+            release()
 
         timer = threading.Timer(patience, give_up)
         timer.daemon = True
@@ -134,7 +137,7 @@ class CallableDriver:
                 returned.close()
             raise SenderUnusable(
                 "the sender returns before it has sent: send() gave an awaitable. Wait for it there, with "
-                "asyncio.run() say"
+                "asyncio.run() for example"
             )
         return Report(None, f"within {patience:g} s, then {report}") if late.is_set() else report
 
@@ -151,10 +154,20 @@ class CommandDriver:
 
     Args:
         command: The program and its arguments.
+        grace_seconds: Seconds that it has left when every connection that it could wait for has been ended.
+        end_seconds: Seconds in which it is to end by itself, once its input has ended.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        grace_seconds: float = GRACE_SECONDS,
+        end_seconds: float = END_SECONDS,
+    ) -> None:
         self._command = list(command)
+        self._grace_seconds = grace_seconds
+        self._end_seconds = end_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._answers: queue.Queue[bytes | None] = queue.Queue()
         self._jobs: queue.Queue[bytes | None] = queue.Queue()
@@ -167,7 +180,7 @@ class CommandDriver:
         endpoint: str,
         authorization: str | None,
         patience: float,
-        let_go: Callable[[], None],
+        release: Callable[[], None],
     ) -> Report:
         """See ``Driver.send``."""
         if self._process is not None:
@@ -182,13 +195,13 @@ class CommandDriver:
             line = self._answers.get(timeout=patience)
         except queue.Empty:
             late = True
-            let_go()
+            release()
             try:
-                line = self._answers.get(timeout=GRACE)
+                line = self._answers.get(timeout=self._grace_seconds)
             except queue.Empty:
-                told = self._told()
+                said = self._format_stderr()
                 self._end(0)
-                return Report(None, f"within {patience + GRACE:g} s{told}")
+                return Report(None, f"within {patience + self._grace_seconds:g} s{said}")
         if line is None:
             raise self._ended(process, "without an answer")
         report = self._report(line)
@@ -216,7 +229,7 @@ class CommandDriver:
         assert process.stdin is not None
         assert process.stdout is not None
         self._process = process
-        self._answers, self._jobs = queue.Queue(_MOST_UNASKED), queue.Queue()
+        self._answers, self._jobs = queue.Queue(_MAX_UNASKED_ANSWERS), queue.Queue()
         self._threads = [
             threading.Thread(target=_read, args=(process.stdout, self._answers), daemon=True),
             # Beside the thread that waits for the answer: a command that does not read would hold that up.
@@ -249,30 +262,30 @@ class CommandDriver:
 
     def _ended(self, process: subprocess.Popen[bytes], when: str) -> SenderUnusable:
         try:
-            status = process.wait(timeout=_ENDING_TIMEOUT)
+            status = process.wait(timeout=self._end_seconds)
         except subprocess.TimeoutExpired:
             return self._unusable(f"closed its standard output {when}")
         how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
         return self._unusable(f"{how} {when}")
 
     def _unusable(self, what: str) -> SenderUnusable:
-        told = self._told()
+        said = self._format_stderr()
         self._end(0)
-        return SenderUnusable(f"the command {format_value(self._command[0])} {what}{told}")
+        return SenderUnusable(f"the command {format_value(self._command[0])} {what}{said}")
 
-    def _told(self) -> str:
+    def _format_stderr(self) -> str:
         """Return the end of what the command wrote to standard error."""
         assert self._stderr is not None
         size = self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, size - _LONGEST_ANSWER))
+        self._stderr.seek(max(0, size - _MAX_ANSWER_BYTES))
         lines = self._stderr.read().decode(errors="backslashreplace").strip().splitlines()
         # A program that fails tells the reason last.
-        shown_lines = "".join(f"\n  {escape_unprintable(line)}" for line in lines[-_MOST_LINES_TOLD:])
+        shown_lines = "".join(f"\n  {escape_unprintable(line)}" for line in lines[-_MAX_SHOWN_LINES:])
         return f"; on standard error it said:{shown_lines}" if lines else ""
 
     def close(self) -> None:
         """End the command and whatever it started."""
-        self._end(_ENDING_TIMEOUT)
+        self._end(self._end_seconds)
 
     def _end(self, patience: float) -> None:
         process, self._process = self._process, None
@@ -289,7 +302,7 @@ class CommandDriver:
         else:
             process.kill()
         process.wait()
-        deadline = time.monotonic() + _ENDING_TIMEOUT
+        deadline = time.monotonic() + self._end_seconds
         while any(thread.is_alive() for thread in self._threads) and time.monotonic() < deadline:
             # The thread that reads may wait for room.
             with contextlib.suppress(queue.Empty):
@@ -302,7 +315,7 @@ class CommandDriver:
 
 def _read(stdout: IO[bytes], answers: queue.Queue[bytes | None]) -> None:
     with stdout, contextlib.suppress(OSError, ValueError):
-        while line := stdout.readline(_LONGEST_ANSWER):
+        while line := stdout.readline(_MAX_ANSWER_BYTES):
             answers.put(line)
     answers.put(None)
 

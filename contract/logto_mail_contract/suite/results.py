@@ -1,4 +1,4 @@
-"""What comes of a rule."""
+"""What comes of a rule, and why a rule may have nothing to say."""
 
 from __future__ import annotations
 
@@ -8,13 +8,30 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from ..findings import Finding, Rule
 
+Outcome = Literal[
+    "passed", "failed", "warned", "excused", "excuse not needed", "not judged", "not applicable"
+]
+"""The closed list of outcomes; ``docs/glossary.md`` defines each."""
+
 
 class NotApplicable(Exception):
-    """A rule cannot be judged for this receiver; the text says why."""
+    """The rule has no object here; the text says why."""
+
+
+class NotJudged(Exception):
+    """Something else failed first, so the rule cannot be judged; the text says what."""
+
+
+class EndOfRule(Exception):
+    """Further cases would cost as long as the one that failed, and say nothing new."""
+
+
+class SubjectLost(Exception):
+    """The subject under test cannot be reached or driven any more; the text says why."""
 
 
 class OwnFault(Exception):
-    """A message of ours is not what it claims to be: a fault of this project, never of the receiver."""
+    """A message of ours is not what it claims to be: a fault of this project, never of the subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +40,21 @@ class Result:
 
     Attributes:
         rule: The rule.
-        outcome: ``kept``, ``broken`` or ``not applicable``.
-        findings: What was broken.
-        reason: Why the rule was not applicable.
+        outcome: One of the closed list.
+        findings: What failed; empty unless the outcome is failed, warned or excused.
+        reason: Why the rule was not judged or not applicable, or the excuse; empty otherwise.
         cases: How many cases were judged.
         seconds: How long it took.
     """
 
     rule: Rule
-    outcome: Literal["kept", "broken", "not applicable"]
+    outcome: Outcome
     findings: tuple[Finding, ...]
     reason: str
     cases: int
     seconds: float
 
-    def counts(self, *, strict: bool) -> bool:
-        """Return whether the rule is broken in a way that fails: a MUST, when strict a SHOULD too."""
-        levels = ("MUST", "SHOULD") if strict else ("MUST",)
-        return self.outcome == "broken" and self.rule.level in levels
+    @property
+    def fails_run(self) -> bool:
+        """Whether the whole run fails because of this rule."""
+        return self.outcome in ("failed", "excuse not needed")

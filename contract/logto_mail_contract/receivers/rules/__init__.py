@@ -1,1 +1,8 @@
-"""The rules for receivers."""
+"""The rules for receivers; importing this package registers all of them."""
+
+from __future__ import annotations
+
+from ..checks import CHECKS
+from . import accept, auth, concurrent, deliver, injection, reject, respond
+
+__all__ = ["CHECKS", "accept", "auth", "concurrent", "deliver", "injection", "reject", "respond"]

@@ -18,13 +18,13 @@ from ...judging.typical import (
     without,
 )
 from ...suite.results import NotApplicable
-from ..receiver import check
+from ..checks import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from ...wire.outcomes import Outcome
-    from ..receiver import Expectation, Trial
+    from ..trial import Expectation, ReceiverTrial
 
 _SLUGS = {
     "SignIn": "sign-in",
@@ -44,32 +44,32 @@ _LARGE_BYTES = 900_000
 
 
 def _expect_all(
-    trial: Trial,
+    trial: ReceiverTrial,
     messages: Iterable[Mapping[str, Any]],
     layer: str | None = "emitted",
     acceptable: Expectation = is_accepted,
 ) -> None:
     """Expect the same of messages, each of which adds something to an ordinary one of its type."""
     for message in messages:
-        if trial.takes(message["type"], acceptable=acceptable):
-            trial.expect(acceptable, trial.call(message, layer=layer))
+        if trial.baseline_accepted(message["type"], acceptable=acceptable):
+            trial.expect(acceptable, trial.requests.call(message, layer=layer))
 
 
-def _sign_in(trial: Trial, **changed: Any) -> dict[str, Any]:
-    return trial.typical("SignIn", **changed)
+def _sign_in(trial: ReceiverTrial, **changed: Any) -> dict[str, Any]:
+    return trial.requests.typical("SignIn", **changed)
 
 
-def _invitation(trial: Trial, **changed: Any) -> dict[str, Any]:
-    return trial.typical("OrganizationInvitation", **changed)
+def _invitation(trial: ReceiverTrial, **changed: Any) -> dict[str, Any]:
+    return trial.requests.typical("OrganizationInvitation", **changed)
 
 
-def _takes(type: str) -> Callable[[Trial], None]:
-    def takes(trial: Trial) -> None:
-        if trial.is_silent() or trial.is_shut():
-            return
-        call = trial.call(trial.typical(type))
+def _takes(type: str) -> Callable[[ReceiverTrial], None]:
+    def takes(trial: ReceiverTrial) -> None:
+        trial.require_responsive()
+        trial.require_not_exhausted()
+        call = trial.requests.call(trial.requests.typical(type))
         outcome = trial.exchange(call)
-        trial.receiver.ordinary[type, trial.receiver.revision] = outcome
+        trial.run.baselines[type, trial.receiver.revision] = outcome
         trial.expect(is_accepted, call, outcome)
 
     return takes
@@ -80,35 +80,36 @@ for _type, _slug in _SLUGS.items():
 
 
 @check("receiver/accept/minimal")
-def _minimal(trial: Trial) -> None:
+def _minimal(trial: ReceiverTrial) -> None:
     revision = trial.receiver.revision
-    _expect_all(trial, [trial.fresh(minimal(type, revision)) for type in template_types(revision)])
+    _expect_all(trial, [trial.requests.fresh(minimal(type, revision)) for type in template_types(revision)])
 
 
 @check("receiver/accept/older-revisions")
-def _older_revisions(trial: Trial) -> None:
+def _older_revisions(trial: ReceiverTrial) -> None:
     known = catalogue.revisions()
     older = known[: known.index(trial.receiver.revision)]
     if not older:
         raise NotApplicable(f"there is no revision before {trial.receiver.revision}")
     for revision in older:
         for type in template_types(revision):
-            if trial.takes(type):
-                call = trial.call(trial.typical(type, revision), revision=revision)
+            if trial.baseline_accepted(type):
+                call = trial.requests.call(trial.requests.typical(type, revision), revision=revision)
                 trial.expect(is_accepted, call)
 
 
 @check("receiver/accept/null-user")
-def _null_user(trial: Trial) -> None:
+def _null_user(trial: ReceiverTrial) -> None:
     nobody = user(avatar=None, name=None, primaryEmail=None, primaryPhone=None, username=None, profile={})
     messages = [
-        trial.typical(type, user=nobody) for type in ("UserPermissionValidation", "BindNewIdentifier")
+        trial.requests.typical(type, user=nobody)
+        for type in ("UserPermissionValidation", "BindNewIdentifier")
     ]
     _expect_all(trial, [*messages, _invitation(trial, inviter=nobody)])
 
 
 @check("receiver/accept/empty-branding")
-def _empty_branding(trial: Trial) -> None:
+def _empty_branding(trial: ReceiverTrial) -> None:
     bare = {"application": application(branding={}), "organization": organization(branding={})}
     _expect_all(
         trial,
@@ -117,7 +118,7 @@ def _empty_branding(trial: Trial) -> None:
 
 
 @check("receiver/accept/unknown-variable")
-def _unknown_variable(trial: Trial) -> None:
+def _unknown_variable(trial: ReceiverTrial) -> None:
     values: list[Any] = ["text", None, 1, True, [], {"a": None}]
     if trial.receiver.revision == "1.22":  # whose guard takes strings alone
         values = ["text"]
@@ -125,13 +126,13 @@ def _unknown_variable(trial: Trial) -> None:
 
 
 @check("receiver/accept/unknown-member")
-def _unknown_member(trial: Trial) -> None:
+def _unknown_member(trial: ReceiverTrial) -> None:
     for value in ("text", None, 1, {"a": 1}):
         _expect_all(trial, [{**_sign_in(trial), "newMember": value}], "guard")
 
 
 @check("receiver/accept/ip-forms")
-def _ip_forms(trial: Trial) -> None:
+def _ip_forms(trial: ReceiverTrial) -> None:
     forms = (
         "203.0.113.7",
         "2001:db8::1",
@@ -148,7 +149,7 @@ def _ip_forms(trial: Trial) -> None:
 
 
 @check("receiver/accept/locale-forms")
-def _locale_forms(trial: Trial) -> None:
+def _locale_forms(trial: ReceiverTrial) -> None:
     forms = ("de", "pt-BR", "fa-IR", "zh-Hant-TW", "x-klingon")
     messages = [_sign_in(trial, locale=form) for form in forms]
     free = [_invitation(trial, locale=form) for form in ("", "no such language", "<b>")]
@@ -156,7 +157,7 @@ def _locale_forms(trial: Trial) -> None:
 
 
 @check("receiver/accept/ui-locales-forms")
-def _ui_locales_forms(trial: Trial) -> None:
+def _ui_locales_forms(trial: ReceiverTrial) -> None:
     forms = (
         "de",
         "fr-CA fr en",
@@ -168,7 +169,7 @@ def _ui_locales_forms(trial: Trial) -> None:
 
 
 @check("receiver/accept/unicode")
-def _unicode(trial: Trial) -> None:
+def _unicode(trial: ReceiverTrial) -> None:
     for name in ("Łukasz Ćwikła", "東京支店", "شركة المثال", "🙂 Ltd", "a\u202eb", "e\u0301"):
         _expect_all(
             trial,
@@ -176,13 +177,13 @@ def _unicode(trial: Trial) -> None:
                 _sign_in(
                     trial, application=application(displayName=name), organization=organization(name=name)
                 ),
-                trial.typical("UserPermissionValidation", user=user(name=name)),
+                trial.requests.typical("UserPermissionValidation", user=user(name=name)),
             ],
         )
 
 
 @check("receiver/accept/odd-names")
-def _odd_names(trial: Trial) -> None:
+def _odd_names(trial: ReceiverTrial) -> None:
     for name in (
         "Org <b>\"&'</b>",
         "<script>alert(1)</script>",
@@ -194,21 +195,21 @@ def _odd_names(trial: Trial) -> None:
             trial,
             [
                 _sign_in(trial, application=application(name=name), organization=organization(name=name)),
-                trial.typical("BindNewIdentifier", user=user(name=name)),
+                trial.requests.typical("BindNewIdentifier", user=user(name=name)),
                 _invitation(trial, inviter=user(name=name)),
             ],
         )
 
 
 @check("receiver/accept/long-values")
-def _long_values(trial: Trial) -> None:
+def _long_values(trial: ReceiverTrial) -> None:
     url = "https://example.com/" + "a" * 2028
     _expect_all(
         trial,
         [
             _sign_in(trial, application=application(name="n" * 256, displayName="d" * 256)),
             _sign_in(trial, organization=organization(name="n" * 128, branding={"logoUrl": url})),
-            trial.typical(
+            trial.requests.typical(
                 "UserPermissionValidation",
                 user=user(name="n" * 128, avatar=url, username="u" * 128),
             ),
@@ -218,12 +219,12 @@ def _long_values(trial: Trial) -> None:
 
 
 @check("receiver/accept/leading-zeros")
-def _leading_zeros(trial: Trial) -> None:
+def _leading_zeros(trial: ReceiverTrial) -> None:
     _expect_all(trial, [_sign_in(trial, code=code) for code in ("000001", "012345", "099999")])
 
 
 @check("receiver/accept/connector-test")
-def _connector_test(trial: Trial) -> None:
+def _connector_test(trial: ReceiverTrial) -> None:
     tests = [{"to": RECIPIENT, "type": "Generic", "payload": {"code": "000000"}, "ip": "::ffff:203.0.113.7"}]
     if trial.receiver.revision != catalogue.current_revision():
         del tests[0]["ip"]
@@ -231,16 +232,16 @@ def _connector_test(trial: Trial) -> None:
 
 
 @check("receiver/accept/resend")
-def _resend(trial: Trial) -> None:
-    if not trial.takes("OrganizationInvitation"):
+def _resend(trial: ReceiverTrial) -> None:
+    if not trial.baseline_accepted("OrganizationInvitation"):
         return
-    call = trial.call(_invitation(trial))
+    call = trial.requests.call(_invitation(trial))
     trial.exchange(call)
     trial.expect(is_accepted, call)
 
 
 @check("receiver/accept/large-invitation")
-def _large_invitation(trial: Trial) -> None:
+def _large_invitation(trial: ReceiverTrial) -> None:
     def in_time(outcome: Outcome) -> bool:
         return is_no_crash(outcome) and outcome.seconds <= trial.settings.warn_after
 
@@ -248,7 +249,7 @@ def _large_invitation(trial: Trial) -> None:
 
 
 @check("receiver/accept/odd-addresses")
-def _odd_addresses(trial: Trial) -> None:
+def _odd_addresses(trial: ReceiverTrial) -> None:
     addresses = (
         '"><svg/onload=1>@example.com',
         "FOO@example.com",
@@ -260,13 +261,13 @@ def _odd_addresses(trial: Trial) -> None:
 
 
 @check("receiver/accept/invitation-without-link")
-def _invitation_without_link(trial: Trial) -> None:
+def _invitation_without_link(trial: ReceiverTrial) -> None:
     empty = {"to": RECIPIENT, "type": "OrganizationInvitation", "payload": {}}
     _expect_all(trial, [without(_invitation(trial), "link"), empty], acceptable=is_no_crash)
 
 
 @check("receiver/accept/caller-values")
-def _caller_values(trial: Trial) -> None:
+def _caller_values(trial: ReceiverTrial) -> None:
     for changed in (
         {"organization": "mine"},
         {"inviter": {"name": "boss"}},
@@ -282,29 +283,29 @@ def _caller_values(trial: Trial) -> None:
         _expect_all(trial, [message], acceptable=is_no_crash)
 
 
-def _expect_of_unknown(trial: Trial, types: Iterable[str], acceptable: Expectation) -> None:
-    if trial.takes("SignIn", acceptable=acceptable):
+def _expect_of_unknown(trial: ReceiverTrial, types: Iterable[str], acceptable: Expectation) -> None:
+    if trial.baseline_accepted("SignIn", acceptable=acceptable):
         for type in types:
-            trial.expect(acceptable, trial.call({**_sign_in(trial), "type": type}, layer=None))
+            trial.expect(acceptable, trial.requests.call({**_sign_in(trial), "type": type}, layer=None))
 
 
 @check("receiver/accept/unknown-type")
-def _unknown_type(trial: Trial) -> None:
+def _unknown_type(trial: ReceiverTrial) -> None:
     _expect_of_unknown(trial, _UNKNOWN_TYPES, is_accepted)
 
 
 @check("receiver/accept/unknown-type-is-no-crash")
-def _unknown_type_is_no_crash(trial: Trial) -> None:
+def _unknown_type_is_no_crash(trial: ReceiverTrial) -> None:
     odd = ("", "__proto__", "constructor", "toString", "../../etc/passwd")
     _expect_of_unknown(trial, (*_UNKNOWN_TYPES, *odd), is_no_crash)
 
 
 @check("receiver/accept/generated")
-def _generated(trial: Trial) -> None:
+def _generated(trial: ReceiverTrial) -> None:
     from ...strategies import messages
 
     revision = trial.receiver.revision
-    taken = [type for type in template_types(revision) if trial.takes(type)]
+    taken = [type for type in template_types(revision) if trial.baseline_accepted(type)]
     if not taken:
         return
 
@@ -320,8 +321,10 @@ def _generated(trial: Trial) -> None:
         return {**message, "payload": {**payload, "link": LINK}}
 
     strategy = messages(revision=revision, layer="emitted", types=taken).map(ordinary).filter(_mailable)
-    trial.generated(
-        strategy, is_accepted, lambda drawn: trial.call({**drawn, "to": trial.recipient(drawn["to"])})
+    trial.expect_generated(
+        strategy,
+        is_accepted,
+        lambda drawn: trial.requests.call({**drawn, "to": trial.requests.recipient(drawn["to"])}),
     )
 
 

@@ -1,0 +1,109 @@
+"""The command that shows a failure at a receiver again, without a secret in it."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from .. import catalogue
+from ..connector.channel import UrlTarget
+from ..masking import credential_forms
+from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS
+from .receiver import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..wire.calls import Call
+    from .receiver import Receiver
+
+_NOT_BY_CURL = {"receiver/respond/keep-alive", "receiver/concurrent/burst"}
+"""Rules that one request cannot show again."""
+
+
+def reproduce(
+    rule: str, receiver: Receiver, settings: Settings, call: Call, shell: Mapping[str, str], *, follows: bool
+) -> str:
+    """Return a command to copy: curl where one request shows it, else ``mail-contract verify`` or pytest.
+
+    Args:
+        rule: The rule's id.
+        receiver: The receiver.
+        settings: How it was tried.
+        call: The request that failed.
+        shell: How a shell makes an ``Authorization`` that must not be printed, by its value.
+        follows: Whether the request was redirected, and followed.
+    """
+    target = receiver.target
+    if not isinstance(target, UrlTarget):
+        return f"pytest -k {shlex.quote(rule)}"
+    url = '"${ENDPOINT}"' if target.has_query else shlex.quote(target.plain_url)
+    headers = _header_options(call, receiver, shell)
+    if rule in _NOT_BY_CURL or len(call.body) > MAX_SHOWN_MESSAGE_CHARACTERS or headers is None:
+        return _verify_command(rule, receiver, settings, url)
+    arguments = ["curl", "-i"]
+    # As the connector follows: posting again, but for 303. With -X it would post again there too.
+    arguments += ["-L", "--post301", "--post302"] if follows else []
+    arguments += [] if follows and call.method == "POST" else ["-X", call.method]
+    arguments += ["-g"] if any(mark in target.plain_url for mark in "[]{}") else []
+    arguments += ["--cacert", receiver.ca_file] if receiver.ca_file else []
+    line = f"{shlex.join(arguments)} {url}{headers}"
+    if not call.body:
+        return line if call.method != "POST" else f"{line} --data-raw ''"
+    try:
+        return f"{line} --data-raw {shlex.quote(call.body.decode())}"
+    except UnicodeDecodeError:
+        octal = "".join(f"\\{byte:03o}" for byte in call.body)
+        return f"printf '{octal}' | {line} --data-binary @-"
+
+
+def _header_options(call: Call, receiver: Receiver, shell: Mapping[str, str]) -> str | None:
+    """Return curl's options for the header lines; None where one would print a secret."""
+    options = ""
+    for header, value in call.headers:
+        if header.lower() == "authorization":
+            # A credential is never printed: the shell puts it in.
+            is_own = value == receiver.authorization
+            expanded = f"${{{receiver.authorization_name}}}" if is_own else shell.get(value)
+            if expanded is None and any(secret in value for secret in secrets_of(receiver, shell)):
+                return None
+            # curl sends an empty header only when it is written with a semicolon.
+            literal = shlex.quote(f"{header}: {value}" if value else f"{header};")
+            options += f" -H {literal}" if expanded is None else f' -H "{header}: {expanded}"'
+        elif header.lower() == "content-type":
+            options += f" -H {shlex.quote(f'{header}: {value}')}"
+    return options
+
+
+def _verify_command(rule: str, receiver: Receiver, settings: Settings, url: str) -> str:
+    """Return the command line that tries a rule again, with the options that are not the usual ones."""
+    line = f"mail-contract verify {url} --rules {rule}"
+    if receiver.authorization:
+        line += f" --authorization-env {receiver.authorization_name}"
+    if receiver.ca_file:
+        line += f" --ca-file {shlex.quote(receiver.ca_file)}"
+    usual = Settings()
+    for name in ("examples", "seed", "warn_after", "fail_after", "recipient_domain"):
+        value = getattr(settings, name)
+        if value != getattr(usual, name):
+            line += f" --{name.replace('_', '-')} {value}"
+    older = receiver.revision != catalogue.current_revision()
+    return line + (f" --revision {receiver.revision}" if older else "")
+
+
+def secrets_of(receiver: Receiver, shell: Mapping[str, str]) -> set[str]:
+    """Return what must not be printed: credentials, and the values of the URL's query.
+
+    Args:
+        receiver: The receiver.
+        shell: Further values of ``Authorization``, as for ``reproduce``.
+    """
+    own = receiver.authorization or ""
+    query = receiver.target.path.partition("?")[2]
+    found = {part.partition("=")[2] or part for part in query.split("&")}
+    found |= {unquote(value) for value in found}
+    if own:
+        found |= credential_forms(own) | set(shell) | {value.partition(" ")[2] for value in shell}
+    # What is as short stands in many texts by chance; the whole credential is masked all the same.
+    return {text for text in found if len(text) > 3 or text == own != ""}

@@ -1,0 +1,301 @@
+"""The rules ``receiver/respond/*``: how a receiver responds, whatever it responds."""
+
+from __future__ import annotations
+
+import html
+import re
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from ...judging.javascript_json import stringify
+from ...judging.responses import format_outcome, is_accepted
+from ...judging.typical import template_types
+from ...masking import escape_unprintable
+from ...suite.results import NotApplicable
+from ...wire.outcomes import Outcome, Response
+from ..checks import check
+from ..trial import ReceiverTrial, is_timeout
+from .auth import wrong_values
+from .reject import DEPTH, broken_messages
+
+if TYPE_CHECKING:
+    from ...connector.channel import Channel
+    from ...wire.calls import Call
+
+_LATE_BYTES = 0.1
+"""Seconds in which bytes after the end of a response are still seen."""
+
+
+def _one_of_each(trial: ReceiverTrial) -> list[Call]:
+    """Return requests of every kind that a receiver may respond to in a way of its own."""
+    calls = [
+        trial.requests.call(trial.requests.typical(type)) for type in template_types(trial.receiver.revision)
+    ]
+    calls.append(trial.requests.call({**trial.requests.typical("SignIn"), "type": "NewTemplate"}, layer=None))
+    calls += [trial.requests.raw(bodies[0]) for bodies in broken_messages(trial).values()]
+    if trial.receiver.authorization:
+        wrong, _ = wrong_values(trial.receiver.authorization)["wrong-authorization"]
+        calls.append(trial.requests.with_authorization(trial.requests.typical("SignIn"), wrong))
+    return calls
+
+
+def _directly(trial: ReceiverTrial, channel: Channel, call: Call) -> Outcome:
+    """Send a request and return the very response to it, for example a redirect."""
+    return trial.retry_unreachable(lambda: channel.exchange(call, trial.settings.fail_after))
+
+
+_SILENCE = "no end of the response in time; see receiver/respond/within-limit"
+
+
+@check("receiver/respond/no-redirect")
+def _no_redirect(trial: ReceiverTrial) -> None:
+    trial.require_responsive()
+    for type in template_types(trial.receiver.revision):
+        call = trial.requests.call(trial.requests.typical(type))
+        outcome = _directly(trial, trial.run.channel, call)
+        if is_timeout(outcome):
+            trial.skip(_SILENCE)
+            return
+        redirected = isinstance(outcome, Response) and 300 <= outcome.status < 400
+        trial.judge(call, not redirected, f"{format_outcome(outcome)}; {_consequence(outcome)}", outcome)
+
+
+def _consequence(outcome: Outcome) -> str:
+    if not isinstance(outcome, Response) or not 300 <= outcome.status < 400:
+        return ""
+    location = outcome.redirect()
+    if location is None:
+        return (
+            "without Location, Logto counts a 304 as success"
+            if outcome.status == 304
+            else "Logto follows no such response, and reports the mail as failed"
+        )
+    there = f"Location {escape_unprintable(location)}"
+    if outcome.status == 303:
+        return f"{there}: Logto gets it without a body, and counts a 2xx there as success: the mail is lost"
+    return (
+        f"{there}: Logto posts the code there once more, without Authorization where host or port differ, "
+        "and the user waits for both"
+    )
+
+
+@check("receiver/respond/within-limit")
+def _within_limit(trial: ReceiverTrial) -> None:
+    for call in _one_of_each(trial):
+        outcome = trial.exchange(call)
+        trial.judge(call, not is_timeout(outcome), format_outcome(outcome), outcome)
+        if is_timeout(outcome):  # each further one would cost as long
+            return
+
+
+@check("receiver/respond/promptly")
+def _promptly(trial: ReceiverTrial) -> None:
+    trial.require_responsive()
+    for call in _one_of_each(trial):
+        outcome = trial.exchange(call)
+        if is_timeout(outcome):
+            trial.skip(_SILENCE)
+            return
+        late = outcome.seconds > trial.settings.warn_after
+        actual = f"{format_outcome(outcome)}, later than {trial.settings.warn_after:g} s"
+        trial.judge(call, not late, actual, outcome)
+        if late:
+            return
+
+
+@check("receiver/respond/framing", "wire")
+def _framing(trial: ReceiverTrial) -> None:
+    trial.require_responsive()
+    seen: set[int] = set()
+    for call in _one_of_each(trial):
+        trial.run.release_channel()
+        with closing(trial.receiver.target.open()) as channel:
+            outcome = _directly(trial, channel, call)
+            if isinstance(outcome, Response):
+                # What comes late comes with every response of its kind.
+                seconds = _LATE_BYTES if outcome.status not in seen else _LATE_BYTES / 10
+                seen.add(outcome.status)
+                faults = outcome.faults or channel.late_bytes(seconds)
+                trial.judge(call, not faults, f"{format_outcome(outcome)}; {', '.join(faults)}", outcome)
+            elif is_timeout(outcome):
+                trial.skip(_SILENCE)
+                return
+            else:
+                trial.judge(call, passed=False, actual=format_outcome(outcome), outcome=outcome)
+
+
+@check("receiver/respond/keep-alive", "wire")
+def _keep_alive(trial: ReceiverTrial) -> None:
+    trial.require_responsive()
+    trial.run.release_channel()
+    with closing(trial.receiver.target.open()) as channel:
+        alone = _directly(trial, channel, trial.requests.call(trial.requests.typical("SignIn")))
+    for call in _one_of_each(trial):
+        second = trial.requests.call(trial.requests.typical("SignIn"))
+        with closing(trial.receiver.target.open()) as channel:
+            first = _directly(trial, channel, call)
+            if is_timeout(first):
+                trial.skip(_SILENCE)
+                return
+            if not isinstance(first, Response) or first.faults:
+                trial.skip(f"{format_outcome(first)}; see receiver/respond/framing")
+                continue
+            outcome = channel.exchange_again(second, trial.settings.fail_after)
+        if outcome is None:
+            trial.judge(call, passed=True, actual="")
+            continue
+        # Any response is not enough: bytes of the first request may have been read as the second.
+        passed = isinstance(outcome, Response) and (
+            outcome.status == _status(alone) or not is_accepted(alone)
+        )
+        actual = f"{format_outcome(first)}, and then on the same connection {format_outcome(outcome)}"
+        trial.judge(second, passed, actual, outcome)
+        if is_timeout(outcome):
+            return
+
+
+def _status(outcome: Outcome) -> int:
+    return outcome.status if isinstance(outcome, Response) else 0
+
+
+_INTERNALS = {
+    "a stack trace": re.compile(
+        r"Traceback \(most recent call last\)|"  # Python
+        r"^\s*File \"[^\"\n]+\", line \d+|"
+        r"\bat (?:async |new )?[\w.$<>\[\]]+ ?\([^()\s]*[./][^()\s]*:\d+(?::\d+)?\)|"  # Node, Java
+        r"^\s*at (?:async )?(?:file://)?/?[\w.\-/]+:\d+:\d+|"  # Node
+        r"^\s*at [\w.$`<>\[\],]+\(.*\) in .+:line \d+|"  # .NET
+        r"\bgoroutine \d+ \[|\bpanic: runtime error|\bpanicked at |"  # Go, Rust
+        r"^#\d+ \S+\(\d+\): |"  # PHP
+        r"[\w/]+\.rb:\d+:in [`']",  # Ruby
+        re.MULTILINE,
+    ),
+    "a file path": re.compile(
+        r"(?<![\w:/.])/(?:usr/(?:local|lib|src|share)|var/(?:www|lib|task|app|log|opt|runtime)|etc|tmp|root|"
+        r"(?:home|Users)/[\w.\-]+)/[\w.\-]+|"
+        # Folders that can as well be those of a URL, so only with what is a source of a program.
+        r"(?<![\w:/.])/(?:[\w.\-]+/)*[\w\-]+\.(?:py|rb|php|go|java|kt|cs|rs|exs?)\b(?=[:\"',)\s]|$)|"
+        r"(?<![\w:/.])/(?:app|srv|opt|code|work(?:space)?|project|build|data)/(?:[\w.\-]+/)*[\w.\-]+\.(?:tsx?|[cm]?js)\b|"
+        r"(?<!\w)[A-Za-z]:\\{1,2}[\w.\- ]+\\{1,2}[\w.\-]+|"
+        r"\b(?:node_modules|site-packages)/"
+    ),
+}
+_HTML_ADDRESS = re.compile(r"\b(?:src|href|action)\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s>]+)", re.IGNORECASE)
+
+
+def _plain(call: Call, text: str) -> str:
+    """Return the text of an error without markup and escapes, and without the path that was asked for."""
+    text = _HTML_ADDRESS.sub("", text)
+    text = html.unescape(re.sub(r"<br */?>", "\n", text)).replace("\xa0", " ")
+    # Text in JSON: line breaks, quotes and, from PHP, slashes are escaped.
+    text = text.replace("\\n", "\n").replace('\\"', '"').replace("\\/", "/")
+    path = call.target.partition("?")[0]
+    for own in (call.target, path, unquote(path)):
+        if len(own) > 1:
+            text = re.sub(rf"(?<![\w.\-/]){re.escape(own)}", "(the path)", text)
+    return text
+
+
+def _provoked_errors(trial: ReceiverTrial) -> list[tuple[Call, Response]]:
+    """Return the responses of 400 and above to requests that carry what must not come back.
+
+    Raises:
+        NotApplicable: There is none.
+    """
+    trial.require_responsive()
+    base = trial.requests.typical("SignIn", code=_CANARY_CODE)
+
+    def message(**changed: Any) -> dict[str, Any]:
+        return {**base, "to": trial.requests.recipient(_CANARY_ADDRESS), **changed}
+
+    def invitation(**changed: Any) -> dict[str, Any]:
+        payload = {"link": _CANARY_LINK, **changed}
+        return {
+            "to": trial.requests.recipient(_CANARY_ADDRESS),
+            "type": "OrganizationInvitation",
+            "payload": payload,
+        }
+
+    unset = dict.fromkeys(("avatar", "name", "primaryEmail", "primaryPhone", "username"))
+    nobody = {"code": _CANARY_CODE, "locale": "en", "user": {"id": "w13v2u89sxbs", **unset, "profile": {}}}
+    bodies = [
+        stringify(message(type="NewTemplate")),
+        stringify(message(type=1)),
+        stringify(message(payload=[_CANARY_CODE])),
+        stringify(message(payload={"code": {"a": _CANARY_CODE}})),
+        stringify(message(to=[trial.requests.recipient(_CANARY_ADDRESS)])),
+        stringify(invitation(link={"href": _CANARY_LINK})),
+        stringify({key: value for key, value in invitation(x=1).items() if key != "type"}),
+        stringify(message())[:-1],
+        stringify([message()]),
+        b"[" * DEPTH,
+        b"",
+        # Messages that Logto sends, and that crash receivers: their response reaches a user too.
+        stringify(message(payload={"code": _CANARY_CODE})),
+        stringify(message(type="UserPermissionValidation", payload=nobody)),
+        stringify({**invitation(), "payload": {}}),
+        stringify(invitation(organization="mine", inviter=1)),
+    ]
+    calls = [trial.requests.raw(body) for body in bodies]
+    calls.append(replace(calls[0], method="PUT"))
+    if trial.receiver.authorization:
+        wrong = f"{trial.receiver.authorization}{_CANARY_CREDENTIAL}"
+        calls.append(trial.requests.with_authorization(message(), wrong))
+    errors = []
+    for call in calls:
+        # Without Brotli, which Python cannot read.
+        headers = [(name, value.removesuffix(", br")) for name, value in call.headers]
+        outcome = trial.exchange(replace(call, headers=tuple(headers)))
+        if is_timeout(outcome):
+            trial.skip(_SILENCE)
+            break
+        if isinstance(outcome, Response) and outcome.status >= 400:
+            errors.append((call, outcome))
+    if not errors and not trial.not_judged:
+        raise NotApplicable("the receiver responded to no request with an error of its own")
+    return errors
+
+
+_CANARY_CODE = "739105"
+_CANARY_LINK = "https://app.example.com/join?token=canary-4711"
+_CANARY_ADDRESS = "canary-address@example.com"
+_CANARY_CREDENTIAL = "canary-credential"
+
+
+@check("receiver/respond/error-without-secrets")
+def _error_without_secrets(trial: ReceiverTrial) -> None:
+    own = trial.receiver.authorization or ""
+    own = own if _is_distinctive(own) else ""
+    credential = own.partition(" ")[2]
+    secrets = {
+        # Not as a part of a longer number or of an identifier, where it stands by chance.
+        "the code": rf"(?<![0-9A-Za-z]){_CANARY_CODE}(?![0-9A-Za-z])",
+        "the link": "canary-4711",
+        "the address": "canary-address",
+        "the Authorization": "|".join(
+            re.escape(text)
+            for text in (_CANARY_CREDENTIAL, own, credential if _is_distinctive(credential) else "")
+            if text
+        ),
+    }
+    for call, response in _provoked_errors(trial):
+        text = response.content.decode(errors="replace")
+        leaks = [what for what, pattern in secrets.items() if re.search(pattern, text)]
+        actual = f"{format_outcome(response)}; the body shows {' and '.join(leaks)}"
+        trial.judge(call, not leaks, actual, response)
+
+
+def _is_distinctive(secret: str) -> bool:
+    """Return whether a credential is no word that an error may hold anyway."""
+    return len(secret) > 5 and (len(secret) > 15 or re.search("[0-9]", secret) is not None)
+
+
+@check("receiver/respond/error-without-internals")
+def _error_without_internals(trial: ReceiverTrial) -> None:
+    for call, response in _provoked_errors(trial):
+        text = _plain(call, response.content.decode(errors="replace"))
+        leaks = [what for what, pattern in _INTERNALS.items() if pattern.search(text)]
+        actual = f"{format_outcome(response)}; the body shows {' and '.join(leaks)}"
+        trial.judge(call, not leaks, actual, response)

@@ -1,0 +1,14 @@
+"""Where the rules for senders register; ``senders.rules`` fills it by importing them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..suite.checks import Checks
+
+if TYPE_CHECKING:
+    from .trial import SenderTrial
+
+CHECKS: Checks[SenderTrial] = Checks("sender")
+
+check = CHECKS.register

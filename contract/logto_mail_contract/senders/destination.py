@@ -1,0 +1,208 @@
+"""The endpoint that senders under test are given: it records what arrives, and responds by script."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from ..endpoint.server import MailServer
+from ..wire.replies import Reply, ScriptedResponse
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ..wire.requests import Request
+    from .driver import Report
+
+_TOKEN = re.compile(r"/([0-9a-f]{12})(?![0-9a-f])")
+_MAX_ARRIVALS = 200
+
+
+class Arrival(NamedTuple):
+    """One request that arrived.
+
+    Attributes:
+        request: The request as it came.
+        elsewhere: Whether it came to the other origin of the destination.
+    """
+
+    request: Request
+    elsewhere: bool
+
+
+Script = Callable[[Arrival, int], Reply]
+"""Returns the reply to a request, given its number within the attempt, from 0."""
+
+
+def always(reply: Reply) -> Script:
+    """Return a script that responds to every request alike."""
+    return lambda arrival, number: reply  # noqa: ARG005 - a Script
+
+
+ACCEPTED = ScriptedResponse(200, b'{"accepted":true}', {"Content-Type": "application/json"})
+"""The response of the fake endpoint to a valid message."""
+
+ACCEPTING = always(ACCEPTED)
+"""Accepts every message, as the fake endpoint does."""
+
+
+class Attempt:
+    """One message on its way: what the sender was given, what arrived, what the sender said.
+
+    Attributes:
+        message: The message that was handed to the sender.
+        url: The endpoint that was handed to it.
+        authorization: The authorization that was handed to it.
+        arrivals: What arrived, in that order.
+        unmatched: What came on its connections and was no request.
+        report: What the sender said; set when it has.
+        over: Set when nobody waits for the sender any more.
+    """
+
+    report: Report
+
+    def __init__(self, message: Any, url: str, authorization: str | None, script: Script) -> None:
+        self.message = message
+        self.url = url
+        self.authorization = authorization
+        self.arrivals: list[Arrival] = []
+        self.unmatched: list[str] = []
+        self.over = threading.Event()
+        self._script = script
+        self._changed = threading.Condition()
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests that arrived, wherever they did."""
+        return [arrival.request for arrival in self.arrivals]
+
+    def record(self, arrival: Arrival) -> Reply:
+        """Record a request and return its reply."""
+        with self._changed:
+            number = len(self.arrivals)
+            if number < _MAX_ARRIVALS:
+                self.arrivals.append(arrival)
+            self._changed.notify_all()
+            # Whatever comes late is accepted, so that a sender which tries for ever ends.
+            return ScriptedResponse(200) if self.over.is_set() else self._script(arrival, number)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until something has arrived."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.arrivals or self.unmatched, seconds)
+
+
+class _Origin(MailServer):
+    """A server that records whatever comes and answers as the attempt says."""
+
+    def __init__(self, destination: Destination, *, elsewhere: bool) -> None:
+        super().__init__()
+        self._destination = destination
+        self._elsewhere = elsewhere
+        self._attempts = threading.local()
+
+    def deliver(self, request: Request, wire: Any) -> bool:
+        """Record a request and answer it."""
+        attempt = self._destination.attempt_of(request.target)
+        if attempt is None:
+            ScriptedResponse(200).send(wire)
+            return True
+        # Each connection has a thread of its own.
+        self._attempts.last = attempt
+        wire.closing = attempt.over
+        attempt.record(Arrival(request, self._elsewhere)).send(wire)
+        return True
+
+    def stray(self, what: str) -> None:
+        """Note what was no request at the attempt that came on that connection before, else at this one."""
+        attempt = getattr(self._attempts, "last", None) or self._destination.current
+        if attempt is not None:
+            attempt.unmatched.append(what)
+
+    def hang_up(self) -> None:
+        """End every connection."""
+        for connection in list(self.connections):
+            connection.hang_up()
+
+
+class Destination:
+    """The endpoint that senders under test are given: two origins, and a port where nobody listens.
+
+    A context manager.
+    """
+
+    def __init__(self) -> None:
+        self.current: Attempt | None = None
+        self._origins = (_Origin(self, elsewhere=False), _Origin(self, elsewhere=True))
+        self._dead = socket.socket()
+        self._attempts: dict[str, Attempt | None] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            for origin in self._origins:
+                origin.start()
+            # Bound and never listened at: nobody else can take the port, and every connection is refused.
+            self._dead.bind(("127.0.0.1", 0))
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop."""
+        for origin in self._origins:
+            if origin.is_running():
+                origin.stop()
+        self._dead.close()
+
+    @property
+    def url(self) -> str:
+        """The origin that senders are given."""
+        return self._origins[0].url
+
+    @property
+    def other_url(self) -> str:
+        """Another origin, at another port."""
+        return self._origins[1].url
+
+    @property
+    def dead_url(self) -> str:
+        """An origin where nobody listens."""
+        return f"http://127.0.0.1:{self._dead.getsockname()[1]}"
+
+    def begin(self) -> None:
+        """Let earlier attempts be past: what still comes for them reaches no other attempt."""
+        self.current = None
+        self._attempts = dict.fromkeys(self._attempts)
+
+    def token(self) -> str:
+        """Return a new first segment for a path."""
+        return f"{secrets.token_hex(3)}{len(self._attempts):06x}"
+
+    def expect(self, token: str, attempt: Attempt) -> None:
+        """Let requests whose path begins with a token be an attempt's."""
+        self._attempts[token] = self.current = attempt
+
+    def attempt_of(self, target: str) -> Attempt | None:
+        """Return the attempt that a request belongs to; None for one that is past."""
+        found = _TOKEN.search(target)
+        # What has lost its token on the way is that of the message under way.
+        return self._attempts[found[1]] if found and found[1] in self._attempts else self.current
+
+    def release(self, attempt: Attempt) -> None:
+        """End every connection, and accept whatever still comes."""
+        attempt.over.set()
+        for origin in self._origins:
+            origin.hang_up()

@@ -1,0 +1,85 @@
+"""The messages that rules have senders send, and what is judged of each request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import catalogue
+from ..judging.typical import minimal, organization, template_types, typical, user
+from ..judging.validation import validate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..wire.requests import Request
+    from .destination import Attempt
+    from .trial import SenderTrial
+
+
+def plain_message(trial: SenderTrial) -> dict[str, Any]:
+    """Return a message that no sender finds odd."""
+    return minimal("SignIn", trial.sender.revision)
+
+
+def usual_messages(trial: SenderTrial) -> Iterator[dict[str, Any]]:
+    """Yield messages of every template type, with as much as Logto sends and with as little."""
+    for kind in template_types(trial.sender.revision):
+        yield minimal(kind, trial.sender.revision)
+        yield typical(kind, revision=trial.sender.revision)
+
+
+def unusual_messages(revision: str | None = None) -> list[dict[str, Any]]:
+    """Return messages with values that senders spoil, as far as a revision allows them.
+
+    Args:
+        revision: A contract revision; the current one when None.
+    """
+    texts = (
+        *("", " ", " x ", "null", "true", "000000", "1e3", "0x10"),
+        *("é", "e\u0301", "ß", "İ", "中文", "שלום", "\u202e", "\u200b", "\u00a0", "\ufeff", "\u2028\u2029"),
+        *("😀", "👩\u200d👧", "\uffff", "\ud800", "x\udfff", "\udc00\ud800"),
+        *('"', "'", "\\", "/", "</script>", "<b>&amp;", "&lt;", "%41", "+", "{{code}}", "\\u0041"),
+        *("\r\n", "\n", "\t", "\0", "\x1b", "\x7f", "\u0085", "x" * 100_000, "é" * 50_000),
+    )
+    values: tuple[Any, ...] = (
+        *(None, True, False, 0, -1, 1.0, 0.1, -0.0, 1e21, 1e-7, 5e-324, 1.7976931348623157e308),
+        *(2**53 - 1, 2**53 + 1, 12345678901234567890, 10**400),
+        *({}, [], [None], [[]], {"": {"": {}}}, [{"a": [1, None, True, "1"]}], user(name=None, avatar=None)),
+        *(organization(branding={}), {"__proto__": {"x": 1}, "constructor": 0, "toJSON": 0, "10": 0, "2": 0}),
+    )
+    deep: Any = []
+    for _ in range(100):
+        deep = [deep]
+    keys = ("__proto__", "toJSON", "to", "ip", "0", "é", "\ud800", "a.b/c~d", " ", "code ")
+    plain = minimal("SignIn", revision)
+    payload = plain["payload"]
+    found = [
+        *({**plain, "payload": {}} for _ in range(1)),
+        *({**plain, "payload": {**payload, "code": text}} for text in texts),
+        *(
+            {**plain, "to": text}
+            for text in ("", "Foo@EXAMPLE.com", " foo@example.com ", "é\ud800@example.com")
+        ),
+        *({**plain, "payload": {**payload, "more": value}} for value in (*values, deep)),
+        *({**plain, "payload": {**payload, key: "x"}} for key in keys),
+        {**plain, "ip": ""},
+        {**plain, "ip": "::ffff:203.0.113.7"},
+        {**plain, "ip": "<b>'\""},
+    ]
+    revision = revision or catalogue.current_revision()
+    return [message for message in found if not validate(message, revision, "guard")]
+
+
+def judge_every_message(trial: SenderTrial, problem: Callable[[Attempt], str | None]) -> None:
+    """Judge every kind of message: usual, unusual and generated."""
+    trial.judge_every((*usual_messages(trial), *unusual_messages(trial.sender.revision)), problem)
+
+
+def no_request(attempt: Attempt) -> str | None:
+    """Return that no request came; None when one did."""
+    return None if attempt.arrivals else f"no request came; {attempt.report}"
+
+
+def problem_of_each(attempt: Attempt, problem: Callable[[Request], str | None]) -> str | None:
+    """Return what is wrong with the first request that something is wrong with."""
+    return no_request(attempt) or next(filter(None, map(problem, attempt.requests)), None)

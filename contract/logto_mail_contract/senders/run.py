@@ -1,0 +1,83 @@
+"""One run of rules at one sender, and what it learns of the sender."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import catalogue
+from ..judging.typical import minimal
+from .driver import SenderUnusable
+from .rules import CHECKS
+from .sender import SenderSettings
+from .trial import SenderTrial
+
+if TYPE_CHECKING:
+    from ..findings import Rule
+    from ..suite.checks import Checks
+    from .destination import Attempt, Destination
+    from .sender import Sender
+
+
+class SenderRun:
+    """One run of rules at one sender.
+
+    Args:
+        sender: The sender.
+        destination: The endpoint that it is given.
+        settings: How it is tried; the defaults when None.
+
+    Attributes:
+        sender: The sender.
+        destination: The endpoint that it is given.
+        settings: How it is tried.
+        attempts: The prepared and the generated messages that several rules judge; None until they are sent.
+    """
+
+    def __init__(
+        self, sender: Sender, destination: Destination, settings: SenderSettings | None = None
+    ) -> None:
+        self.sender = sender
+        self.destination = destination
+        self.settings = settings or SenderSettings()
+        self.attempts: tuple[list[Attempt], list[Attempt]] | None = None
+
+    @property
+    def checks(self) -> Checks[SenderTrial]:
+        return CHECKS
+
+    @property
+    def revision(self) -> str:
+        return self.sender.revision
+
+    @property
+    def strict(self) -> bool:
+        return self.settings.strict
+
+    def start(self, rule: Rule) -> SenderTrial:
+        # What still comes for the messages of earlier rules reaches no other rule.
+        self.destination.begin()
+        return SenderTrial(rule, self)
+
+    def missing(self, need: str) -> str:  # noqa: ARG002 - rules for senders need nothing
+        return ""
+
+    def finish(self, trial: SenderTrial) -> None:
+        """Do nothing: a trial stays as it is."""
+
+    def require_usable(self) -> None:
+        """Have one plain message sent, whatever comes of it.
+
+        Raises:
+            SenderUnusable: The sender cannot be driven: it does not start, ends, keeps silent, or writes what
+                nobody can read.
+        """
+        trial = self.start(catalogue.rules()["sender/request/method"])
+        try:
+            attempt = trial.send(minimal("SignIn", self.sender.revision))
+        except SenderUnusable as problem:
+            problem.context = ""  # no rule and no message of interest
+            raise
+        if attempt.report.ok is None:
+            raise SenderUnusable(
+                f"the sender gave {attempt.report}: it was its first message, which was accepted at once"
+            )

@@ -1,0 +1,153 @@
+"""Runs rules at a subject under test, and yields their results as they come."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from .. import catalogue
+from .results import EndOfRule, NotApplicable, NotJudged, OwnFault, Result, SubjectLost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ..findings import Rule
+    from .checks import Checks
+    from .results import Outcome
+
+from .trial import Trial
+
+T = TypeVar("T", bound=Trial[Any])
+
+
+class Run(Protocol[T]):
+    """One run at one subject, with all that it learns of it.
+
+    Attributes:
+        checks: How the rules are tried.
+        revision: The contract revision whose messages are sent.
+        strict: Whether a failed SHOULD counts as failed.
+    """
+
+    @property
+    def checks(self) -> Checks[T]: ...
+
+    @property
+    def revision(self) -> str: ...
+
+    @property
+    def strict(self) -> bool: ...
+
+    def start(self, rule: Rule) -> T:
+        """Return the trial of a rule."""
+
+    def missing(self, need: str) -> str:
+        """Return why the subject lacks what a rule needs; empty when it does not."""
+
+    def finish(self, trial: T) -> None:
+        """Look at a trial again, after its last case; may raise NotJudged."""
+
+
+class Verification(Generic[T]):
+    """The rules of a run, one after the other; iterating runs them.
+
+    A subject that is lost ends it. A fault of ours does not: the next rule is tried.
+
+    Args:
+        run: The run.
+        rules: The ids of the rules.
+        excuses: Reasons by rule, for what the subject may break.
+
+    Attributes:
+        role: ``receiver`` or ``sender``.
+        results: The results so far.
+        faults: What went wrong on our own side.
+        lost: Why the subject was lost; empty when it was not.
+    """
+
+    def __init__(self, run: Run[T], rules: Sequence[str], excuses: Mapping[str, str] | None = None) -> None:
+        self.role = run.checks.role
+        self.results: list[Result] = []
+        self.faults: list[str] = []
+        self.lost = ""
+        self._run = run
+        self._rules = rules
+        self._excuses = excuses or {}
+
+    def __iter__(self) -> Iterator[Result]:
+        for rule in self._rules:
+            try:
+                result = run_rule(self._run, rule, self._excuses.get(rule))
+            except SubjectLost as problem:
+                self.lost = f"{rule}: {problem}"
+                return
+            except Exception as problem:  # noqa: BLE001 - a fault in one rule says nothing of the others
+                self.faults.append(f"{rule}: {type(problem).__name__}: {problem}")
+                continue
+            self.results.append(result)
+            yield result
+
+    @property
+    def passed(self) -> bool:
+        """Whether no rule fails the run, and it came to its end."""
+        return not (self.faults or self.lost or any(result.fails_run for result in self.results))
+
+
+def run_rule(run: Run[T], rule: str, excuse: str | None = None) -> Result:
+    """Try one rule and return what came of it.
+
+    Args:
+        run: The run.
+        rule: The rule's id.
+        excuse: Why the subject may break it; None when it may not.
+
+    Raises:
+        KeyError: There is no such rule for this role.
+        OwnFault: A message of ours was not what it should be.
+        SubjectLost: The subject cannot be reached or driven.
+    """
+    entry, check = catalogue.rules()[rule], run.checks[rule]
+    trial = run.start(entry)
+    start = time.monotonic()
+    outcome: Outcome = "passed"
+    reason = ""
+    try:
+        _require(run, entry, check.needs)
+        check.function(trial)
+        run.finish(trial)
+        if not trial.cases:
+            if not trial.not_judged:
+                raise OwnFault(f"{rule} judged no case")
+            outcome, reason = "not judged", trial.not_judged[0]
+    except NotApplicable as problem:
+        outcome, reason = "not applicable", str(problem)
+    except NotJudged as problem:
+        outcome, reason = "not judged", str(problem)
+    except EndOfRule:
+        pass
+    except SubjectLost:
+        # What the rule sent before may be what ended the subject: report that, the next rule finds it lost.
+        if not trial.failures:
+            raise
+    seconds = time.monotonic() - start
+    findings = trial.findings()
+    if findings:
+        outcome, reason = "failed", ""
+        if excuse is not None:
+            outcome, reason = "excused", excuse
+        elif not (entry.level == "MUST" or (run.strict and entry.level == "SHOULD")):
+            outcome = "warned"
+    elif excuse is not None and outcome == "passed":
+        outcome, reason = "excuse not needed", excuse
+    elif excuse is not None:
+        reason += f"; its excuse was not needed: {excuse}"
+    return Result(entry, outcome, findings, reason, trial.cases, seconds)
+
+
+def _require(run: Run[T], rule: Rule, needs: Sequence[str]) -> None:
+    revisions = catalogue.revisions()
+    if revisions.index(rule.since) > revisions.index(run.revision):
+        raise NotApplicable(f"the messages are of revision {run.revision}, and the rule is of {rule.since}")
+    for need in needs:
+        if problem := run.missing(need):
+            raise NotApplicable(problem)

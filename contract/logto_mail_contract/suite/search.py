@@ -1,0 +1,127 @@
+"""Draws messages with Hypothesis, and looks for the smallest one that fails."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import contextmanager
+from random import Random
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hypothesis.strategies import SearchStrategy
+
+T = TypeVar("T")
+
+MAX_SHRINK_SECONDS = 5.0
+"""Seconds that the search for a smaller message may take, once one has failed."""
+
+
+class Smallest(NamedTuple, Generic[T]):
+    """What the search found.
+
+    Attributes:
+        example: The smallest example that failed when it was last tried.
+        is_flaky: Whether it did not fail when it was tried again.
+    """
+
+    example: T
+    is_flaky: bool
+
+
+def draw_examples(strategy: SearchStrategy[T], number: int, seed: int) -> list[T]:
+    """Return what a strategy draws; the same arguments draw the same.
+
+    Args:
+        strategy: What to draw from.
+        number: How many; fewer come where the strategy has no more.
+        seed: What they are generated from.
+    """
+    drawn: list[T] = []
+
+    def collect(example: T) -> bool:
+        drawn.append(example)
+        return False
+
+    find_smallest(strategy, collect, examples=number, seed=seed)
+    return drawn[:number]
+
+
+def find_smallest(
+    strategy: SearchStrategy[T],
+    fails: Callable[[T], bool],
+    *,
+    examples: int,
+    seed: int,
+    shrink_seconds: Callable[[], float] = lambda: MAX_SHRINK_SECONDS,
+) -> Smallest[T] | None:
+    """Return the smallest example that fails; None when none fails.
+
+    An exception that ``fails`` raises ends the search and is raised.
+
+    Args:
+        strategy: What to draw from.
+        fails: Tries an example, and returns whether it failed.
+        examples: How many to try while none has failed.
+        seed: What they are generated from.
+        shrink_seconds: Called when the first one has failed: how long to look for a smaller one.
+    """
+    import hypothesis
+    from hypothesis.errors import Flaky, NoSuchExample, Unsatisfiable
+
+    smallest: list[T] = []
+    raised: list[BaseException] = []
+    give_up = float("inf")
+    is_flaky = False
+
+    def is_failing(example: T) -> bool:
+        nonlocal give_up
+        # Hypothesis would look for a smaller example of an exception too, and hold it as flaky.
+        if raised or time.monotonic() > give_up:
+            return False
+        try:
+            if not fails(example):
+                return False
+        except BaseException as error:  # noqa: BLE001 - raised again below, outside Hypothesis
+            raised.append(error)
+            return False
+        if not smallest:
+            give_up = time.monotonic() + shrink_seconds()
+        smallest[:] = [example]
+        return True
+
+    settings = hypothesis.settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        derandomize=False,
+        phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
+        suppress_health_check=list(hypothesis.HealthCheck),
+        verbosity=hypothesis.Verbosity.quiet,
+        print_blob=False,
+    )
+    try:
+        hypothesis.find(strategy, is_failing, settings=settings, random=Random(seed))  # noqa: S311 - no secret
+    except (NoSuchExample, Unsatisfiable):
+        pass
+    except Flaky:
+        # When the time for shrinking is over, nothing fails any more: that says nothing of the subject.
+        is_flaky = time.monotonic() <= give_up
+    if raised:
+        raise raised[0]
+    return Smallest(smallest[0], is_flaky) if smallest else None
+
+
+@contextmanager
+def storage_apart() -> Iterator[None]:
+    """Keep the files that Hypothesis writes out of the current folder during a block."""
+    from hypothesis.configuration import set_hypothesis_home_dir
+
+    with tempfile.TemporaryDirectory() as folder:
+        set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            set_hypothesis_home_dir(None)

@@ -1,0 +1,76 @@
+"""JUnit XML: whatever a run finds is a document that CI systems can read."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from logto_mail_contract import catalogue
+from logto_mail_contract.findings import Finding
+from logto_mail_contract.reports.junit import junit_report
+from logto_mail_contract.suite.results import Outcome, Result
+
+RULE = "receiver/accept/sign-in"
+
+
+def result(outcome: Outcome, *, actual: str = "500", reason: str = "") -> Result:
+    rule = catalogue.rules()[RULE]
+    findings: tuple[Finding, ...] = ()
+    if outcome in ("failed", "warned", "excused"):
+        findings = (Finding(RULE, "MUST", None, "", ("any 2xx",), actual, "It takes it.", "Lost."),)
+    return Result(rule, outcome, findings, reason, 1, 0.25)
+
+
+def report(*results: Result, faults: tuple[str, ...] = (), lost: str = "") -> ElementTree.Element:
+    verification: Any = SimpleNamespace(results=results, faults=list(faults), lost=lost)
+    return ElementTree.fromstring(junit_report(verification, 1.5))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "element", "message"),
+    [
+        ("passed", "", None, ""),
+        ("failed", "", "failure", "500"),
+        ("excuse not needed", "old", "failure", "passed, so its excuse is not needed: old"),
+        ("warned", "", "skipped", "warned: 500"),
+        ("excused", "known", "skipped", "excused: known"),
+        ("not judged", "see another", "skipped", "not judged: see another"),
+        ("not applicable", "no wire", "skipped", "not applicable: no wire"),
+    ],
+)
+def test_each_outcome(outcome: Outcome, reason: str, element: str | None, message: str) -> None:
+    root = report(result(outcome, reason=reason))
+    (case,) = root.iter("testcase")
+    assert (case.get("classname"), case.get("name"), case.get("time")) == ("receiver.accept", RULE, "0.250")
+    assert [child.tag for child in case] == ([element] if element else [])
+    if element is not None:
+        assert case[0].get("message") == message
+        assert case[0].text
+
+
+def test_counts() -> None:
+    root = report(
+        result("passed"), result("failed"), result("warned"), faults=("a/b: KeyError: 'x'",), lost="c/d: gone"
+    )
+    (suite,) = root.iter("testsuite")
+    counts = {name: suite.get(name) for name in ("name", "tests", "failures", "errors", "skipped", "time")}
+    assert counts == {
+        "name": "mail-contract verify",
+        "tests": "5",
+        "failures": "1",
+        "errors": "2",
+        "skipped": "1",
+        "time": "1.500",
+    }
+    errors = [case for case in root.iter("testcase") if case.find("error") is not None]
+    assert [case.get("name") for case in errors] == ["a/b", "c/d"]
+
+
+def test_text_that_no_xml_document_can_hold() -> None:
+    hostile = "\0\x08\x1b[31m \ud800 \ufffe <b>&]]> \"' é 🙂\n\t"
+    root = report(result("failed", actual=hostile), result("not judged", reason=hostile))
+    text = "".join(root.itertext())
+    assert "#x00#x08#x1B[31m #xD800 #xFFFE <b>&]]> \"' é 🙂" in text

@@ -1,0 +1,312 @@
+"""The run engine: outcomes, excuses, and what ends a run. The subject is made of code, rule by rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from logto_mail_contract import catalogue
+from logto_mail_contract.suite.checks import Checks, UnknownRule, rule_ids, select_rules
+from logto_mail_contract.suite.engine import Verification, run_rule
+from logto_mail_contract.suite.excuses import InvalidExcuse, read_excuses
+from logto_mail_contract.suite.results import (
+    EndOfRule,
+    NotApplicable,
+    NotJudged,
+    OwnFault,
+    SubjectLost,
+)
+from logto_mail_contract.suite.trial import Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from logto_mail_contract.findings import Rule
+    from logto_mail_contract.suite.results import Result
+
+MUST = "receiver/accept/sign-in"
+SHOULD = "receiver/accept/unknown-type"
+LATER = "receiver/accept/bind-mfa"
+INFO = next(rule.id for rule in catalogue.rules().values() if rule.level == "INFO")
+
+
+class StringTrial(Trial[str]):
+    """A trial whose cases are texts."""
+
+    def message_size(self, case: str) -> int:
+        return len(case)
+
+    def format_message(self, case: str) -> str:
+        return f"<{case}>"
+
+    def reproduce(self, case: str) -> str:
+        return f"send {case}"
+
+    def mask(self, text: str) -> str:
+        return text.replace("s3cret", "(masked)")
+
+
+class StringRun:
+    """A run that has one check for every rule."""
+
+    def __init__(
+        self,
+        check: Callable[[StringTrial], None],
+        *,
+        needs: tuple[str, ...] = (),
+        strict: bool = False,
+        revision: str = "1.35",
+        finish: Callable[[StringTrial], None] = lambda trial: None,  # noqa: ARG005 - nothing to look at
+    ) -> None:
+        self.checks: Checks[StringTrial] = Checks("receiver")
+        for rule in (MUST, SHOULD, LATER, INFO):
+            self.checks.register(rule, *needs)(check)
+        self.strict = strict
+        self.revision = revision
+        self.finish = finish
+
+    def start(self, rule: Rule) -> StringTrial:
+        return StringTrial(rule)
+
+    def missing(self, need: str) -> str:
+        return f"there is no {need}" if need == "outbox" else ""
+
+
+def passes(trial: StringTrial) -> None:
+    trial.judge("good", passed=True, actual="")
+
+
+def fails(trial: StringTrial) -> None:
+    trial.judge("much longer", passed=False, actual="500 with s3cret")
+    trial.judge("fine", passed=True, actual="")
+    trial.judge("short", passed=False, actual="501")
+
+
+def skips(trial: StringTrial) -> None:
+    trial.skip("an ordinary message with s3cret fails too")
+
+
+def test_a_rule_that_passes() -> None:
+    result = run_rule(StringRun(passes), MUST)
+    assert (result.outcome, result.findings, result.reason, result.cases) == ("passed", (), "", 1)
+    assert not result.fails_run
+
+
+def test_a_failed_rule_is_represented_by_its_smallest_message_without_secrets() -> None:
+    result = run_rule(StringRun(fails), MUST)
+    assert (result.outcome, result.cases, result.fails_run) == ("failed", 3, True)
+    (finding,) = result.findings
+    assert (finding.rule, finding.level, finding.share) == (MUST, "MUST", "2 of 3 cases")
+    assert (finding.actual, finding.message, finding.reproduce) == ("501", "<short>", "send short")
+    rule = catalogue.rules()[MUST]
+    assert (finding.requirement, finding.consequence, finding.expected) == (
+        rule.requirement,
+        rule.consequence,
+        rule.outcomes,
+    )
+
+
+def test_failures_of_the_same_message_are_reported_together() -> None:
+    def check(trial: StringTrial) -> None:
+        for number in range(8):
+            trial.judge("same", passed=False, actual=f"{number} s3cret")
+        trial.judge("sane", passed=False, actual="of another message")
+
+    (finding,) = run_rule(StringRun(check), MUST).findings
+    assert finding.actual == "; ".join([*(f"{number} (masked)" for number in range(5)), "and 3 more"])
+
+
+@pytest.mark.parametrize(
+    ("rule", "strict", "outcome"),
+    [
+        (MUST, False, "failed"),
+        (MUST, True, "failed"),
+        (SHOULD, False, "warned"),
+        (SHOULD, True, "failed"),
+        (INFO, False, "warned"),
+        (INFO, True, "warned"),
+    ],
+)
+def test_levels(rule: str, strict: bool, outcome: str) -> None:
+    result = run_rule(StringRun(fails, strict=strict), rule)
+    assert result.outcome == outcome
+    assert result.fails_run == (outcome == "failed")
+    assert result.findings
+
+
+@pytest.mark.parametrize(
+    ("check", "outcome", "reason", "fails_run"),
+    [
+        (fails, "excused", "known", False),
+        (passes, "excuse not needed", "known", True),
+        (
+            skips,
+            "not judged",
+            "an ordinary message with (masked) fails too; its excuse was not needed: known",
+            False,
+        ),
+    ],
+)
+def test_excuses(check: Callable[[StringTrial], None], outcome: str, reason: str, fails_run: bool) -> None:
+    result = run_rule(StringRun(check), MUST, "known")
+    assert (result.outcome, result.reason, result.fails_run) == (outcome, reason, fails_run)
+
+
+def raises(
+    error: Exception, *, after: Callable[[StringTrial], None] | None = None
+) -> Callable[[StringTrial], None]:
+    def check(trial: StringTrial) -> None:
+        if after is not None:
+            after(trial)
+        raise error
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("check", "outcome", "reason"),
+    [
+        (raises(NotApplicable("no object")), "not applicable", "no object"),
+        (raises(NotJudged("see another")), "not judged", "see another"),
+        # What passed before says nothing of the rest.
+        (raises(NotJudged("see another"), after=passes), "not judged", "see another"),
+        (raises(NotJudged("see another"), after=fails), "failed", ""),
+        (raises(EndOfRule(), after=fails), "failed", ""),
+        (raises(EndOfRule(), after=passes), "passed", ""),
+        (raises(SubjectLost("gone"), after=fails), "failed", ""),
+    ],
+)
+def test_what_ends_a_rule(check: Callable[[StringTrial], None], outcome: str, reason: str) -> None:
+    result = run_rule(StringRun(check), MUST)
+    assert (result.outcome, result.reason) == (outcome, reason)
+
+
+def test_a_later_look_may_withdraw_what_failed() -> None:
+    def finish(trial: StringTrial) -> None:
+        trial.failures.clear()
+        raise NotJudged("exhausted")
+
+    assert run_rule(StringRun(fails, finish=finish), MUST).outcome == "not judged"
+
+
+def test_needs_and_revisions() -> None:
+    result = run_rule(StringRun(fails, needs=("wire", "outbox")), MUST)
+    assert (result.outcome, result.reason, result.cases) == ("not applicable", "there is no outbox", 0)
+    result = run_rule(StringRun(fails, revision="1.31"), LATER)
+    assert result.outcome == "not applicable"
+    assert result.reason == "the messages are of revision 1.31, and the rule is of 1.32"
+    assert run_rule(StringRun(fails, revision="1.32"), LATER).outcome == "failed"
+
+
+def test_a_check_that_judges_nothing_is_a_fault_of_ours() -> None:
+    with pytest.raises(OwnFault, match="receiver/accept/sign-in judged no case"):
+        run_rule(StringRun(lambda trial: None), MUST)  # noqa: ARG005 - it does nothing
+
+
+def test_a_lost_subject_is_raised() -> None:
+    with pytest.raises(SubjectLost, match="gone"):
+        run_rule(StringRun(raises(SubjectLost("gone"), after=passes)), MUST)
+
+
+def outcomes(verification: Verification[StringTrial]) -> list[str]:
+    return [result.outcome for result in verification]
+
+
+def test_results_come_one_by_one() -> None:
+    tried: list[str] = []
+
+    def check(trial: StringTrial) -> None:
+        tried.append(trial.rule.id)
+        passes(trial)
+
+    verification = Verification(StringRun(check), [MUST, SHOULD])
+    results = iter(verification)
+    assert next(results).rule.id == MUST
+    assert tried == [MUST]
+    assert [result.rule.id for result in verification.results] == [MUST]
+    assert next(results).rule.id == SHOULD
+    assert verification.passed
+
+
+def test_a_fault_of_ours_ends_no_run() -> None:
+    def check(trial: StringTrial) -> None:
+        if trial.rule.id == MUST:
+            raise ZeroDivisionError("ours")
+        passes(trial)
+
+    verification = Verification(StringRun(check), [MUST, SHOULD])
+    assert outcomes(verification) == ["passed"]
+    assert verification.faults == [f"{MUST}: ZeroDivisionError: ours"]
+    assert not verification.passed
+
+
+def test_a_lost_subject_ends_the_run() -> None:
+    def check(trial: StringTrial) -> None:
+        if trial.rule.id == SHOULD:
+            raise SubjectLost("gone")
+        passes(trial)
+
+    verification = Verification(StringRun(check), [MUST, SHOULD, LATER])
+    assert outcomes(verification) == ["passed"]
+    assert verification.lost == f"{SHOULD}: gone"
+    assert not verification.passed
+
+
+def test_excuses_reach_their_rules() -> None:
+    verification = Verification(StringRun(fails), [MUST, LATER], {MUST: "known"})
+    assert outcomes(verification) == ["excused", "failed"]
+    assert not verification.passed
+
+
+def test_an_interrupt_keeps_the_results() -> None:
+    def check(trial: StringTrial) -> None:
+        if trial.rule.id == SHOULD:
+            raise KeyboardInterrupt
+        passes(trial)
+
+    verification = Verification(StringRun(check), [MUST, SHOULD])
+    with pytest.raises(KeyboardInterrupt):
+        list(verification)
+    assert len(verification.results) == 1
+
+
+# Choosing and excusing.
+
+
+def test_rules_are_chosen_by_globs() -> None:
+    assert select_rules("receiver", None, []) == rule_ids("receiver")
+    assert select_rules("receiver", ["*/bind-mfa", MUST], []) == (MUST, LATER)
+    assert select_rules("sender", ["sender/body/*"], ["*/json"]) == tuple(
+        rule for rule in rule_ids("sender") if rule.startswith("sender/body/") and rule != "sender/body/json"
+    )
+    with pytest.raises(UnknownRule, match="no rule for senders matches 'receiver/"):
+        select_rules("sender", [MUST], [])
+    with pytest.raises(UnknownRule, match="no rule for receivers matches 'nothing'"):
+        select_rules("receiver", None, ["nothing"])
+
+
+def test_excuses_are_read() -> None:
+    assert read_excuses([(MUST, " one "), (LATER, "two\nlines"), (MUST, "three")]) == {
+        MUST: "three",
+        LATER: r"two\nlines",
+    }
+    with pytest.raises(InvalidExcuse, match=r"no rule 'receiver/accept/sign-on' to excuse\. Did you mean"):
+        read_excuses([("receiver/accept/sign-on", "x")])
+    with pytest.raises(InvalidExcuse, match="gives no reason"):
+        read_excuses([(MUST, " \n")])
+
+
+@pytest.mark.parametrize("role", ["receiver", "sender"])
+def test_every_rule_has_a_check(role: str) -> None:
+    from logto_mail_contract.receivers.rules import CHECKS as RECEIVERS
+    from logto_mail_contract.senders.rules import CHECKS as SENDERS
+
+    checks: Checks[Any] = RECEIVERS if role == "receiver" else SENDERS
+    assert set(checks) == set(rule_ids(role))
+
+
+def test_a_result_is_a_value() -> None:
+    first: Result = run_rule(StringRun(passes), MUST)
+    with pytest.raises(AttributeError):
+        first.outcome = "failed"  # type: ignore[misc] # that it cannot be set is what is tested
