@@ -51,3 +51,8 @@ def format_names(members: Iterable[str]) -> str:
     names = list(members)
     text = ", ".join(json.dumps(name[:MAX_SHOWN_CHARACTERS]) for name in names[:12])
     return (text + (f" and {len(names) - 12} more" if len(names) > 12 else "")) or "none"
+
+
+def count_noun(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where it is due."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

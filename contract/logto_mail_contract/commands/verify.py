@@ -22,22 +22,22 @@ import pytest
 
 from .. import catalogue
 from ..connector.channel import UrlTarget
+from ..masking import count_noun
 from ..receivers.receiver import Receiver, ReceiverGone, Settings, try_rule
 from ..wire.outcomes import Response
 from ..wire.urls import mask_url
 from .exit_codes import (
-    BROKEN,
+    FAILED,
     INTERRUPTED,
-    KEPT,
     NOTHING_RUN,
     OWN_FAULT,
+    PASSED,
     UNREACHABLE,
     WrongUse,
-    authorization_from,
-    counted,
+    read_authorization,
     say,
 )
-from .small import refuse_remote
+from .loopback import refuse_remote
 
 if TYPE_CHECKING:
     import argparse
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         WrongUse: The options cannot be followed.
     """
-    authorization = authorization_from(options.authorization_env)
+    authorization = read_authorization(options.authorization_env)
     selected = select(options.rules, options.exclude)
     reports = _reports(options.report)
     excuses = _excuses(options.excuse, selected)
@@ -120,13 +120,13 @@ def run(options: argparse.Namespace) -> int:
     if verification.faults:
         return OWN_FAULT
     if verification.lost:
-        return BROKEN if any(judged.counts for judged in verification.judged) else UNREACHABLE
+        return FAILED if any(judged.counts for judged in verification.judged) else UNREACHABLE
     if interrupted:
         return INTERRUPTED
     if all(judged.outcome == "not applicable" for judged in verification.judged):
         say("no rule was applicable")
         return NOTHING_RUN
-    return BROKEN if any(judged.counts for judged in verification.judged) else KEPT
+    return FAILED if any(judged.counts for judged in verification.judged) else PASSED
 
 
 def select(wanted: Sequence[str] | None, excluded: Sequence[str], role: str = "receiver") -> list[str]:
@@ -376,9 +376,9 @@ def _announcement(
     messages, recipients = _rehearse(receiver, settings, selected, with_outbox=with_outbox)
     domains = ", ".join(sorted({recipient.rpartition("@")[2].lower() for recipient in recipients})[:8])
     return (
-        f"{mask_url(url)}: revision {receiver.revision}, {counted(len(selected), 'rule')}, "
+        f"{mask_url(url)}: revision {receiver.revision}, {count_noun(len(selected), 'rule')}, "
         f"seed {settings.seed}\n"
-        f"About {counted(messages, 'request')}, for {counted(len(recipients), 'recipient')} at "
+        f"About {count_noun(messages, 'request')}, for {count_noun(len(recipients), 'recipient')} at "
         f"{domains or 'no domain'}. "
         "A receiver under test may really send.\n\n"
     )

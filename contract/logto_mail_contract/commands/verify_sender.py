@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .. import catalogue
 from ..reports.report import line, text_report
 from ..senders.sender import Desk, Sender, SenderSettings, SenderUnusable, require_usable, try_sender_rule
-from .exit_codes import BROKEN, KEPT, NOTHING_RUN, UNREACHABLE, WrongUse, say
+from .exit_codes import FAILED, NOTHING_RUN, PASSED, UNREACHABLE, WrongUse, say
 from .verify import Judged, select
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     if all(entry.outcome == "not applicable" for entry in judged):
         say("no rule was applicable")
         return NOTHING_RUN
-    return BROKEN if any(entry.counts for entry in judged) else KEPT
+    return FAILED if any(entry.counts for entry in judged) else PASSED
 
 
 def _told(result: Result, *, strict: bool) -> Judged:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..commands.exit_codes import counted
+from ..masking import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ def line(judged: Judged) -> str:
     """Return the line that tells one rule."""
     result = judged.result
     level = result.rule.level if judged.outcome in ("broken", "excused") else ""
-    cases = f"{counted(result.cases, 'case')}, {result.seconds * 1000:.0f} ms"
+    cases = f"{count_noun(result.cases, 'case')}, {result.seconds * 1000:.0f} ms"
     told = judged.note or cases
     return f"  {judged.outcome:<17} {level:<6} {result.rule.id:<50} {told}\n"
 
@@ -64,7 +64,8 @@ def text_report(
     told = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
     cases = sum(entry.result.cases for entry in judged)
     parts.append(
-        f"{counted(len(judged), 'rule')}: {told or 'none'}. {counted(cases, 'case')} in {seconds:.1f} s."
+        f"{count_noun(len(judged), 'rule')}: {told or 'none'}. "
+        f"{count_noun(cases, 'case')} in {seconds:.1f} s."
     )
     return "\n" + "\n\n".join(parts) + "\n"
 
