@@ -335,6 +335,13 @@ def test_send_posts_one_message(
     assert "s3cret" not in printed.out + printed.err
 
 
+def test_digits_of_a_code_stay_text_and_other_values_are_json(mail_endpoint: MailEndpoint) -> None:
+    settings = ["--set", "payload.code=123456", "--set", "payload.x=123456", "--set", "payload.y=other"]
+    assert cli.main(["send", mail_endpoint.url, *settings]) == 0
+    payload = json.loads(mail_endpoint.inbox.latest().body)["payload"]
+    assert (payload["code"], payload["x"], payload["y"]) == ("123456", 123456, "other")
+
+
 @pytest.mark.mail_contract(lenient=True)
 def test_send_prints_a_refusal_and_why_the_message_is_invalid(
     mail_endpoint: MailEndpoint, capsys: pytest.CaptureFixture[str]

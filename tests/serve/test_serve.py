@@ -378,6 +378,8 @@ def test_it_goes_on_after_the_reader_of_its_output_has_left(tmp_path: Path) -> N
             assert post(served.url).status == 200
         served.process.send_signal(signal.SIGINT)
         assert served.process.wait(SECONDS) == 0
+        assert served.process.stderr is not None
+        assert served.process.stderr.read() == ""
 
 
 def post_many(url: str, count: int) -> None:
