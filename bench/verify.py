@@ -19,7 +19,7 @@ from _measure import alternate, judge, tell
 from fastapi_receiver import app
 
 from logto_mail_contract import catalogue
-from logto_mail_contract.commands.small import samples
+from logto_mail_contract.commands.sample import generate_messages
 from logto_mail_contract.connector.channel import UrlTarget
 from logto_mail_contract.connector.encoding import connector_call
 from logto_mail_contract.connector.posting import deliver
@@ -169,7 +169,7 @@ def compare(url: str) -> None:
     receiver = Receiver.url(url)
     address = UrlTarget(url).address
     in_process = Receiver.asgi(app, "/")
-    bodies = [stringify(message) for message in samples(300, 0, None, "emitted", None)]
+    bodies = [stringify(message) for message in generate_messages(300)]
     calls = [connector_call(receiver.target, body) for body in bodies]
     calls = [calls[number % len(calls)] for number in range(PREPARED)]
 

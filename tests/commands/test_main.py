@@ -1,14 +1,15 @@
-"""The command ``mail-contract``: ``validate``, exit codes, and what is told where."""
+"""The command ``mail-contract``: its small commands, its exit codes, and what it prints where."""
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -16,7 +17,6 @@ from jsonschema import Draft202012Validator
 from logto_mail_contract import MailEndpoint, validate
 from logto_mail_contract.catalogue import load, rules
 from logto_mail_contract.commands import main as cli
-from logto_mail_contract.commands import validate as validate_command
 
 GOOD = '{"to": "foo@example.com", "type": "SignIn", "payload": {"code": "012345"}}'
 BAD = '{"to": "foo@example.com", "type": "SignIn", "payload": {"code": 12345}}'
@@ -41,20 +41,20 @@ def feed(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
 @pytest.mark.usefixtures("folder")
 def test_valid_messages_exit_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["validate", "good.json", "good.json"]) == 0
-    told = capsys.readouterr()
-    assert told.out == (
-        "good.json: valid\ngood.json: valid\n2 judged, 2 valid, 0 broken (revision 1.35, layer guard)\n"
+    printed = capsys.readouterr()
+    assert printed.out == (
+        "good.json: valid\ngood.json: valid\n2 judged, 2 valid, 0 invalid (revision 1.35, layer guard)\n"
     )
-    assert told.err == ""
+    assert printed.err == ""
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_broken_message_exits_1_and_tells_everything(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_message_exits_1_and_prints_every_fact(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["validate", "good.json", "bad.json"]) == 1
     out = capsys.readouterr().out
-    for part in ("bad.json: broken", "message/guard/code  MUST", "/payload/code (layer guard)", "in Logto"):
+    for part in ("bad.json: invalid", "message/guard/code  MUST", "/payload/code (layer guard)", "in Logto"):
         assert part in out
-    assert out.endswith("2 judged, 1 valid, 1 broken (revision 1.35, layer guard)\n")
+    assert out.endswith("2 judged, 1 valid, 1 invalid (revision 1.35, layer guard)\n")
 
 
 @pytest.mark.usefixtures("folder")
@@ -63,8 +63,8 @@ def test_ndjson_has_a_message_a_line(capsys: pytest.CaptureFixture[str]) -> None
     out = capsys.readouterr().out
     assert [line for line in out.splitlines() if line.startswith("mixed")] == [
         "mixed.ndjson:1: valid",
-        "mixed.ndjson:3: broken",
-        "mixed.ndjson:4: broken",
+        "mixed.ndjson:3: invalid",
+        "mixed.ndjson:4: invalid",
         "mixed.ndjson:5: valid",
     ]
     assert "at line 4, column 2" in out
@@ -81,13 +81,13 @@ def test_ndjson_has_a_message_a_line(capsys: pytest.CaptureFixture[str]) -> None
         (b"[" * 1000, "500 levels"),
     ],
 )
-def test_text_that_is_no_message_is_broken_and_told_with_its_place(
+def test_text_that_is_no_message_is_invalid_at_its_place(
     text: bytes, place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     feed(monkeypatch, text)
     assert cli.main(["validate", "-"]) == 1
     out = capsys.readouterr().out
-    assert out.startswith("-: broken\n")
+    assert out.startswith("-: invalid\n")
     assert place in out
 
 
@@ -97,32 +97,32 @@ def test_a_duplicate_key_is_a_note(
     feed(monkeypatch, b'{"to":1,"to":"a","type":"SignIn","payload":{}}')
     assert cli.main(["validate", "-"]) == 0
     assert (
-        'note: "to" stands more than once in the object at the top; the last counts'
+        'note: the object at the top has "to" more than once; Logto\'s guard uses the last one'
         in capsys.readouterr().out
     )
 
 
 @pytest.mark.usefixtures("folder")
-def test_what_cannot_be_read_exits_2_and_the_rest_is_judged(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreadable_file_exits_2_and_the_rest_is_judged(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["validate", "missing.json", ".", "bad.json"]) == 2
-    told = capsys.readouterr()
-    assert "mail-contract: missing.json cannot be read: No such file or directory\n" in told.err
-    assert "mail-contract: . cannot be read: Is a directory\n" in told.err
-    assert "bad.json: broken" in told.out
+    printed = capsys.readouterr()
+    assert "mail-contract: missing.json cannot be read: No such file or directory\n" in printed.err
+    assert "mail-contract: . cannot be read: Is a directory\n" in printed.err
+    assert "bad.json: invalid" in printed.out
 
 
 @pytest.mark.usefixtures("folder")
 def test_no_message_at_all_exits_5(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["validate", "empty.ndjson", "--format", "json"]) == 5
-    told = capsys.readouterr()
-    assert "there is no message in empty.ndjson" in told.err
-    assert json.loads(told.out)["valid"] is False
+    printed = capsys.readouterr()
+    assert "there is no message in empty.ndjson" in printed.err
+    assert json.loads(printed.out)["valid"] is False
     assert cli.main(["validate", "good.json", "empty.ndjson"]) == 0
     assert "there is no message in empty.ndjson" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["validate", "good.json", "--revision", "0.9"], "Revisions: 1.22, 1.25, 1.31, 1.32, 1.35"),
         (
@@ -133,16 +133,18 @@ def test_no_message_at_all_exits_5(capsys: pytest.CaptureFixture[str]) -> None:
         (["validate"], "the following arguments are required: FILE"),
         (["valdate"], "invalid choice: 'valdate'"),
         ([], "the following arguments are required: COMMAND"),
+        (["sample", "-n", "0"], "argument -n: invalid value '0': expected a whole number from 1"),
+        (["send", "http://127.0.0.1:1/", "--timeout", "nan"], "'nan': expected a number of seconds above 0"),
     ],
 )
 @pytest.mark.usefixtures("folder")
-def test_wrong_use_exits_2(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_use_exits_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     try:
         code: object = cli.main(arguments)
     except SystemExit as end:
         code = end.code
     assert code == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("folder")
@@ -154,7 +156,7 @@ def test_a_release_and_a_layer_can_be_chosen(capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.usefixtures("folder")
-def test_the_json_report_keeps_its_published_schema(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_json_report_is_valid_by_its_published_schema(capsys: pytest.CaptureFixture[str]) -> None:
     schema = load("validation-report.schema.json")
     Draft202012Validator.check_schema(schema)
     code = cli.main(["validate", "mixed.ndjson", "missing.json", "good.json", "--format", "json"])
@@ -175,22 +177,30 @@ def test_the_json_report_keeps_its_published_schema(capsys: pytest.CaptureFixtur
     assert not Draft202012Validator(schema).is_valid(report)
 
 
-def test_a_fault_of_ours_exits_4_and_says_so(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+class RaisingInput(io.BytesIO):
+    """A standard input that raises an exception when it is read."""
+
+    def __init__(self, problem: BaseException) -> None:
+        super().__init__()
+        self._problem = problem
+
+    def read(self, size: int | None = -1) -> NoReturn:  # noqa: ARG002 - the signature of the base class
+        raise self._problem
+
+
+def test_a_fault_of_ours_exits_4_and_asks_for_a_report(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(validate_command, "_judge", lambda *_: 1 // 0)
-    assert cli.main(["validate", str(folder / "good.json")]) == 4
-    assert "a fault of mail-contract itself" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(RaisingInput(ZeroDivisionError("a fault"))))
+    assert cli.main(["validate", "-"]) == 4
+    printed = capsys.readouterr().err
+    assert "ZeroDivisionError: a fault" in printed
+    assert "a fault of mail-contract itself" in printed
 
 
-def test_an_interrupt_exits_130(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(validate_command, "_judge", interrupt)
-    assert cli.main(["validate", str(folder / "good.json")]) == 130
+def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(RaisingInput(KeyboardInterrupt())))
+    assert cli.main(["validate", "-"]) == 130
     assert capsys.readouterr().err == "mail-contract: interrupted\n"
 
 
@@ -200,25 +210,46 @@ def run(arguments: list[str], **options: Any) -> subprocess.CompletedProcess[byt
     return subprocess.run(command, capture_output=True, check=False, **options)
 
 
-def test_a_terminal_without_unicode_gets_an_answer() -> None:
+def test_a_terminal_without_unicode_gets_escapes() -> None:
     message = '{"to": "a", "type": "' + "é" * 500 + '", "payload": {}}'
     done = run(["validate", "-"], input=message.encode(), env={"PYTHONIOENCODING": "ascii"})
     assert (done.returncode, done.stderr) == (1, b"")
     assert b"message/guard/type" in done.stdout
 
 
-def test_a_reader_that_leaves_early_is_no_fault(folder: Path) -> None:
+def test_a_reader_that_leaves_early_is_not_a_fault(folder: Path) -> None:
     (folder / "many.ndjson").write_text(f"{BAD}\n" * 2000)
     command = f"'{sys.executable}' -m logto_mail_contract.commands.main validate many.ndjson | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, cwd=folder)
-    assert (done.stdout, done.stderr) == (b"many.ndjson:1: broken\n", b"")
+    assert (done.stdout, done.stderr) == (b"many.ndjson:1: invalid\n", b"")
 
 
 def test_version_and_help() -> None:
     assert run(["--version"]).stdout.startswith(b"mail-contract 0.1.0")
-    told = run(["--help"]).stdout
-    assert b"validate" in told
-    assert b"Exit codes" in told
+    printed = run(["--help"]).stdout
+    assert b"validate" in printed
+    assert b"Exit codes" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "loaded"),
+    [
+        (["--version"], set()),
+        (["rules"], {"rules"}),
+        (["sample"], {"sample"}),
+        (["validate", os.devnull], {"validate"}),
+    ],
+)
+def test_only_the_command_that_runs_is_imported(arguments: list[str], loaded: set[str]) -> None:
+    code = (
+        "import sys\nfrom logto_mail_contract.commands.main import main\n"
+        f"try: main({arguments})\n"
+        "except SystemExit: pass\n"
+        "print(*(name for name in sys.modules if name.startswith('logto_mail_contract.commands.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = {name.rpartition(".")[2] for name in done.stdout.splitlines()[-1].split()}
+    assert modules - {"main", "parser", "exit_codes"} == loaded
 
 
 def test_the_command_is_installed() -> None:
@@ -233,7 +264,7 @@ def test_rules_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -> N
     assert len(listed) == len(rules())
     assert any(line.startswith("MUST   receiver/accept/null-user ") for line in listed)
     assert cli.main(["rules", "receiver/accept/null-user"]) == 0
-    told = capsys.readouterr().out
+    explained = capsys.readouterr().out
     for part in (
         "receiver/accept/null-user  MUST",
         "requires",
@@ -242,9 +273,11 @@ def test_rules_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -> N
         "source",
         "since",
     ):
-        assert part in told
+        assert part in explained
     assert cli.main(["rules", "receiver/accept/nulluser"]) == 2
     assert "did you mean receiver/accept/null-user?" in capsys.readouterr().err
+    assert cli.main(["rules", "zzz"]) == 2
+    assert "there is no rule 'zzz': mail-contract rules lists them" in capsys.readouterr().err
 
 
 def test_samples_are_valid_and_the_same_for_the_same_seed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -265,18 +298,18 @@ def test_samples_are_valid_and_the_same_for_the_same_seed(capsys: pytest.Capture
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--type", "SingIn"], "SingIn"),
         (["--revision", "3"], "Revisions: 1.22"),
         (["--revision", "1.22", "--layer", "documented"], "Only 1.35"),
     ],
 )
-def test_a_sample_of_what_there_is_not_exits_2(
-    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+def test_a_sample_of_an_unknown_type_or_revision_exits_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["sample", *arguments]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_send_posts_one_message(
@@ -296,48 +329,60 @@ def test_send_posts_one_message(
     assert cli.main([*arguments, *settings]) == 0
     mail = mail_endpoint.inbox.latest(to="bar@example.com", type="SignIn", payload={"x": {"a": [1]}})
     assert mail.code == "012345"
-    told = capsys.readouterr()
-    assert "200 OK after" in told.out
-    assert mail.body.decode() in told.out
-    assert "s3cret" not in told.out + told.err
+    printed = capsys.readouterr()
+    assert "200 OK after" in printed.out
+    assert mail.body.decode() in printed.out
+    assert "s3cret" not in printed.out + printed.err
+
+
+def test_digits_of_a_code_stay_text_and_other_values_are_json(mail_endpoint: MailEndpoint) -> None:
+    settings = ["--set", "payload.code=123456", "--set", "payload.x=123456", "--set", "payload.y=other"]
+    assert cli.main(["send", mail_endpoint.url, *settings]) == 0
+    payload = json.loads(mail_endpoint.inbox.latest().body)["payload"]
+    assert (payload["code"], payload["x"], payload["y"]) == ("123456", 123456, "other")
 
 
 @pytest.mark.mail_contract(lenient=True)
-def test_send_tells_what_is_refused(mail_endpoint: MailEndpoint, capsys: pytest.CaptureFixture[str]) -> None:
+def test_send_prints_a_refusal_and_why_the_message_is_invalid(
+    mail_endpoint: MailEndpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["send", mail_endpoint.url, "--type", "NewTemplate", "--set", "ip=1"]) == 1
-    told = capsys.readouterr()
-    assert "400 Bad Request" in told.out
-    assert "the message is not valid: message/guard/type at /type; it is sent all the same" in told.err
-    assert "message/guard/ip at /ip" in told.err
+    printed = capsys.readouterr()
+    assert "400 Bad Request" in printed.out
+    assert "the message is invalid: message/guard/type at /type; it is sent all the same" in printed.err
+    assert "message/guard/ip at /ip" in printed.err
 
 
-def test_send_to_nobody_exits_3(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_send_to_a_closed_port_exits_3(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
     assert cli.main(["send", f"http://127.0.0.1:{port}/mail"]) == 3
     assert "no connection" in capsys.readouterr().out
 
 
 def test_send_to_another_machine_when_allowed(capsys: pytest.CaptureFixture[str]) -> None:
-    """The address is reserved for documentation, nobody answers there."""
+    """The address is reserved for documentation: nothing responds there."""
     assert cli.main(["send", "http://192.0.2.1:1/", "--allow-remote", "--timeout", "0.2"]) == 3
     assert "no connection" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["ftp://example.com"], "http or https"),
-        (["http://127.0.0.1:1/", "--set", "x"], "PATH=VALUE"),
-        (["http://127.0.0.1:1/", "--set", "to.x=1"], "to is no object"),
+        (["http://127.0.0.1:1/", "--set", "x"], "invalid --set 'x': expected PATH=VALUE, for"),
+        (["http://127.0.0.1:1/", "--set", "to.x=1"], "to is not an object"),
         (["http://127.0.0.1:1/", "--authorization-env", "NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE is not set"),
-        (["https://127.0.0.1:1/", "--ca-file", "no-such-file"], "No such file"),
+        (
+            ["https://127.0.0.1:1/", "--ca-file", "no-such-file"],
+            "--ca-file no-such-file cannot be used: No such",
+        ),
         (["http://192.0.2.1/mail"], "192.0.2.1 is another machine (192.0.2.1), and a receiver may really"),
         (["http://no-such-host.invalid/"], "the host no-such-host.invalid is not known"),
     ],
 )
-def test_send_cannot_do_everything(
-    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+def test_send_refuses_arguments_that_it_cannot_follow(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["send", *arguments]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err

@@ -21,6 +21,7 @@ from tests.logto.node import skip_or_fail
 from tests.support.executed_documents import ROOT, blocks
 
 from logto_mail_contract.commands import main as cli
+from logto_mail_contract.commands.parser import build_parser
 
 if TYPE_CHECKING:
     import argparse
@@ -45,8 +46,8 @@ def options(command: str) -> argparse.Namespace:
     """Return what the command's own parser makes of ``mail-contract serve …``."""
     name, *words = shlex.split(command)
     assert name == "mail-contract"
-    read = cli._parser().parse_args(words)
-    assert read.run.startswith("serve:")
+    read = build_parser().parse_args(words)
+    assert read.subcommand == "serve"
     return read
 
 

@@ -21,9 +21,12 @@ def test_the_smallest_failing_example_is_found() -> None:
 
 def test_nothing_is_found_where_nothing_fails() -> None:
     tried: list[int] = []
-    assert (
-        find_smallest(st.integers(), lambda number: bool(tried.append(number)), examples=50, seed=0) is None
-    )
+
+    def fails(number: int) -> bool:
+        tried.append(number)
+        return False
+
+    assert find_smallest(st.integers(), fails, examples=50, seed=0) is None
     assert len(tried) == 50
 
 

@@ -1,1 +1,1 @@
-"""The commands of ``mail-contract``: options, words and exit codes."""
+"""The commands of ``mail-contract``: options, output and exit codes."""

@@ -1,4 +1,4 @@
-"""What commands share: exit codes, the exception that asks for one, lines, and the secret they are given."""
+"""The exit codes of every command, and what commands print beside their output."""
 
 from __future__ import annotations
 
@@ -9,27 +9,25 @@ PASSED, FAILED, WRONG_USE, UNREACHABLE, OWN_FAULT, NOTHING_RUN, INTERRUPTED = 0,
 
 
 class WrongUse(Exception):
-    """The command line asks for what there is not, or names what cannot be read."""
+    """The command line cannot be followed; the text says what is wrong, then what to do. Exit code 2."""
 
 
 def say(line: str) -> None:
-    """Tell a line beside the command's output."""
+    """Print a line on standard error."""
     sys.stderr.write(f"mail-contract: {line}\n")
 
 
-def counted(number: int, word: str) -> str:
-    """Return a number with its word, in the plural where it is due."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
-
-
-def authorization_from(name: str | None) -> str | None:
-    """Return the value of the environment variable that an option names.
+def read_authorization(name: str | None) -> str | None:
+    """Return the value of the variable that ``--authorization-env`` names; None without the option.
 
     Raises:
-        WrongUse: It is not set, or empty.
+        WrongUse: The variable is not set, or empty.
     """
     if name is None:
         return None
-    if not os.environ.get(name):
-        raise WrongUse(f"the environment variable {name} is not set, or empty")
-    return os.environ[name]
+    value = os.environ.get(name)
+    if not value:
+        raise WrongUse(
+            f"the environment variable {name} is not set or empty: set it to the Authorization value"
+        )
+    return value

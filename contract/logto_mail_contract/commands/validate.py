@@ -42,10 +42,10 @@ def run(options: argparse.Namespace) -> int:
     for name in options.files:
         before = len(judged)
         try:
-            for line, text in _messages(name):
+            for line, text in _read_messages(name):
                 result = _judge(name, line, text, revision, options.layer)
                 if options.format == "text":
-                    sys.stdout.write(_told(result))
+                    sys.stdout.write(_format(result))
                 judged.append(result)
         except BrokenPipeError:
             raise
@@ -55,22 +55,22 @@ def run(options: argparse.Namespace) -> int:
             continue
         if len(judged) == before:
             say(f"there is no message in {name}")
-    broken = sum(bool(result.findings) for result in judged)
+    invalid = sum(bool(result.findings) for result in judged)
     if options.format == "json":
         sys.stdout.write(json.dumps(_report(revision, options.layer, judged, unreadable), indent=2) + "\n")
     else:
         sys.stdout.write(
-            f"{len(judged)} judged, {len(judged) - broken} valid, {broken} broken "
+            f"{len(judged)} judged, {len(judged) - invalid} valid, {invalid} invalid "
             f"(revision {revision}, layer {options.layer})\n"
         )
     if unreadable:
         return WRONG_USE
     if not judged:
         return NOTHING_RUN
-    return FAILED if broken else PASSED
+    return FAILED if invalid else PASSED
 
 
-def _messages(name: str) -> Iterator[tuple[int | None, bytes]]:
+def _read_messages(name: str) -> Iterator[tuple[int | None, bytes]]:
     if name == "-":
         yield None, sys.stdin.buffer.read()
     elif name.endswith((".ndjson", ".jsonl")):
@@ -90,16 +90,16 @@ def _judge(source: str, line: int | None, text: bytes, revision: str, layer: str
             problem.line += line - 1
         return _Judged(source, line, (text_finding(problem),), [])
     notes = [
-        f"{format_value(duplicate.key)} stands more than once in the object at "
-        f"{escape_unprintable(duplicate.pointer) or 'the top'}; the last counts, as for Logto's guard"
+        f"the object at {escape_unprintable(duplicate.pointer) or 'the top'} has "
+        f"{format_value(duplicate.key)} more than once; Logto's guard uses the last one"
         for duplicate in duplicates
     ]
     return _Judged(source, line, validator(revision, layer).findings(value), notes)
 
 
-def _told(judged: _Judged) -> str:
+def _format(judged: _Judged) -> str:
     where = judged.source if judged.line is None else f"{judged.source}:{judged.line}"
-    lines = [f"{where}: {'broken' if judged.findings else 'valid'}"]
+    lines = [f"{where}: {'invalid' if judged.findings else 'valid'}"]
     lines += [f"  {line}" for finding in judged.findings for line in str(finding).splitlines()]
     lines += [f"  note: {note}" for note in judged.notes]
     return "\n".join(lines) + "\n"

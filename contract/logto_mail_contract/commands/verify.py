@@ -29,10 +29,10 @@ from .exit_codes import (
     PASSED,
     UNREACHABLE,
     WrongUse,
-    authorization_from,
+    read_authorization,
     say,
 )
-from .small import refuse_remote
+from .loopback import refuse_remote
 
 if TYPE_CHECKING:
     import argparse
@@ -127,7 +127,7 @@ def exit_code(verification: Verification[Any]) -> int:
 
 
 def _read_receiver(options: argparse.Namespace) -> Receiver:
-    authorization = authorization_from(options.authorization_env)
+    authorization = read_authorization(options.authorization_env)
     try:
         receiver = Receiver.url(
             options.url, authorization=authorization, revision=options.revision, ca_file=options.ca_file

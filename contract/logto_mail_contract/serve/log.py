@@ -1,0 +1,191 @@
+"""What ``serve`` prints while it runs: a line for each delivery, and for each problem."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import queue
+import sys
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ..judging.message import text_member
+from ..masking import escape_unprintable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..findings import Finding
+    from ..judging.requests import Verdict
+    from .store import Recorded
+
+_FLUSH_SECONDS = 0.05
+_CLOSE_SECONDS = 1.0
+MAX_QUEUED_LINES = 10_000
+_MAX_SHOWN_CHARACTERS = 200
+
+
+class PrintedLog:
+    """The log on standard output, for one event loop.
+
+    Args:
+        as_json: Print a JSON object a line; else text.
+        redact: Leave out codes and links.
+    """
+
+    def __init__(self, *, as_json: bool, redact: bool) -> None:
+        self._as_json = as_json
+        self._redact = redact
+        self._waiting: list[str] = []
+        self._printer = _Printer(self._format_dropped)
+        self._second = 0
+        self._clock = ""
+
+    def delivery(self, recorded: Recorded, message: Any, verdict: Verdict) -> None:
+        """Print a delivery."""
+        code = link = None
+        payload = message.get("payload") if isinstance(message, dict) and not self._redact else None
+        if isinstance(payload, dict):
+            # Text only: json.dumps cannot write every number that can come, for example 1e999.
+            code, link = text_member(payload, "code"), text_member(payload, "link")
+        if self._as_json:
+            self.event(
+                {
+                    "event": "delivery",
+                    "id": recorded.id,
+                    "to": recorded.to,
+                    "type": recorded.type,
+                    **({} if self._redact else {"code": code, "link": link}),
+                    "status": recorded.status,
+                    "response": recorded.answered,
+                    "valid": not recorded.broken,
+                    "findings": [finding.entry() for finding in verdict.findings],
+                },
+                recorded.arrived,
+            )
+            return
+        what = (
+            f"{_shorten(recorded.type)} to {_shorten(recorded.to)}"
+            if isinstance(message, dict)
+            else f"{_shorten(recorded.method)} {_shorten(recorded.target)}, no message"
+        )
+        if code is not None:
+            what += f"  code {_shorten(code)}"
+        if link is not None:
+            what += f"  link {_shorten(link)}"
+        outcome = "invalid" if recorded.broken else "noted" if verdict.findings else "valid"
+        clock = self._format_time(recorded.arrived)
+        line = f"{clock}  #{recorded.id}  {what}  {recorded.answered}, {outcome}"
+        self._write("".join([line, *map(_format_finding, verdict.findings)]))
+
+    def problem(self, text: str) -> None:
+        """Print a fault of this side, or what came and is no request."""
+        if self._as_json:
+            self.event({"event": "problem", "problem": text})
+        else:
+            self._write(f"{self._format_time(time.time())}  {escape_unprintable(text)}")
+
+    def event(self, members: dict[str, Any], at: float | None = None) -> None:
+        """Print a JSON object in a line, with its time.
+
+        Args:
+            members: The members of the object.
+            at: Seconds since 1970; now when None.
+        """
+        self._write(_format_event(members, at))
+
+    def flush(self) -> None:
+        """Print what waits to be printed, without waiting for the reader."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._printer.print(waiting)
+
+    def close(self) -> None:
+        """Print what waits to be printed; give up after a second when the reader does not read it."""
+        self.flush()
+        self._printer.close()
+
+    def _write(self, text: str) -> None:
+        if not self._waiting:
+            # A write for each line would cost as much as judging a message does.
+            asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
+        self._waiting.append(text)
+
+    def _format_time(self, seconds: float) -> str:
+        second = int(seconds)
+        if second != self._second:
+            # Cached: local time is slow to compute, and a second may have thousands of lines.
+            self._second, self._clock = second, time.strftime("%H:%M:%S", time.localtime(second))
+        return f"{self._clock}.{int(seconds % 1 * 1000):03}"
+
+    def _format_dropped(self, count: int) -> str:
+        problem = f"lines left out here: {count}. The reader of this output was too slow."
+        return _format_event({"event": "problem", "problem": problem}) if self._as_json else problem
+
+
+class _Printer:
+    """Prints in a thread of its own: a reader that stands still must not delay a response to a sender.
+
+    Args:
+        format_dropped: Returns the line that says how many lines were dropped.
+    """
+
+    def __init__(self, format_dropped: Callable[[int], str]) -> None:
+        self._format_dropped = format_dropped
+        self._batches: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
+        # No lock: each of the two is written by one thread alone.
+        self._queued = self._printed = 0
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def print(self, lines: list[str]) -> None:
+        if self._queued - self._printed > MAX_QUEUED_LINES:
+            self._dropped += len(lines)
+            return
+        if self._dropped:
+            lines = [self._format_dropped(self._dropped), *lines]
+            self._dropped = 0
+        self._queued += len(lines)
+        self._batches.put(lines)
+
+    def close(self) -> None:
+        self._batches.put(None)
+        self._thread.join(_CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        # Not through sys.stdout: its lock, held while this waits for a reader, would block the process's end.
+        # When the reader has left, nothing is printed from then on.
+        with suppress(OSError, ValueError):
+            output, encoding = sys.stdout.fileno(), sys.stdout.encoding
+            while (lines := self._batches.get()) is not None:
+                data = ("\n".join(lines) + "\n").encode(encoding, "backslashreplace")
+                while data:
+                    data = data[os.write(output, data) :]
+                self._printed += len(lines)
+
+
+def _format_finding(finding: Finding) -> str:
+    where = escape_unprintable(finding.pointer) or "the whole message"
+    expected = escape_unprintable(" or ".join(finding.expected))
+    return (
+        f"\n    {finding.rule}  {finding.level}  at {where}: {escape_unprintable(finding.actual)}; "
+        f"expected {expected}"
+    )
+
+
+def _format_event(members: dict[str, Any], at: float | None = None) -> str:
+    when = datetime.fromtimestamp(time.time() if at is None else at, UTC).isoformat()
+    return json.dumps({"time": when, **members})
+
+
+def _shorten(text: str | None) -> str:
+    if text is None:
+        return "(none)"
+    if len(text) <= _MAX_SHOWN_CHARACTERS:
+        return escape_unprintable(text)
+    return f"{escape_unprintable(text[:_MAX_SHOWN_CHARACTERS])}…"
