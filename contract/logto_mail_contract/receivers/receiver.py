@@ -56,7 +56,7 @@ class Receiver:
     Attributes:
         target: How it is called.
         authorization: The value of ``Authorization`` that it wants; None when it wants none.
-        authorization_name: The environment variable that commands to copy take ``authorization`` from.
+        authorization_name: The environment variable that commands to copy read ``authorization`` from.
         ca_file: The file with the authorities to trust for https; None for the system's.
         revision: The contract revision whose messages it is held to.
     """
@@ -148,16 +148,18 @@ class Receiver:
 
     @property
     def placeholders(self) -> dict[str, str]:
-        """What names in commands to copy stand for, where nobody chose those names."""
+        """What names in commands to copy stand for, where the user did not choose them."""
         target = self.target
         if not isinstance(target, UrlTarget):
             return {}
-        told = {}
+        placeholders = {}
         if target.authorization:
-            told[self.authorization_name] = "Basic $(printf %s 'USER:PASSWORD' | base64), as in the URL"
+            placeholders[self.authorization_name] = (
+                "Basic $(printf %s 'USER:PASSWORD' | base64), as in the URL"
+            )
         if target.has_query:
-            told["ENDPOINT"] = "the whole URL, with its query"
-        return told
+            placeholders["ENDPOINT"] = "the whole URL, with its query"
+        return placeholders
 
     def close(self) -> None:
         """Release the threads and event loops of an application in this process."""

@@ -48,7 +48,7 @@ class RequestMaker:
     def fresh(self, message: dict[str, Any]) -> dict[str, Any]:
         """Return a message with a code and a link of its own, in the place of those of ``judging.typical``.
 
-        So a receiver that takes no message twice fails the rule about that, and no other.
+        So a receiver that accepts no message twice fails the rule about that, and no other.
         """
         self._made += 1
         number = f"{zlib.crc32(f'{self._rule} {self._made}'.encode()) % 900_000 + 100_000}"
@@ -105,7 +105,7 @@ class RequestMaker:
         """Return an address like another one that nothing was sent to before.
 
         Args:
-            address: The other one; it stays within what mail servers and Logto's database take.
+            address: The other one; it stays within the limits of mail servers and of Logto's database.
         """
         local, _, domain = address.rpartition("@")
         # Before a tag: to some receivers, what follows the plus sign makes no other recipient.

@@ -1,9 +1,9 @@
 """Messages that *deliver* rules send together, and the mails that come of them.
 
-Every message goes to a recipient of its own, whose unique letters tell its mails from all others, and carries
-a code or link that stands nowhere else. Only mails of accepted messages are waited for: what a receiver
-wrongly refuses is the business of ``receiver/accept/*``. Mails may come after the response, within the
-limit of the settings. That there are no more of them is concluded from a short quiet time.
+Every message goes to a recipient of its own. Its unique letters distinguish its mails from all others, and
+its code or link stands nowhere else. Only mails of accepted messages are waited for: what a receiver wrongly
+refuses is the business of ``receiver/accept/*``. Mails may come after the response, within the limit of the
+settings. That there are no more of them is concluded from a short quiet time.
 """
 
 from __future__ import annotations
@@ -122,10 +122,10 @@ class Round:
         return [sent for sent in self.sent if is_accepted(sent.outcome)]
 
     def wait(self, *, quiet: bool = False, again: bool = False, beside: Container[str] = ()) -> None:
-        """Wait until each accepted message has its mail, and take in what came.
+        """Wait until each accepted message has its mail, and read what came.
 
         Args:
-            quiet: Whether to wait a little more for mails that nobody expects.
+            quiet: Whether to wait a little more for unexpected mails.
             again: Whether to wait as long again: a second mail may take as long after the first one.
             beside: Tokens of messages whose mails are not waited for.
         """
@@ -154,7 +154,7 @@ class Round:
         """Wait as ``wait`` does, and return the accepted messages.
 
         Args:
-            quiet: Whether to wait a little more for mails that nobody expects.
+            quiet: Whether to wait a little more for unexpected mails.
             again: Whether to wait as long again.
             beside: Tokens of messages whose mails are not waited for.
 

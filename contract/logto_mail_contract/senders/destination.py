@@ -60,7 +60,7 @@ class Attempt:
         arrivals: What arrived, in that order.
         unmatched: What came on its connections and was no request.
         report: What the sender said; set when it has.
-        over: Set when nobody waits for the sender any more.
+        over: Set when the attempt has ended.
     """
 
     report: Report
@@ -97,7 +97,7 @@ class Attempt:
 
 
 class _Origin(MailServer):
-    """A server that records whatever comes and answers as the attempt says."""
+    """A server that records whatever comes and responds as the attempt says."""
 
     def __init__(self, destination: Destination, *, elsewhere: bool) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class _Origin(MailServer):
         self._attempts = threading.local()
 
     def deliver(self, request: Request, wire: Any) -> bool:
-        """Record a request and answer it."""
+        """Record a request and respond to it."""
         attempt = self._destination.attempt_of(request.target)
         if attempt is None:
             ScriptedResponse(200).send(wire)
@@ -130,7 +130,7 @@ class _Origin(MailServer):
 
 
 class Destination:
-    """The endpoint that senders under test are given: two origins, and a port where nobody listens.
+    """The endpoint that senders under test are given: two origins, and a port that refuses connections.
 
     A context manager.
     """
@@ -145,7 +145,7 @@ class Destination:
         try:
             for origin in self._origins:
                 origin.start()
-            # Bound and never listened at: nobody else can take the port, and every connection is refused.
+            # Bound and never listened at: the port stays reserved, and every connection is refused.
             self._dead.bind(("127.0.0.1", 0))
         except BaseException:
             self.close()
@@ -179,7 +179,7 @@ class Destination:
 
     @property
     def dead_url(self) -> str:
-        """An origin where nobody listens."""
+        """An origin where every connection is refused."""
         return f"http://127.0.0.1:{self._dead.getsockname()[1]}"
 
     def begin(self) -> None:

@@ -38,7 +38,7 @@ Send = Callable[[dict[str, Any], str, "str | None"], object]
 
 
 class SenderUnusable(SubjectLost):
-    """The sender cannot be driven: it does not start, ends, or writes what nobody can read.
+    """The sender cannot be driven: it does not start, ends, or writes what is no answer.
 
     Attributes:
         context: What was asked of it, further lines.
@@ -208,7 +208,7 @@ class CommandDriver:
         return Report(None, f"within {patience:g} s, then {report}") if late else report
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # A file, since nobody reads along: a pipe that is full would stop the command.
+        # A file: a full pipe would stop the command, since it is read only at the end.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - _end closes it
         try:
             process = subprocess.Popen(  # noqa: S603 - it is what whoever calls us asks for
@@ -279,7 +279,7 @@ class CommandDriver:
         size = self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, size - _MAX_ANSWER_BYTES))
         lines = self._stderr.read().decode(errors="backslashreplace").strip().splitlines()
-        # A program that fails tells the reason last.
+        # A program that fails prints the reason last.
         shown_lines = "".join(f"\n  {escape_unprintable(line)}" for line in lines[-_MAX_SHOWN_LINES:])
         return f"; on standard error it said:{shown_lines}" if lines else ""
 

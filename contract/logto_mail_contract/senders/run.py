@@ -69,7 +69,7 @@ class SenderRun:
 
         Raises:
             SenderUnusable: The sender cannot be driven: it does not start, ends, keeps silent, or writes what
-                nobody can read.
+                is no answer.
         """
         trial = self.start(catalogue.rules()["sender/request/method"])
         try:

@@ -24,7 +24,7 @@ class SenderSettings:
         strict: Whether a failed SHOULD counts as failed.
         slow: Seconds that a response takes which is late and still in time; Logto's sign-in page waits 10.
         patience: Seconds that a sender may take for one message, beside those that a late response takes.
-        settle: Seconds to wait for a request that nobody should send any more.
+        settle: Seconds to wait for a request that should not come.
     """
 
     examples: int = 25

@@ -131,7 +131,7 @@ class SenderTrial(Trial[Attempt]):
         raise EndOfRule
 
     def settle(self) -> None:
-        """Wait for what nobody should send any more."""
+        """Wait for requests that should not come."""
         time.sleep(self.settings.settle)
 
     def judge_every(self, messages: Iterable[Mapping[str, Any]], problem: Problem) -> None:

@@ -1,4 +1,4 @@
-"""What comes of a rule, and why a rule may have nothing to say."""
+"""Results of rules, and the exceptions that end one."""
 
 from __future__ import annotations
 

@@ -63,8 +63,8 @@ def _invitation(trial: ReceiverTrial, **changed: Any) -> dict[str, Any]:
     return trial.requests.typical("OrganizationInvitation", **changed)
 
 
-def _takes(type: str) -> Callable[[ReceiverTrial], None]:
-    def takes(trial: ReceiverTrial) -> None:
+def _accepts(type: str) -> Callable[[ReceiverTrial], None]:
+    def accepts(trial: ReceiverTrial) -> None:
         trial.require_responsive()
         trial.require_not_exhausted()
         call = trial.requests.call(trial.requests.typical(type))
@@ -72,11 +72,11 @@ def _takes(type: str) -> Callable[[ReceiverTrial], None]:
         trial.run.baselines[type, trial.receiver.revision] = outcome
         trial.expect(is_accepted, call, outcome)
 
-    return takes
+    return accepts
 
 
 for _type, _slug in _SLUGS.items():
-    check(f"receiver/accept/{_slug}")(_takes(_type))
+    check(f"receiver/accept/{_slug}")(_accepts(_type))
 
 
 @check("receiver/accept/minimal")
@@ -305,8 +305,8 @@ def _generated(trial: ReceiverTrial) -> None:
     from ...strategies import messages
 
     revision = trial.receiver.revision
-    taken = [type for type in template_types(revision) if trial.baseline_accepted(type)]
-    if not taken:
+    accepted = [type for type in template_types(revision) if trial.baseline_accepted(type)]
+    if not accepted:
         return
 
     def ordinary(message: dict[str, Any]) -> dict[str, Any]:
@@ -320,7 +320,7 @@ def _generated(trial: ReceiverTrial) -> None:
             }
         return {**message, "payload": {**payload, "link": LINK}}
 
-    strategy = messages(revision=revision, layer="emitted", types=taken).map(ordinary).filter(_mailable)
+    strategy = messages(revision=revision, layer="emitted", types=accepted).map(ordinary).filter(_mailable)
     trial.expect_generated(
         strategy,
         is_accepted,

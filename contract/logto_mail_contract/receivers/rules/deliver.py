@@ -1,11 +1,4 @@
-"""The rules ``receiver/deliver/*``: what becomes of a message in the mail.
-
-Every message goes to a recipient of its own, whose unique letters tell its mails from all others, and carries
-a code or link that stands nowhere else. Only what the receiver accepted is waited for: what it wrongly
-refuses is told by ``receiver/accept/*``. Mails may come after the answer, up to the limit of the settings;
-that there are no more of them is concluded from a short quiet time, and where a message may have two from as
-long a time as the first one took.
-"""
+"""The rules ``receiver/deliver/*``: what becomes of a message in the mail."""
 
 from __future__ import annotations
 
@@ -61,7 +54,7 @@ _silent: WeakSet[Receiver] = WeakSet()
 def _ordinary_round(round: Round) -> None:
     for type in template_types(round.revision):
         round.post(type)
-    # What is accepted and fails on the way, in the background say, is lost without anybody's knowing.
+    # What is accepted and fails later, for example in the background, is lost unnoticed.
     for address in _PLAIN_ADDRESSES:
         round.post("SignIn", address)
     if round.knows("1.25"):
@@ -75,8 +68,8 @@ def _one_mail(trial: ReceiverTrial) -> None:
     round = _ordinary_round(trial)
     for sent in round.accepted:
         count = len(round.mails_to(sent.token))
-        told = f"{sent.response}, and {count} mails to {sent.to}" if count else round.format_missing(sent)
-        trial.judge(sent.call, count == 1, told)
+        problem = f"{sent.response}, and {count} mails to {sent.to}" if count else round.format_missing(sent)
+        trial.judge(sent.call, count == 1, problem)
 
 
 @check("receiver/deliver/none-for-refused", "outbox")
@@ -88,7 +81,7 @@ def _none_for_refused(trial: ReceiverTrial) -> None:
         changed = change(trial, call)
         if changed is not None:
             round.sent.append(replace(record_sent(token, call, trial.exchange(changed)), call=changed))
-    # A message that is accepted afterwards tells how long a mail takes.
+    # A message that is accepted afterwards shows how long a mail takes.
     control = round.post("SignIn")
     refused = [
         sent for sent in round.sent if isinstance(sent.outcome, Response) and sent.outcome.status >= 400
@@ -99,8 +92,8 @@ def _none_for_refused(trial: ReceiverTrial) -> None:
     round.wait(quiet=True)
     for sent in refused:
         mails = round.mails_to(sent.token) or [read for read in round.mails if sent.code in read.codes]
-        told = f"{sent.response}, and a mail to {', '.join(mails[0].mail.recipients)}" if mails else ""
-        trial.judge(sent.call, not mails, told)
+        problem = f"{sent.response}, and a mail to {', '.join(mails[0].mail.recipients)}" if mails else ""
+        trial.judge(sent.call, not mails, problem)
 
 
 def _with_authorization(make: Callable[[str], str | None]) -> Callable[[ReceiverTrial, Call], Call | None]:
@@ -192,8 +185,8 @@ def _code_intact(trial: ReceiverTrial) -> None:
         if not mails:
             trial.judge(sent.call, passed=False, actual=round.format_missing(sent))
         for read in mails:
-            told = _code_damage(read, sent.code)
-            trial.judge(sent.call, not told, told)
+            problem = _code_damage(read, sent.code)
+            trial.judge(sent.call, not problem, problem)
 
 
 def _code_damage(read: ReadMail, code: str) -> str:
@@ -238,8 +231,8 @@ def _link_intact(trial: ReceiverTrial) -> None:
         if not mails:
             trial.judge(sent.call, passed=False, actual=round.format_missing(sent))
         for read in mails:
-            told = _link_damage(read, links[sent.token], marks[sent.token])
-            trial.judge(sent.call, not told, told)
+            problem = _link_damage(read, links[sent.token], marks[sent.token])
+            trial.judge(sent.call, not problem, problem)
 
 
 def _link_damage(read: ReadMail, link: str, mark: str) -> str:
@@ -276,10 +269,10 @@ def _unknown_type_carries_code(trial: ReceiverTrial) -> None:
         raise NotJudged("the receiver accepts no unknown type; see receiver/accept/unknown-type")
     for sent in round.gather():
         mails = round.mails_to(sent.token)
-        told = "" if mails else round.format_missing(sent)
+        problem = "" if mails else round.format_missing(sent)
         if mails and not any(shows_code(read.seen, sent.code) for read in mails):
-            told = f"{sent.response}, and a mail that does not show {sent.code}: {mails[0]}"
-        trial.judge(sent.call, not told, told)
+            problem = f"{sent.response}, and a mail that does not show {sent.code}: {mails[0]}"
+        trial.judge(sent.call, not problem, problem)
 
 
 @check("receiver/deliver/codes-do-not-cross", "outbox")
@@ -326,12 +319,12 @@ def _codes_do_not_cross(trial: ReceiverTrial) -> None:
             for code in codes
             if any(code in read.codes for read in mails)
         ]
-        told = (
+        problem = (
             f"a mail to {sent.to} shows {strangers[0]}, the code of another recipient, {among}"
             if strangers
             else ""
         )
-        trial.judge(sent.call, not strangers, told)
+        trial.judge(sent.call, not strangers, problem)
 
 
 @check("receiver/deliver/resend-is-sent", "outbox")

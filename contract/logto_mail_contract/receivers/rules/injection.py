@@ -21,7 +21,7 @@ _SCRIPTS = ("javascript:", "vbscript:", "data:")
 
 
 class _Marked:
-    """Values that each carry a name of their own, so that what becomes of them can be told."""
+    """Values that each carry a name of their own, by which they are found in a mail."""
 
     def __init__(self, make: Callable[[str], str]) -> None:
         self._make = make
@@ -111,8 +111,12 @@ def _markup_escaped(trial: ReceiverTrial) -> None:
                 *((f"the element <{name}>", name) for name in read.html.elements),
                 *((f"the attribute {name}", name) for name, _ in read.html.attributes),
             ]
-            told = [f"{place} became {what}" for what, name in names if (place := marked.found(name))]
-            trial.judge(sent.call, not told, f"{sent.response}; in the HTML part {told[0] if told else ''}")
+            problems = [f"{place} became {what}" for what, name in names if (place := marked.found(name))]
+            trial.judge(
+                sent.call,
+                not problems,
+                f"{sent.response}; in the HTML part {problems[0] if problems else ''}",
+            )
     if not trial.cases:
         raise NotApplicable("no mail with an HTML part came")
 
@@ -161,15 +165,15 @@ def _no_header_injection(trial: ReceiverTrial) -> None:
         marked.places |= one.places
     for sent in round.gather(quiet=True):
         mails = round.mails_to(sent.token)
-        told = [problem for read in mails for problem in _injected(read.mail, marked)]
+        problems = [problem for read in mails for problem in _injected(read.mail, marked)]
         if mails:
-            trial.judge(sent.call, not told, f"{sent.response}; {told[0] if told else ''}")
+            trial.judge(sent.call, not problems, f"{sent.response}; {problems[0] if problems else ''}")
     own = {sent.token for sent in round.sent}
     for read in round.mails:
         if not any(token in recipient.casefold() for token in own for recipient in read.mail.recipients):
-            told = list(_injected(read.mail, marked))
-            if told:
-                trial.judge(None, passed=False, actual=told[0])
+            problems = list(_injected(read.mail, marked))
+            if problems:
+                trial.judge(None, passed=False, actual=problems[0])
     if not trial.cases:
         raise NotJudged("no mail came; see receiver/deliver/one-mail")
 

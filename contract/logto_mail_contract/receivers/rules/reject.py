@@ -55,7 +55,7 @@ def broken_messages(trial: ReceiverTrial) -> dict[str, list[bytes]]:
 
 
 def _is_no_crash_of_method(outcome: Outcome) -> bool:
-    """Any response below 500, and 501: what a server that knows no such method is to say."""
+    """Any response below 500, and 501: the status for a method that a server does not know."""
     return is_no_crash(outcome) or (isinstance(outcome, Response) and outcome.status == 501)
 
 

@@ -48,14 +48,14 @@ def _check_no_retry(trial: SenderTrial) -> None:
         **_BROKEN,
     }
     attempts = []
-    for told, reply in replies.items():
+    for what, reply in replies.items():
         attempt = trial.send(plain_message(trial), always(reply))
-        attempts.append((told, attempt))
-    # A sender may say that it has failed, and try again behind our back.
+        attempts.append((what, attempt))
+    # A sender may say that it has failed, and try again unnoticed.
     trial.settle()
-    for told, attempt in attempts:
+    for what, attempt in attempts:
         count = len(attempt.arrivals)
-        problem = None if count == 1 else f"{count} requests after {told}; {attempt.report}"
+        problem = None if count == 1 else f"{count} requests after {what}; {attempt.report}"
         trial.judge_problem(attempt, no_request(attempt) or problem)
 
 
@@ -81,8 +81,8 @@ def _check_success(trial: SenderTrial) -> None:
         ),
         "a 200 in chunks": ScriptedResponse(200, b"2\r\nOK\r\n0\r\n\r\n", {"Transfer-Encoding": "chunked"}),
     }
-    for told, answer in bodies.items():
-        _judge_report(trial, told, answer, ok=True)
+    for what, response in bodies.items():
+        _judge_report(trial, what, response, ok=True)
 
 
 @check("sender/answer/not-modified")
@@ -102,9 +102,9 @@ def _check_failure(trial: SenderTrial) -> None:
         _judge_report(trial, f"{status} without Location", ScriptedResponse(status), ok=False)
     for status in (302, 307):
         attempt = trial.send(plain_message(trial), redirecting(trial, status, then=_json_response(500)))
-        said = attempt.report
-        told = f"after {status} to a 500: {said}"
-        trial.judge_problem(attempt, no_request(attempt) or (None if said.ok is False else told))
+        report = attempt.report
+        problem = None if report.ok is False else f"after {status} to a 500: {report}"
+        trial.judge_problem(attempt, no_request(attempt) or problem)
 
 
 @check("sender/answer/connection-failure")
@@ -112,8 +112,8 @@ def _check_connection_failure(trial: SenderTrial) -> None:
     attempt = trial.send(plain_message(trial), origin=trial.destination.dead_url)
     refused = attempt.report
     trial.judge_problem(attempt, None if refused.ok is False else f"after a refused connection: {refused}")
-    for told, reply in _BROKEN.items():
-        _judge_report(trial, told, reply, ok=False)
+    for what, reply in _BROKEN.items():
+        _judge_report(trial, what, reply, ok=False)
 
 
 @check("sender/answer/slow")

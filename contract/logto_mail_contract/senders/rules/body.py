@@ -35,7 +35,7 @@ def _check_utf8(trial: SenderTrial) -> None:
 
 
 def _text(request: Request) -> str:
-    """Return a body's text, also where the rule on its encoding is broken."""
+    """Return a body's text, also where the rule on its encoding fails."""
     try:
         return request.body.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -59,7 +59,7 @@ def _unique_keys(request: Request) -> str | None:
     try:
         _, duplicates = parse_with_duplicates(_text(request))
     except (NotJson, TooDeep):
-        return None  # another rule tells it
+        return None  # another rule reports it
     if not duplicates:
         return None
     first = duplicates[0]
@@ -134,7 +134,7 @@ def _check_values(trial: SenderTrial) -> None:
 
 
 def _members(request: Request) -> dict[str, Any]:
-    """Return the members of a body, none where it is no object: another rule tells that."""
+    """Return the members of a body, none where it is no object: another rule reports that."""
     try:
         value = parse(_text(request))
     except (NotJson, TooDeep):

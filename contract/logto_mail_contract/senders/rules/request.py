@@ -97,7 +97,7 @@ def _no_authorization(request: Request) -> str | None:
 
 @check("sender/request/no-authorization")
 def _check_no_authorization(trial: SenderTrial) -> None:
-    # After one with authorization: what is kept from it must not go to the next endpoint.
+    # After one with authorization: a cached credential must not go to the next endpoint.
     trial.send(plain_message(trial), authorization=CREDENTIAL)
     attempt = trial.send(plain_message(trial))
     trial.judge_problem(attempt, problem_of_each(attempt, _no_authorization))
