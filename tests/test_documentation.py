@@ -21,11 +21,43 @@ from tests.support.executed_documents import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+FOLDERS_WITH_PAGES = ("", "docs", "schemas", "examples/e2e")
+PAGES = [page for folder in FOLDERS_WITH_PAGES for page in sorted((ROOT / folder).glob("*.md"))]
+
 
 @pytest.mark.parametrize("document", documents(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_example_does_what_the_page_says(document: Path, tmp_path: Path) -> None:
     with Execution(tmp_path) as execution:
         execution.execute(document.read_text(encoding="utf-8"))
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub writes them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"(?ms)^```.*?^```$", "", text), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def dead_links(page: Path, text: str) -> list[str]:
+    """Return the links of a page that lead to no file or heading of the project."""
+    dead = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target.read_text(encoding="utf-8"))):
+            dead.append(link)
+    return dead
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_link_leads_to_a_file_or_heading(page: Path) -> None:
+    assert dead_links(page, page.read_text(encoding="utf-8")) == []
+
+
+def test_dead_links_are_reported() -> None:
+    text = "[a](docs/serve.md#in-logto) [b](#two-commands) [c](no.md) [d](#no) [e](docs/serve.md#no)"
+    assert dead_links(ROOT / "README.md", text) == ["no.md", "#no", "docs/serve.md#no"]
 
 
 GOOD = """\
