@@ -163,7 +163,7 @@ def test_a_good_page(tmp_path: Path) -> None:
     assert (folder / "left-was-run").exists()
     assert (folder / "pytest.ini").read_text(encoding="utf-8") == "[pytest]\naddopts = --strict-markers\n"
     # Killed processes exist until the system has removed them.
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while any(map(_is_alive, groups)):
         assert time.monotonic() < deadline
         time.sleep(0.01)
