@@ -60,6 +60,22 @@ def test_dead_links_are_reported() -> None:
     assert dead_links(ROOT / "README.md", text) == ["no.md", "#no", "docs/serve.md#no"]
 
 
+def packages_in_table(text: str) -> set[str]:
+    """Return the names in the first column of the table under the heading Packages."""
+    section = text.partition("\n## Packages\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
+    return {name.rstrip("/") for row in rows for name in re.findall(r"`([^`]+)`", row)}
+
+
+def test_the_architecture_page_names_every_package() -> None:
+    folder = ROOT / "contract" / "logto_mail_contract"
+    modules = {path.stem for path in folder.glob("*.py")}
+    packages = {path.parent.name for path in folder.glob("*/__init__.py")}
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert packages_in_table(page) == modules | packages
+    assert packages_in_table(page.replace("`wire/`", "`wires/`")) != modules | packages
+
+
 GOOD = """\
 # A page
 
