@@ -1,7 +1,7 @@
 # `make test` and `make demo` install what they need into .venv and node_modules folders, and nothing elsewhere.
-# A second run finds it there and goes straight to work.
+# A second run uses what is installed.
 #
-#   make test ARGS="-k inbox"      further arguments for pytest
+#   make unit ARGS="-k inbox"      arguments for pytest; coverage is measured without them only
 #   make test PYTHON=python3.13    the Python to make a new .venv with
 
 ARGS =
@@ -10,20 +10,23 @@ PYTHON =
 VENV = .venv
 BIN = $(VENV)/bin
 PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
+SUPPORTED_PYTHONS = python3.11 python3.12 python3.13
 PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 NODE_PACKAGES = $(addsuffix /node_modules/.package-lock.json,tests/logto examples/receiver_node examples/e2e)
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint types unit bench schemas clean install node
+.PHONY: help demo test lint types unit soak matrix bench schemas clean install node
 
 help:
 	@echo 'make demo     the main job: messages sent, received and judged'
 	@echo 'make test     all that CI checks: lint, types, tests'
 	@echo 'make lint     ruff alone: its rules and its format'
 	@echo 'make types    mypy --strict alone'
-	@echo 'make unit     pytest alone; ARGS="..." hands it arguments'
+	@echo 'make unit     pytest alone, with branch coverage; ARGS="..." gives it arguments and no coverage'
+	@echo 'make soak     pytest three times, beside processes that keep the cores busy'
+	@echo 'make matrix   pytest on each supported Python that is installed'
 	@echo 'make bench    the measurements'
 	@echo 'make schemas  write schemas/ anew from tools/'
 	@echo 'make clean    remove .venv, the Node packages and every cache'
@@ -43,10 +46,34 @@ types: install
 	@echo '== mypy --strict'
 	@$(BIN)/mypy
 
-# Two workers halve the time on two cores; ARGS="-n 0" for one process and a debugger.
+# Two workers halve the time on two cores; ARGS="-n 0" for one process and a debugger. A part of the tests
+# cannot reach the floor of coverage, so it is measured for all of them only.
 unit: install node
 	@echo '== pytest'
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 $(or $(ARGS),--cov --cov-report=term)
+
+# A test that depends on a fast machine fails here.
+soak: install node
+	@set -e; busy=; \
+	trap 'kill $$busy; wait' EXIT; trap 'exit 130' INT TERM; \
+	for core in 1 2; do ( while :; do :; done ) & busy="$$busy $$!"; done; \
+	for round in 1 2 3; do \
+		echo "== pytest, round $$round of 3, beside 2 busy processes"; \
+		$(BIN)/python -m pytest -n 2 $(ARGS); \
+	done
+
+# In CI a missing Python is an error, so that none is left out unseen.
+matrix:
+	@set -e; \
+	for python in $(SUPPORTED_PYTHONS); do \
+		if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+			echo "== no $$python with venv here: left out"; \
+			if [ "$$CI" = true ]; then exit 1; fi; \
+		else \
+			echo "== $$python"; \
+			$(MAKE) --no-print-directory unit PYTHON="$$python" VENV=".venv-$$python"; \
+		fi; \
+	done
 
 bench: install
 	@set -e; for script in bench/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
@@ -56,7 +83,7 @@ schemas: install
 	@$(BIN)/python tools/build_vectors.py
 
 clean:
-	rm -rf $(VENV) $(dir $(NODE_PACKAGES)) examples/e2e/test-results bench/servers/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-python3.* .coverage* $(dir $(NODE_PACKAGES)) examples/e2e/test-results bench/servers/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install: $(VENV)/installed
@@ -90,7 +117,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PIP_INSTALL) --no-build-isolation --editable .; \
 	touch $@
 
-# Without Node the tests of tests/logto skip, in CI (CI=true) they fail; so a failing npm must not hide there.
+# Without Node the tests of tests/logto are skipped; in CI (CI=true) they fail, and a failing npm is an error.
 node:
 	@if ! command -v node >/dev/null || ! command -v npm >/dev/null; then \
 		echo '== no Node with npm here: what runs the real Logto packages is skipped'; \

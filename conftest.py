@@ -8,7 +8,7 @@ pytest_plugins = ["pytester"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say once what to do where the plugin under test is not there, not in an error for every test."""
+    """Report a missing plugin once, instead of as an error in every test."""
     if not config.pluginmanager.hasplugin("logto_mail_contract"):
         raise pytest.UsageError(
             "these tests need the pytest plugin logto_mail_contract, which is not loaded. Run `make test`, "

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Subject and first line. Later Logto releases add template types: one that is not here gets the last pair.
-WORDS = {
+# Subject and first line. Later Logto releases add template types: a type that is not listed gets GENERAL.
+TEXTS = {
     "SignIn": ("Your sign-in code", "Enter this code to sign in"),
     "Register": ("Welcome", "Enter this code to create your account"),
     "ForgotPassword": ("Reset your password", "Enter this code to choose a new password"),
@@ -44,7 +44,7 @@ GENERAL = ("Your verification", "Use this to go on")
 
 
 class Message(BaseModel):
-    """What Logto posts; further members are left alone, since later releases add some."""
+    """The body that Logto posts; other members are ignored, since later releases add some."""
 
     to: str
     type: str
@@ -56,7 +56,7 @@ class Refused(Exception):
 
 
 def text_of(context: object, *members: str) -> str:
-    """Return the first of some members that is a text, on one line; any may be missing, null or worse."""
+    """Return the first of some members that is a string, on one line; any may be missing or null."""
     if not isinstance(context, dict):
         return ""
     for member in members:
@@ -79,7 +79,7 @@ def compose(message: Message, sender: str) -> EmailMessage:
     )
     if not isinstance(secret, str) or not secret or not secret.isprintable():
         raise Refused("The message has neither a code nor a link")
-    subject, line = WORDS.get(message.type, GENERAL)
+    subject, line = TEXTS.get(message.type, GENERAL)
     place = text_of(payload.get("organization"), "name") or text_of(
         payload.get("application"), "displayName", "name"
     )
@@ -119,18 +119,18 @@ def create_app(environment: Mapping[str, str] = os.environ) -> FastAPI:
     app = FastAPI(openapi_url=None)
 
     def send(mail: EmailMessage) -> None:
-        # Logto's user waits for the answer, and gives up after 10 seconds.
+        # Logto's user waits for the response, and gives up after 10 seconds.
         with smtplib.SMTP(host, port, timeout=5) as smtp:
             smtp.send_message(mail)
 
     @app.exception_handler(RequestValidationError)
     async def not_a_message(_request: Request, _error: RequestValidationError) -> JSONResponse:
-        # The default answer repeats the input, and Logto shows the answer to the user: code and all.
+        # The default response repeats the input with its code, and Logto shows the response to the user.
         return JSONResponse({"detail": "The body is not a message"}, 422)
 
     @app.middleware("http")
     async def authorize(request: Request, call_next: Any) -> Any:
-        # The values as bytes, compared in the same time for every wrong one; of two values neither counts.
+        # Constant time: else the time shows how much of a guess is right. Two values are refused.
         given = [value for name, value in request.scope["headers"] if name == b"authorization"]
         if len(given) != 1 or not hmac.compare_digest(given[0], authorization):
             return JSONResponse({"detail": "Wrong authorization"}, 401)

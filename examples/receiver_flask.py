@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from werkzeug.exceptions import HTTPException
 
-# Later Logto releases add template types: one that is not here becomes a mail of the general kind.
+# Later Logto releases add template types: a type that is not listed becomes a general mail.
 PURPOSES = {
     "SignIn": "sign in",
     "Register": "create your account",
@@ -79,7 +79,7 @@ def one_line(text: str) -> str:
 
 
 def name_of(context: object, *members: str) -> str:
-    """Return the first of some members that is a text; Logto leaves any of them out or sets it to null."""
+    """Return the first of some members that is a string; Logto leaves any of them out or sets it to null."""
     if not isinstance(context, dict):
         return ""
     texts = (context.get(member) for member in members)
@@ -90,7 +90,7 @@ def compose(message: Mapping[str, Any], sender: str) -> EmailMessage:
     """Return the mail for a message.
 
     Raises:
-        ValueError: It is not a message, or no mail can be made of it.
+        ValueError: It is not a message, or it cannot become a mail.
     """
     to, kind, payload = (message.get(member) for member in ("to", "type", "payload"))
     if not isinstance(to, str) or not isinstance(kind, str) or not isinstance(payload, dict):
@@ -143,7 +143,7 @@ def create_app(environment: Mapping[str, str] = os.environ) -> Flask:
 
     @app.post("/logto-mail")
     def receive() -> tuple[str, int]:
-        # WSGI hands header bytes over as Latin-1. Comparing takes the same time for every wrong value.
+        # WSGI passes header bytes as Latin-1. compare_digest takes the same time for every wrong value.
         given = request.headers.get("Authorization", "").encode("latin-1")
         if not hmac.compare_digest(given, authorization):
             abort(401, "wrong authorization")
@@ -156,10 +156,10 @@ def create_app(environment: Mapping[str, str] = os.environ) -> Flask:
         try:
             mail = compose(message, sender)
         except ValueError as problem:
-            # Logto shows the answer to the user: the text is our own, with nothing of the message in it.
+            # Logto shows the response to the user: this text is our own and repeats nothing of the message.
             abort(422, str(problem))
         try:
-            # Logto's user waits for this answer, and gives up after 10 seconds.
+            # Logto's user waits for this response, and gives up after 10 seconds.
             with smtplib.SMTP(host, port, timeout=5) as smtp:
                 smtp.send_message(mail)
         except smtplib.SMTPRecipientsRefused:

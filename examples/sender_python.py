@@ -1,7 +1,7 @@
-"""A sender in plain Python that does what Logto's HTTP email connector does: copy it, or drive it.
+"""A sender in plain Python that does what Logto's HTTP email connector does. Copy it, or run it.
 
-``send`` returns when the endpoint has taken the message and raises when it has not. Run as a program, it
-reads jobs from standard input and answers each with a line, as ``mail-contract verify-sender`` wants it::
+``send`` returns when the endpoint accepted the message and raises when it did not. As a program it reads jobs
+from standard input and writes a line for each, in the form that ``mail-contract verify-sender`` expects::
 
     mail-contract verify-sender -- python examples/sender_python.py
 """
@@ -17,13 +17,13 @@ from urllib.parse import urljoin, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MOST_REDIRECTS = 10
-TIMEOUT = 30.0
-"""Seconds of silence; Logto itself waits for ever, and so does the user's browser, for 10 seconds or so."""
+MAX_REDIRECTS = 10
+TIMEOUT_SECONDS = 30.0
+"""How long the endpoint may be silent. Logto has no limit; its sign-in page gives up after 10 seconds."""
 
 
 class NotSent(Exception):
-    """The endpoint did not take the message."""
+    """The endpoint did not accept the message."""
 
 
 def send(message: Mapping[str, Any], endpoint: str, authorization: str | None = None) -> None:
@@ -35,7 +35,7 @@ def send(message: Mapping[str, Any], endpoint: str, authorization: str | None = 
         authorization: The value of ``Authorization``; the header is left out when None.
 
     Raises:
-        NotSent: The endpoint was not reached, or answered anything but success.
+        NotSent: The endpoint was not reached, or its response was no success.
     """
     members = {name: message[name] for name in ("to", "type", "payload", "ip") if name in message}
     if not members.get("ip"):
@@ -46,12 +46,12 @@ def send(message: Mapping[str, Any], endpoint: str, authorization: str | None = 
     if authorization is not None:
         headers["Authorization"] = authorization
     method = "POST"
-    for _ in range(MOST_REDIRECTS + 1):
+    for _ in range(MAX_REDIRECTS + 1):
         status, location = exchange(method, endpoint, body, headers)
         if 200 <= status < 300 or (status == 304 and location is None):
             return
         if status not in (300, 301, 302, 303, 304, 307, 308) or location is None:
-            raise NotSent(f"the endpoint answered {status}")
+            raise NotSent(f"the endpoint responded with {status}")
         onward = urljoin(endpoint, location)
         if urlsplit(onward)[:2] != urlsplit(endpoint)[:2]:
             # Another host or port must not learn the credential.
@@ -59,22 +59,22 @@ def send(message: Mapping[str, Any], endpoint: str, authorization: str | None = 
         if status == 303:
             method, body = "GET", None
         endpoint = onward
-    raise NotSent(f"more than {MOST_REDIRECTS} redirects")
+    raise NotSent(f"more than {MAX_REDIRECTS} redirects")
 
 
 def exchange(method: str, url: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, str | None]:
-    """Send one request and return the status and ``Location`` of the answer, once it has come whole."""
+    """Send one request and return the status and ``Location`` of the whole response."""
     parts = urlsplit(url)
     kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
     if parts.scheme not in kinds or parts.hostname is None:
-        raise NotSent(f"{parts.scheme or 'nothing'} is no scheme to send to")
-    connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=TIMEOUT)
+        raise NotSent(f"{parts.scheme or 'nothing'} is not a scheme that can be sent to")
+    connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         connection.request(method, target, body, headers)
-        answer = connection.getresponse()
-        answer.read()
-        return answer.status, answer.headers["Location"]
+        response = connection.getresponse()
+        response.read()
+        return response.status, response.headers["Location"]
     except (OSError, http.client.HTTPException) as problem:
         raise NotSent(f"{type(problem).__name__}: {problem}") from problem
     finally:
@@ -82,16 +82,16 @@ def exchange(method: str, url: str, body: bytes | None, headers: dict[str, str])
 
 
 def main() -> None:
-    """Answer jobs, a line of JSON each."""
+    """Run the jobs of standard input, one line of JSON each."""
     for line in sys.stdin:
         job = json.loads(line)
         try:
             send(job["message"], job["endpoint"], job.get("authorization"))
         except NotSent as problem:
-            answer = {"ok": False, "error": str(problem)}
+            result = {"ok": False, "error": str(problem)}
         else:
-            answer = {"ok": True}
-        print(json.dumps(answer), flush=True)
+            result = {"ok": True}
+        print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The examples in README.md and docs/ are executed; ``executed_documents.py`` says how to write them."""
+"""Executes the examples in README.md and docs/; ``executed_documents.py`` says how to write them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,69 @@ import pytest
 from tests.support.executed_documents import (
     ROOT,
     BrokenExample,
-    Story,
+    Execution,
     blocks,
     documents,
-    same,
-    with_free_ports,
+    matches,
+    replace_ports,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+FOLDERS_WITH_PAGES = ("", "docs", "schemas", "examples/e2e")
+PAGES = [page for folder in FOLDERS_WITH_PAGES for page in sorted((ROOT / folder).glob("*.md"))]
+
 
 @pytest.mark.parametrize("document", documents(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_example_does_what_the_page_says(document: Path, tmp_path: Path) -> None:
-    with Story(tmp_path) as story:
-        story.tell(document.read_text(encoding="utf-8"))
+    with Execution(tmp_path) as execution:
+        execution.execute(document.read_text(encoding="utf-8"))
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub writes them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"(?ms)^```.*?^```$", "", text), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def dead_links(page: Path, text: str) -> list[str]:
+    """Return the links of a page that lead to no file or heading of the project."""
+    dead = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target.read_text(encoding="utf-8"))):
+            dead.append(link)
+    return dead
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_link_leads_to_a_file_or_heading(page: Path) -> None:
+    assert dead_links(page, page.read_text(encoding="utf-8")) == []
+
+
+def test_dead_links_are_reported() -> None:
+    text = "[a](docs/serve.md#in-logto) [b](#two-commands) [c](no.md) [d](#no) [e](docs/serve.md#no)"
+    assert dead_links(ROOT / "README.md", text) == ["no.md", "#no", "docs/serve.md#no"]
+
+
+def packages_in_table(text: str) -> set[str]:
+    """Return the names in the first column of the table under the heading Packages."""
+    section = text.partition("\n## Packages\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
+    return {name.rstrip("/") for row in rows for name in re.findall(r"`([^`]+)`", row)}
+
+
+def test_the_architecture_page_names_every_package() -> None:
+    folder = ROOT / "contract" / "logto_mail_contract"
+    modules = {path.stem for path in folder.glob("*.py")}
+    packages = {path.parent.name for path in folder.glob("*/__init__.py")}
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert packages_in_table(page) == modules | packages
+    assert packages_in_table(page.replace("`wire/`", "`wires/`")) != modules | packages
 
 
 GOOD = """\
@@ -125,19 +173,19 @@ nonsense(
 def test_a_good_page(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    with Story(folder) as story:
-        assert story.tell(GOOD) == 13
-        groups = list(story._started)
+    with Execution(folder) as execution:
+        assert execution.execute(GOOD) == 13
+        groups = list(execution.process_groups)
     assert (folder / "left-was-run").exists()
     assert (folder / "pytest.ini").read_text(encoding="utf-8") == "[pytest]\naddopts = --strict-markers\n"
-    # What ran in the background has ended; the system needs a moment to clear it away.
-    deadline = time.monotonic() + 10
-    while any(map(_alive, groups)):
+    # Killed processes exist until the system has removed them.
+    deadline = time.monotonic() + 30
+    while any(map(_is_alive, groups)):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
-def _alive(group: int) -> bool:
+def _is_alive(group: int) -> bool:
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -145,14 +193,14 @@ def _alive(group: int) -> bool:
     return True
 
 
-def test_what_is_not_a_python_block_to_run_has_no_side_effect(tmp_path: Path) -> None:
+def test_a_block_that_is_not_run_has_no_side_effect(tmp_path: Path) -> None:
     page = "<!-- not run: it would end the tests -->\n```python\nraise SystemExit\n```\n"
-    with Story(tmp_path) as story:
-        assert story.tell(page) == 1
+    with Execution(tmp_path) as execution:
+        assert execution.execute(page) == 1
 
 
 @pytest.mark.parametrize(
-    ("page", "told"),
+    ("page", "problem"),
     [
         pytest.param(
             "```console\n$ echo one\ntwo\n```", r"line 2: \$ echo one\n(.*\n)*two\n(.*\n)*one", id="output"
@@ -192,18 +240,18 @@ def test_what_is_not_a_python_block_to_run_has_no_side_effect(tmp_path: Path) ->
         pytest.param("<!-- exit: 1 -->\n```json\n1\n```", "only a console block", id="exit-of-json"),
         pytest.param("<!-- exit: 1 -->\nText\n```console\n$ true\n```", "right before a block", id="loose"),
         pytest.param("Text\n\n<!-- exit: 1 -->\n", "right before a block", id="loose-at-the-end"),
-        pytest.param("<!-- exit: 1 -->\n<!-- exit: 2 -->\n", "said twice", id="twice"),
+        pytest.param("<!-- exit: 1 -->\n<!-- exit: 2 -->\n", "given twice", id="twice"),
         pytest.param("<!-- exits: 1 -->\n", "no directive 'exits: 1'", id="misspelt"),
         pytest.param("<!-- not run: -->\n```js\n1\n```", "no directive 'not run:'", id="no-reason"),
     ],
 )
-def test_a_broken_page_is_told(page: str, told: str, tmp_path: Path) -> None:
-    with Story(tmp_path) as story, pytest.raises(BrokenExample, match=told):
-        story.tell(page)
+def test_a_broken_page_is_reported(page: str, problem: str, tmp_path: Path) -> None:
+    with Execution(tmp_path) as execution, pytest.raises(BrokenExample, match=problem):
+        execution.execute(page)
 
 
 @pytest.mark.parametrize(
-    ("page", "error", "told"),
+    ("page", "error", "problem"),
     [
         ("```json\n{,}\n```", "JSONDecodeError", "Expecting property name|Illegal trailing comma"),
         ("```ndjson\n{}\n{,}\n```", "JSONDecodeError", "Expecting property name|Illegal trailing comma"),
@@ -215,9 +263,9 @@ def test_a_broken_page_is_told(page: str, told: str, tmp_path: Path) -> None:
         ("<!-- file: test_it.py -->\n```python\na b\n```", "SyntaxError", "invalid syntax"),
     ],
 )
-def test_a_block_that_is_not_what_it_says_fails(page: str, error: str, told: str, tmp_path: Path) -> None:
-    with Story(tmp_path) as story, pytest.raises(Exception, match=told) as caught:
-        story.tell(page)
+def test_a_block_that_cannot_be_parsed_fails(page: str, error: str, problem: str, tmp_path: Path) -> None:
+    with Execution(tmp_path) as execution, pytest.raises(Exception, match=problem) as caught:
+        execution.execute(page)
     assert type(caught.value).__name__ == error
     assert " block at line " in caught.value.__notes__[0]
 
@@ -242,12 +290,12 @@ def test_a_fence_within_a_longer_fence_is_text() -> None:
     ],
 )
 def test_the_comparison_of_outputs(expected: list[str], actual: list[str], verdict: bool) -> None:
-    assert same(expected, actual) is verdict
+    assert matches(expected, actual) is verdict
 
 
 def test_ports_of_a_page_are_free_ones() -> None:
-    """Each port that a page names for an example becomes the same free port everywhere in the page."""
+    """Each port in the ``ports`` comment becomes the same free port everywhere in the page."""
     page = "<!-- ports: 8600 2525 -->\nPORT=8600 SMTP=2525 http://127.0.0.1:8600/ 18600"
-    found = re.fullmatch(r"\nPORT=(\d+) SMTP=(\d+) http://127.0.0.1:\1/ 18600", with_free_ports(page))
+    found = re.fullmatch(r"\nPORT=(\d+) SMTP=(\d+) http://127.0.0.1:\1/ 18600", replace_ports(page))
     assert found
     assert len({found[1], found[2], "8600", "2525"}) == 4

@@ -1,7 +1,8 @@
-"""What is shipped: the files of wheel and sdist, their metadata, the wheel at work without the sources."""
+"""The distributions: the files of wheel and sdist, their metadata, and the wheel without the sources."""
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -20,6 +21,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import logto_mail_contract
+from logto_mail_contract import strategies
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -29,10 +33,11 @@ VERSION = PYPROJECT["project"]["version"]
 WHEEL = f"logto_mail_contract-{VERSION}-py3-none-any.whl"
 SDIST = f"logto_mail_contract-{VERSION}.tar.gz"
 DIST_INFO = f"logto_mail_contract-{VERSION}.dist-info"
+CONSUMER = ROOT / "tests" / "typing_consumer" / "consumer.py"
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
-    """Run a command and return what it wrote; a failure shows it."""
+    """Run a command that must succeed and return its output."""
     result = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -48,7 +53,7 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
 
 
 def build(source: Path, kind: str, into: Path) -> Path:
-    """Build a wheel or sdist with the build backend of this environment; return the file."""
+    """Build a wheel or sdist with the build backend of this environment and return its path."""
     run(sys.executable, "-m", "build", "--no-isolation", f"--{kind}", "--outdir", into, source, cwd=into)
     return into / (WHEEL if kind == "wheel" else SDIST)
 
@@ -67,7 +72,7 @@ def files_of_sdist(path: Path) -> set[str]:
 
 
 def differences(actual: Iterable[str], expected: Iterable[str]) -> list[str]:
-    """Return what is too much (+) and what is missing (-)."""
+    """Return the names that are too many (+) and those that are missing (-)."""
     has, wants = set(actual), set(expected)
     return [f"+ {name}" for name in sorted(has - wants)] + [f"- {name}" for name in sorted(wants - has)]
 
@@ -82,9 +87,9 @@ def expected_in_wheel(tracked: Iterable[str]) -> set[str]:
 
 @pytest.fixture(scope="session")
 def tracked() -> set[str]:
-    """Return the files that git tracks: what is meant to be in the project."""
+    """Return the files that git tracks."""
     if not (ROOT / ".git").exists():
-        reason = "not a git checkout: nothing tells which files belong to the project"
+        reason = "not a git checkout: the files of the project are unknown"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
@@ -107,7 +112,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_package_and_the_schemas(wheel: Path, tracked: set[str]) -> None:
     files = files_of_wheel(wheel)
     assert differences(files, expected_in_wheel(tracked)) == []
-    # Said once more without git, so that a rule that matches nothing is seen.
+    # Again without git: a rule that matches no file must not pass.
     assert {
         "logto_mail_contract/__init__.py",
         "logto_mail_contract/plugin.py",
@@ -131,7 +136,7 @@ def test_the_sdist_builds_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Pat
         assert [name for name in one.namelist() if one.read(name) != other.read(name)] == []
 
 
-def test_a_wheel_without_schemas_or_with_a_stray_file_is_seen(tracked: set[str], tmp_path: Path) -> None:
+def test_a_wheel_with_missing_or_extra_files_is_reported(tracked: set[str], tmp_path: Path) -> None:
     source = tmp_path / "source"
     for name in tracked:
         if name.startswith(("contract/", "schemas/")) or "/" not in name:
@@ -156,6 +161,9 @@ def test_the_metadata(wheel: Path) -> None:
     assert (about["Name"], about["Version"]) == ("logto-mail-contract", VERSION)
     assert about["Requires-Python"] == ">=3.11"
     assert about["License-Expression"] == "MIT"
+    urls = dict(url.split(", ") for url in about.get_all("Project-URL", []))
+    assert set(urls) == {"Documentation", "Changelog", "Issues", "Source"}
+    assert all(url.startswith(urls["Source"]) for url in urls.values())
     assert licence == (ROOT / "LICENSE").read_text(encoding="utf-8")
     assert "MIT License" in licence
     assert (
@@ -178,7 +186,7 @@ def test_the_metadata(wheel: Path) -> None:
         "uvicorn": 'extra == "serve"',
         "uvloop": 'sys_platform != "win32" and extra == "serve"',
     }
-    # A lower bound each, and no upper bound: an upper one would keep users from upgrading for nothing.
+    # Lower bounds only: an upper bound would keep users from upgrading without a reason.
     assert [str(need) for need in needed if [part.operator for part in need.specifier] != [">="]] == []
     pythons = {
         line.rpartition(" ")[2] for line in about.get_all("Classifier", []) if re.search(r"3\.\d+$", line)
@@ -187,7 +195,7 @@ def test_the_metadata(wheel: Path) -> None:
 
 
 def test_the_version_is_one(tracked: set[str]) -> None:
-    """The package says the version that it is shipped as, and the changelog has a section on it."""
+    """The package, its metadata and the changelog name the same version."""
     source = (ROOT / "contract" / "logto_mail_contract" / "__init__.py").read_text(encoding="utf-8")
     assert f'\n__version__ = "{VERSION}"\n' in source
     assert "CHANGELOG.md" in tracked
@@ -201,8 +209,8 @@ def test_the_version_is_one(tracked: set[str]) -> None:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a new environment with the wheel in it.
 
-    The dependencies are this environment's: its folder of packages is added by a ``.pth`` file. Such files in
-    that folder are not read, so that an editable install of the sources is not seen from there.
+    A ``.pth`` file adds this environment's folder of packages for the dependencies. Python does not read the
+    ``.pth`` files in that folder, so the editable install of the sources stays unseen.
     """
     home = tmp_path_factory.mktemp("installed") / "venv"
     run(sys.executable, "-m", "venv", "--without-pip", home, cwd=home.parent)
@@ -266,14 +274,14 @@ def test_the_fixture_works_from_the_wheel_alone(installed: Path, tmp_path: Path)
         text=True,
         timeout=120,
     )
-    said = result.stdout + result.stderr
-    assert re.findall(r"^test_use\.py::(\w+) (\w+)", said, re.MULTILINE) == [
+    output = result.stdout + result.stderr
+    assert re.findall(r"^test_use\.py::(\w+) (\w+)", output, re.MULTILINE) == [
         ("test_is_the_installed_one", "PASSED"),
         ("test_receives", "PASSED"),
         ("test_breaks_the_contract", "FAILED"),
-    ], said
+    ], output
     assert result.returncode == pytest.ExitCode.TESTS_FAILED
-    assert "mail-contract: revision 1.35, layer guard" in said
+    assert "mail-contract: revision 1.35, layer guard" in output
 
 
 def test_the_command_works_from_the_wheel_alone(installed: Path, tmp_path: Path) -> None:
@@ -283,15 +291,15 @@ def test_the_command_works_from_the_wheel_alone(installed: Path, tmp_path: Path)
     )
     run(installed / "bin" / "mail-contract", "validate", message, cwd=tmp_path)
     message.write_text('{"to": "foo@example.com", "type": "SignIn"}', encoding="utf-8")
-    broken = subprocess.run(
+    invalid = subprocess.run(
         [installed / "bin" / "mail-contract", "validate", message],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert broken.returncode == 1
-    assert "payload" in broken.stdout
+    assert invalid.returncode == 1
+    assert "payload" in invalid.stdout
 
 
 def test_the_package_can_be_imported_from_a_zip(wheel: Path, tmp_path: Path) -> None:
@@ -305,6 +313,90 @@ print(len(logto_mail_contract.validate(message)))
 print(len(logto_mail_contract.validate({**message, "to": 1})))
 """
     assert run(sys.executable, "-W", "error", "-c", code, wheel, cwd=tmp_path).split() == ["0", "1"]
+
+
+# The types, as a consumer's type checker sees them.
+
+
+@pytest.fixture(scope="session")
+def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache for the runs of mypy: the dependencies take most of the time."""
+    return tmp_path_factory.mktemp("mypy")
+
+
+def check_types(source: str, folder: Path, home: Path, cache: Path) -> tuple[int, str]:
+    """Run ``mypy --strict`` on a module beside an installed wheel; return its exit code and its output."""
+    (folder / "consumer.py").write_text(source, encoding="utf-8")
+    result = subprocess.run(
+        [
+            *(sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={cache}"),
+            *(f"--python-executable={home / 'bin' / 'python'}", "consumer.py"),
+        ],
+        cwd=folder,
+        env={name: value for name, value in os.environ.items() if name != "MYPYPATH"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    return result.returncode, result.stdout + result.stderr
+
+
+def test_the_types_are_those_that_a_consumer_expects(
+    installed: Path, mypy_cache: Path, tmp_path: Path
+) -> None:
+    source = CONSUMER.read_text(encoding="utf-8")
+    assert check_types(source, tmp_path, installed, mypy_cache) == (
+        0,
+        "Success: no issues found in 1 source file\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "error"),
+    [
+        ("assert_type(message.to, str | None)", "assert_type(message.to, str)", "[assert-type]"),
+        ("validate(MESSAGE, layer=1)", 'validate(MESSAGE, layer="guard")', "[unused-ignore]"),
+    ],
+    ids=["another-type", "no-mistake"],
+)
+def test_a_type_that_a_consumer_does_not_expect_is_reported(
+    right: str, wrong: str, error: str, installed: Path, mypy_cache: Path, tmp_path: Path
+) -> None:
+    source = CONSUMER.read_text(encoding="utf-8")
+    assert source.count(right) == 1
+    code, output = check_types(source.replace(right, wrong), tmp_path, installed, mypy_cache)
+    line = source[: source.index(right)].count("\n") + 1
+    assert code == 1, output
+    assert re.findall(r"^consumer\.py:(\d+): error: .*(\[[a-z-]+\])$", output, re.MULTILINE) == [
+        (str(line), error)
+    ], output
+
+
+def test_a_wheel_without_its_type_marker_is_reported(
+    installed: Path, mypy_cache: Path, tmp_path: Path
+) -> None:
+    home = shutil.copytree(installed, tmp_path / "venv", symlinks=True)
+    (marker,) = home.glob("lib/*/site-packages/logto_mail_contract/py.typed")
+    marker.unlink()
+    code, output = check_types(CONSUMER.read_text(encoding="utf-8"), tmp_path, home, mypy_cache)
+    assert code == 1, output
+    assert "py.typed marker" in output
+
+
+def test_the_consumer_uses_every_public_name() -> None:
+    tree = ast.parse(CONSUMER.read_text(encoding="utf-8"))
+    imported = {
+        (node.module, alias.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    public = {
+        (module.__name__, name) for module in (logto_mail_contract, strategies) for name in module.__all__
+    }
+    assert public <= imported
+    used = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    assert [name for _, name in sorted(public) if name not in used] == []
 
 
 # What the tests run with.
@@ -339,46 +431,15 @@ def test_every_dependency_is_pinned_and_nothing_else() -> None:
         seen.add((name, extras))
         needed.add(name)
         waiting += [
-            further
-            for further in map(Requirement, metadata.requires(name) or [])
-            if further.marker is None or any(further.marker.evaluate({"extra": extra}) for extra in extras)
+            required
+            for required in map(Requirement, metadata.requires(name) or [])
+            if required.marker is None or any(required.marker.evaluate({"extra": extra}) for extra in extras)
         ]
     assert differences(pins(), needed) == []
 
 
-def test_the_tests_run_with_what_is_pinned() -> None:
-    """In CI a version that is not the pinned one would prove something else than what users of `make` get."""
+def test_the_tests_run_with_the_pinned_versions() -> None:
+    """Another version in CI would test something else than what users of `make` get."""
     if os.environ.get("CI") != "true":
         pytest.skip("only CI must run with exactly the pinned versions")
     assert {name: metadata.version(name) for name in pins()} == pins()
-
-
-# The commands, where the machine is not as they need it.
-
-
-@pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
-@pytest.mark.parametrize(
-    ("script", "told"),
-    [
-        ("exit 1", "No Python 3.11 or later here; looked for: {python}."),
-        ('case "$2" in *ensurepip*) exit 1;; esac', "{python} cannot make a virtual environment"),
-    ],
-    ids=["too-old", "no-venv"],
-)
-def test_make_tells_which_python_it_needs(script: str, told: str, tmp_path: Path) -> None:
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copyfile(ROOT / name, tmp_path / name)
-    python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-    python.chmod(0o755)
-    result = subprocess.run(
-        ["make", "test", f"PYTHON={python}"],
-        cwd=tmp_path,
-        env={name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert result.returncode == 2
-    assert result.stderr.startswith(told.format(python=python)), result.stderr
-    assert not (tmp_path / ".venv").exists()

@@ -13,11 +13,11 @@ if (!MAIL_ENDPOINT) {
   throw new Error('Set MAIL_ENDPOINT to the URL that the mails are posted to');
 }
 
-// The connector waits for ever; people, and Logto's own page, give up after 10 seconds.
+// The connector has no limit of its own; Logto's sign-in page gives up after 10 seconds.
 const timeout = Number(MAIL_TIMEOUT ?? 8) * 1000;
 const lifetime = 10 * 60 * 1000;
-const mostTries = 10;
-const mostBytes = 10_000;
+const maxTries = 10;
+const maxBytes = 10_000;
 const locales = ['en', 'de', 'fr', 'ja'];
 
 const connector = await createConnector({
@@ -25,7 +25,7 @@ const connector = await createConnector({
 });
 
 const accounts = new Set();
-const asked = new Map();
+const pendingCodes = new Map();
 
 class Refused extends Error {
   constructor(status, message) {
@@ -55,7 +55,7 @@ const codePage = (email, problem = '') => `
   </form>`;
 
 // The members and their order are those of Logto: payload has a code and a locale always, uiLocales when the
-// sign-in was started with ui_locales, application when Logto knows which one asked.
+// sign-in was started with ui_locales, application when Logto knows which one pendingCodes.
 const messageFor = (email, code, request, query) => {
   const language = request.headers['accept-language']?.slice(0, 2).toLowerCase();
   const uiLocales = query.get('ui_locales');
@@ -75,7 +75,7 @@ const messageFor = (email, code, request, query) => {
 const send = async (message) => {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${timeout} ms`)), timeout);
+    timer = setTimeout(() => reject(new Error(`no response within ${timeout} ms`)), timeout);
   });
   try {
     await Promise.race([connector.sendMessage(message), late]);
@@ -87,20 +87,20 @@ const send = async (message) => {
   }
 };
 
-const askForCode = async (form, request, query) => {
+const sendCode = async (form, request, query) => {
   const email = form.get('email') ?? '';
   if (!/^\S+@\S+\.\S+$/.test(email) || email.length > 128) {
     throw new Refused(400, 'This is no email address.');
   }
   const code = String(randomInt(1_000_000)).padStart(6, '0');
   await send(messageFor(email, code, request, query));
-  asked.set(email, { code, triesLeft: mostTries, until: Date.now() + lifetime });
+  pendingCodes.set(email, { code, triesLeft: maxTries, until: Date.now() + lifetime });
   return page('Enter the code', codePage(email));
 };
 
 const verify = async (form) => {
   const email = form.get('email') ?? '';
-  const pending = asked.get(email);
+  const pending = pendingCodes.get(email);
   if (!pending || pending.until < Date.now() || pending.triesLeft === 0) {
     throw new Refused(400, 'Please ask for a new code.');
   }
@@ -108,7 +108,7 @@ const verify = async (form) => {
     pending.triesLeft -= 1;
     return page('Enter the code', codePage(email, 'This is not the code that we sent.'));
   }
-  asked.delete(email);
+  pendingCodes.delete(email);
   accounts.add(email);
   return page('Welcome', `<p>You are signed in as ${escaped(email)}.</p>`);
 };
@@ -118,11 +118,11 @@ const readForm = async (request) => {
   let size = 0;
   for await (const chunk of request) {
     size += chunk.length;
-    if (size <= mostBytes) {
+    if (size <= maxBytes) {
       chunks.push(chunk);
     }
   }
-  if (size > mostBytes) {
+  if (size > maxBytes) {
     throw new Refused(413, 'This form is too large.');
   }
   return new URLSearchParams(Buffer.concat(chunks).toString());
@@ -135,7 +135,7 @@ const handle = async (request) => {
     return page('Sign up', signUpPage(query.size === 0 ? '' : `?${query}`));
   }
   if (request.method === 'POST' && path === '/') {
-    return askForCode(await readForm(request), request, query);
+    return sendCode(await readForm(request), request, query);
   }
   if (request.method === 'POST' && path === '/code') {
     return verify(await readForm(request));
@@ -144,16 +144,16 @@ const handle = async (request) => {
 };
 
 const server = createServer(async (request, response) => {
-  const answer = (status, html) =>
+  const respond = (status, html) =>
     response.writeHead(status, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' }).end(html);
   try {
-    answer(200, await handle(request));
+    respond(200, await handle(request));
   } catch (error) {
     if (!(error instanceof Refused)) {
       console.error(error);
     }
     const [status, text] = error instanceof Refused ? [error.status, error.message] : [500, 'An error of ours.'];
-    answer(status, page('That did not work', `<p role="alert">${text}</p><p><a href="/">Back</a></p>`));
+    respond(status, page('That did not work', `<p role="alert">${text}</p><p><a href="/">Back</a></p>`));
   }
 });
 

@@ -1,4 +1,4 @@
-"""Starts the mail endpoint and the app, once for all tests; each worker of pytest-xdist has its own."""
+"""Starts the mail endpoint and the app once for all tests, or once per worker of pytest-xdist."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def serving(*command: str, **environment: str) -> Iterator[str]:
                     break
             else:
                 pytest.fail(f"{' '.join(command)} ended, with {process.wait()}")
-            # What it prints from here on is read, since a pipe that is full would stop it.
+            # Keep reading: a full pipe would block the program.
             threading.Thread(target=process.stdout.read, daemon=True).start()
             yield url[0]
         finally:
@@ -58,19 +58,19 @@ def app_url(mail_url: str) -> Iterator[str]:
 
 @pytest.fixture
 def mail(mail_url: str) -> Iterator[httpx.Client]:
-    """Return a client of the inbox. Its time-out is longer than it is ever told to wait for a mail."""
+    """Return a client of the inbox. Its time-out is longer than any `wait` of the tests."""
     with httpx.Client(base_url=mail_url, timeout=30) as client:
         yield client
 
 
 @pytest.fixture
 def app(app_url: str) -> Iterator[httpx.Client]:
-    """Return a client of the app: somebody's browser."""
+    """Return a client of the app, in the place of a browser."""
     with httpx.Client(base_url=app_url, timeout=30) as client:
         yield client
 
 
 @pytest.fixture
 def email() -> str:
-    """Return a recipient of the test's own, which keeps it apart from those that run beside it."""
+    """Return a recipient for this test alone: other tests may run at the same time."""
     return f"{uuid.uuid4()}@example.com"

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { defineConfig } from '@playwright/test';
 
-// A browser of this machine; where there is none, the one that `npx playwright install chromium` fetches.
+// A browser of this machine, else the one that `npx playwright install chromium` downloads.
 const chromium =
   process.env.CHROMIUM ??
   (process.env.PATH ?? '')
@@ -14,11 +14,14 @@ const gracefulShutdown = { signal: 'SIGTERM', timeout: 5000 } as const;
 
 export default defineConfig({
   fullyParallel: true,
+  // A busy CI machine is slow: the default of 5 seconds is too short there.
+  timeout: 60_000,
+  expect: { timeout: 20_000 },
   forbidOnly: Boolean(process.env.CI),
   reporter: 'list',
   use: { launchOptions: { executablePath: chromium } },
-  // One after the other: what a named group of `wait` finds is an environment variable from there on. So the app
-  // posts its mails to the server before it, and the tests know where both are.
+  // The servers start in this order. Each named group of `wait` becomes an environment variable for what follows,
+  // so the app knows the mail server, and the tests know both.
   webServer: [
     {
       command: 'mail-contract serve --port 0',

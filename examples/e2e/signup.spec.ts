@@ -3,17 +3,17 @@ import { expect, test as base, type APIRequestContext } from '@playwright/test';
 
 const { APP_URL = '', MAIL_ENDPOINT = '' } = process.env;
 
-// A recipient of its own keeps each test apart from those that run beside it.
+// Each test has its own recipient: other tests run at the same time.
 const test = base.extend<{ email: string }>({
   email: async ({}, use) => use(`${randomUUID()}@example.com`),
 });
 
-/** Waits for the newest mail to a recipient. If none comes, the failure says what came instead. */
+/** Waits for the newest mail to a recipient. If none arrives, the failure lists what did. */
 async function mailTo(email: string, type: string, request: APIRequestContext) {
   const params = { to: email, type, wait: 10 };
-  const answer = await request.get(`${MAIL_ENDPOINT}/api/messages/latest`, { params });
-  expect(answer.ok(), await answer.text()).toBe(true);
-  return answer.json();
+  const response = await request.get(`${MAIL_ENDPOINT}/api/messages/latest`, { params });
+  expect(response.ok(), await response.text()).toBe(true);
+  return response.json();
 }
 
 test('signs up with the code of the mail', async ({ page, request, email }) => {
@@ -28,8 +28,8 @@ test('signs up with the code of the mail', async ({ page, request, email }) => {
   await expect(page.getByRole('heading', { name: 'Welcome' })).toBeVisible();
 });
 
-test('tells when the mail service fails', async ({ page, request, email }) => {
-  const failure = { reply: 'answer', status: 503, to: email, times: 1 };
+test('shows when the mail service fails', async ({ page, request, email }) => {
+  const failure = { reply: 'response', status: 503, to: email, times: 1 };
   const scripted = await request.post(`${MAIL_ENDPOINT}/api/replies`, { data: failure });
   expect(scripted.ok(), await scripted.text()).toBe(true);
 
@@ -40,16 +40,16 @@ test('tells when the mail service fails', async ({ page, request, email }) => {
   await expect(page.getByRole('alert')).toContainText('We could not send the mail');
 });
 
-test('says what came when a mail does not come', async ({ page, request, email }) => {
+test('lists what arrived when a mail does not arrive', async ({ page, request, email }) => {
   await page.goto(APP_URL);
   await page.getByLabel('Email').fill(email);
   await page.getByRole('button', { name: 'Continue' }).click();
   await expect(page.getByLabel('Code')).toBeVisible();
 
   const params = { to: email, type: 'ForgotPassword' };
-  const answer = await request.get(`${MAIL_ENDPOINT}/api/messages/latest`, { params });
+  const response = await request.get(`${MAIL_ENDPOINT}/api/messages/latest`, { params });
 
-  expect(answer.status()).toBe(404);
-  const { arrived } = await answer.json();
+  expect(response.status()).toBe(404);
+  const { arrived } = await response.json();
   expect(arrived).toContainEqual(expect.objectContaining({ to: email, type: 'Register' }));
 });

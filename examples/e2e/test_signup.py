@@ -1,4 +1,4 @@
-"""Signs up through the app as a browser would, with the code out of the mail that the app had Logto send."""
+"""Signs up through the app as a browser would, with the code from the mail that Logto's connector posts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def mail_to(email: str, type: str, mail: httpx.Client) -> Any:
-    """Wait for the newest mail to a recipient. If none comes, the failure says what came instead."""
-    answer = mail.get("/api/messages/latest", params={"to": email, "type": type, "wait": 10})
-    assert answer.is_success, answer.text
-    return answer.json()
+    """Wait for the newest mail to a recipient. If none arrives, the failure lists what did."""
+    response = mail.get("/api/messages/latest", params={"to": email, "type": type, "wait": 10})
+    assert response.is_success, response.text
+    return response.json()
 
 
 def test_signs_up_with_the_code_of_the_mail(app: httpx.Client, mail: httpx.Client, email: str) -> None:
@@ -26,9 +26,9 @@ def test_signs_up_with_the_code_of_the_mail(app: httpx.Client, mail: httpx.Clien
     assert "Welcome" in page.text
 
 
-def test_tells_when_the_mail_service_fails(app: httpx.Client, mail: httpx.Client, email: str) -> None:
-    """The next mail to this recipient, and to no other, is answered with 503."""
-    failure = {"reply": "answer", "status": 503, "to": email, "times": 1}
+def test_shows_when_the_mail_service_fails(app: httpx.Client, mail: httpx.Client, email: str) -> None:
+    """The next mail to this recipient, and to no other, gets the status 503."""
+    failure = {"reply": "response", "status": 503, "to": email, "times": 1}
     mail.post("/api/replies", json=failure).raise_for_status()
 
     page = app.post("/", data={"email": email})
@@ -37,11 +37,13 @@ def test_tells_when_the_mail_service_fails(app: httpx.Client, mail: httpx.Client
     assert "We could not send the mail" in page.text
 
 
-def test_says_what_came_when_a_mail_does_not_come(app: httpx.Client, mail: httpx.Client, email: str) -> None:
-    """A mail of another type came; so it is said, and the test does not wait in vain for what it asks for."""
+def test_lists_what_arrived_when_a_mail_does_not_arrive(
+    app: httpx.Client, mail: httpx.Client, email: str
+) -> None:
+    """The 404 lists the mail of another type that arrived, so the test fails at once and says why."""
     app.post("/", data={"email": email})
 
-    answer = mail.get("/api/messages/latest", params={"to": email, "type": "ForgotPassword"})
+    response = mail.get("/api/messages/latest", params={"to": email, "type": "ForgotPassword"})
 
-    assert answer.status_code == 404
-    assert (email, "Register") in [(other["to"], other["type"]) for other in answer.json()["arrived"]]
+    assert response.status_code == 404
+    assert (email, "Register") in [(other["to"], other["type"]) for other in response.json()["arrived"]]

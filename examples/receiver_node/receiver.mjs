@@ -13,9 +13,9 @@ if (!MAIL_AUTHORIZATION) {
 }
 
 const path = '/logto-mail';
-const mostBytes = 2 * 1024 * 1024;
+const maxBytes = 2 * 1024 * 1024;
 
-// Logto's user waits for the answer, and gives up after 10 seconds.
+// Logto's user waits for the response, and gives up after 10 seconds.
 const transport = nodemailer.createTransport({
   host: SMTP_HOST,
   port: Number(process.env.SMTP_PORT ?? 25),
@@ -24,8 +24,8 @@ const transport = nodemailer.createTransport({
   socketTimeout: 5000,
 });
 
-// A Map, since an object also has members that nobody put there: its "constructor" is no template type.
-// Later Logto releases add types: one that is not here becomes a mail of the general kind.
+// A Map: an object inherits members such as "constructor", which is no template type.
+// Later Logto releases add types: a type that is not listed becomes a general mail.
 const templates = new Map([
   ['SignIn', 'Your code to sign in'],
   ['Register', 'Your code to create an account'],
@@ -52,7 +52,7 @@ const escaped = (text) =>
 // Line breaks would make headers; control characters and lone surrogates cannot be sent.
 const oneLine = (text) => text.toWellFormed().replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();
 
-// Any member may be missing or null, and an invitation's sender may put anything in the place of an object.
+// Any member may be missing or null, and the sender of an invitation may replace an object by any value.
 const textOf = (context, ...members) =>
   members
     .map((member) => (isObject(context) ? context[member] : undefined))
@@ -61,7 +61,7 @@ const textOf = (context, ...members) =>
     .find((value) => value !== '') ?? '';
 
 const isAuthorized = (request) => {
-  // Node hands header bytes over as Latin-1. Digests have one length, and compare in the same time.
+  // Node passes header bytes as Latin-1. Digests have one length, so the comparison takes constant time.
   const given = Buffer.from(request.headers.authorization ?? '', 'latin1');
   const digest = (value) => createHash('sha256').update(value).digest();
   return timingSafeEqual(digest(given), digest(MAIL_AUTHORIZATION));
@@ -72,11 +72,11 @@ const readBody = async (request) => {
   let size = 0;
   for await (const chunk of request) {
     size += chunk.length;
-    if (size <= mostBytes) {
+    if (size <= maxBytes) {
       chunks.push(chunk);
     }
   }
-  if (size > mostBytes) {
+  if (size > maxBytes) {
     throw new Refused(413, 'The message is too large');
   }
   return Buffer.concat(chunks).toString();
@@ -101,7 +101,7 @@ const parse = (body) => {
 };
 
 const compose = ({ to, type, payload }) => {
-  // Quoted names, lists and comments are what mail libraries understand in different ways.
+  // Mail libraries read quoted names, lists and comments differently: refuse them.
   if (!/^[^\s@"(),:;<>[\\\]\p{Cc}]+@[^\s@"(),:;<>[\\\]\p{Cc}]+$/u.test(to) || !to.isWellFormed()) {
     throw new Refused(422, 'No mail can be sent to this recipient');
   }
@@ -133,7 +133,7 @@ const compose = ({ to, type, payload }) => {
 };
 
 const handle = async (request) => {
-  // The body is read whatever becomes of it, so that the connection can be used for the next request.
+  // Read the body first, also before a refusal: else the connection cannot carry the next request.
   const body = await readBody(request);
   if (request.url.split('?')[0] !== path) {
     throw new Refused(404, 'There is nothing here');
@@ -164,7 +164,7 @@ const server = createServer(async (request, response) => {
     if (!(error instanceof Refused)) {
       console.error(error);
     }
-    // Logto shows the answer to the user: it holds nothing of the message and nothing of this program.
+    // Logto shows the response to the user: it repeats nothing of the message and nothing of this program.
     const [status, text] = error instanceof Refused ? [error.status, error.message] : [500, 'An error of ours'];
     const headers = { 'content-type': 'application/json', ...(status === 405 && { allow: 'POST' }) };
     response.writeHead(status, headers).end(JSON.stringify({ error: text }));

@@ -131,8 +131,12 @@ class NodeWorker:
 
     def tell(self, job: object) -> None:
         """Write one job and do not wait for its answer."""
+        self.write_line(json.dumps(job).encode())
+
+    def write_line(self, line: bytes) -> None:
+        """Write one line, which is a job if it is JSON."""
         try:
-            self._stdin.write(json.dumps(job).encode() + b"\n")
+            self._stdin.write(line + b"\n")
             self._stdin.flush()
         except BrokenPipeError as error:
             raise self._failed("has ended") from error

@@ -482,10 +482,9 @@ def test_worker_takes_a_message_as_a_value(connector: NodeWorker) -> None:
     assert [request.body.decode() for request in wire.requests] == [MESSAGE]
 
 
-def test_worker_tells_what_it_cannot_read() -> None:
-    """A worker that is fed no JSON ends, and the failure shows what it said."""
+def test_worker_ends_at_a_line_that_is_no_json() -> None:
+    """The failure shows what the worker wrote to standard error."""
     with NodeWorker("connector.mjs") as worker:
-        worker._stdin.write(b"no JSON\n")
-        worker._stdin.flush()
+        worker.write_line(b"no JSON")
         with pytest.raises(AssertionError, match=r"(?s)status 2.*expected one line of JSON"):
             worker.hear()

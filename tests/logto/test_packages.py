@@ -1,8 +1,9 @@
-"""The packages that the proof rests on: pinned, from no named host, and never quietly missing."""
+"""The real Logto packages: pinned, from no named host, and reported when they are missing."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from typing import TYPE_CHECKING
@@ -16,22 +17,26 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a copy of the folder with nothing installed, that the checks take for the real one."""
+def folder(tmp_path: Path) -> Path:
+    """Return a copy of the folder with nothing installed."""
     shutil.copy(node.FOLDER / "package-lock.json", tmp_path)
-    monkeypatch.setattr(node, "FOLDER", tmp_path)
     return tmp_path
 
 
 @pytest.fixture
-def node_says(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Return a function that sets the version of Node that the checks find."""
+def install_node(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], None]:
+    """Return a function that puts a Node of some version first on the path."""
+    bin = tmp_path_factory.mktemp("bin")
 
-    def say(version: str) -> None:
-        monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/node")
-        monkeypatch.setattr("subprocess.check_output", lambda *_, **__: f"{version}\n")
+    def install(version: str) -> None:
+        program = bin / "node"
+        program.write_text(f"#!/bin/sh\necho {version}\n", encoding="utf-8")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{bin}{os.pathsep}{os.environ['PATH']}")
 
-    return say
+    return install
 
 
 def install(folder: Path, **versions: str) -> None:
@@ -77,43 +82,42 @@ def test_lock_file_names_no_host(lock_file: Path) -> None:
         assert "resolved" not in package
 
 
-def test_nothing_lacks(folder: Path, node_says: Callable[[str], None]) -> None:
-    """Where Node is and all is installed, nothing is lacking."""
-    node_says("v20.0.0")
+def test_nothing_is_missing(folder: Path, install_node: Callable[[str], None]) -> None:
+    """With Node and every package nothing is missing."""
+    install_node("v20.0.0")
     install(folder)
-    assert node.lacking() is None
+    assert node.lacking(folder) is None
 
 
-def test_lacks_node(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without Node, Node is named and the command that follows."""
-    monkeypatch.setattr(shutil, "which", lambda _: None)
+def test_a_missing_node_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason names Node and the command to run."""
+    monkeypatch.setenv("PATH", "")
     assert re.search(r"need Node 20 or later.*npm ci --prefix tests/logto$", node.lacking() or "")
 
 
-def test_lacks_a_newer_node(folder: Path, node_says: Callable[[str], None]) -> None:
-    """With too old a Node, both versions are named."""
-    node_says("v18.20.8")
+def test_an_old_node_is_reported(folder: Path, install_node: Callable[[str], None]) -> None:
+    """The reason names both versions."""
+    install_node("v18.20.8")
     install(folder)
-    assert re.search(r"need Node 20 or later, not v18\.20\.8", node.lacking() or "")
+    assert re.search(r"need Node 20 or later, not v18\.20\.8", node.lacking(folder) or "")
 
 
-def test_lacks_packages(folder: Path, node_says: Callable[[str], None]) -> None:
-    """Where nothing or something else is installed, the command to run is named."""
-    node_says("v22.1.0")
-    assert re.search(r"not installed: run: npm ci --prefix tests/logto$", node.lacking() or "")
+def test_missing_or_other_packages_are_reported(folder: Path, install_node: Callable[[str], None]) -> None:
+    """The reason names the command to run."""
+    install_node("v22.1.0")
+    assert re.search(r"not installed: run: npm ci --prefix tests/logto$", node.lacking(folder) or "")
     install(folder, zod="3.22.0")
-    assert re.search(r"other packages .* run: npm ci --prefix tests/logto$", node.lacking() or "")
+    assert re.search(r"other packages .* run: npm ci --prefix tests/logto$", node.lacking(folder) or "")
 
 
-@pytest.mark.usefixtures("folder")
-def test_lacking_skips_but_fails_in_ci(
-    node_says: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+def test_missing_packages_skip_but_fail_in_ci(
+    folder: Path, install_node: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is lacking skips a test on a developer's machine; in CI nothing may be lacking."""
-    node_says("v22.1.0")
+    """A test is skipped on a developer's machine and fails in CI."""
+    install_node("v22.1.0")
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match="npm ci"):
-        node.require_packages()
+        node.require_packages(folder)
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="npm ci"):
-        node.require_packages()
+        node.require_packages(folder)

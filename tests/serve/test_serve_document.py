@@ -1,4 +1,4 @@
-"""What ``docs/serve.md`` shows and cannot execute itself: the services in YAML, the lines of JavaScript."""
+"""Tests the parts of ``docs/serve.md`` that the page cannot execute: services in YAML, JavaScript."""
 
 from __future__ import annotations
 
@@ -30,16 +30,17 @@ if TYPE_CHECKING:
 
 PAGE = re.sub("<!-- ports: .* -->", "", (ROOT / "docs" / "serve.md").read_text(encoding="utf-8"))
 PORT = 8025
-BROKEN = b'{"to": "foo@example.com", "type": "Invitation", "payload": {}}'
+START_SECONDS = 60
+INVALID = b'{"to": "foo@example.com", "type": "Invitation", "payload": {}}'
 BOTH = b'{"to": "foo@example.com", "type": "Generic", "payload": {"code": "042137", "link": "https://example.com/"}}'
 
 
-def shown(language: str) -> list[str]:
+def read_blocks(language: str) -> list[str]:
     """Return the blocks of the page in a language."""
     return [block.text for block in blocks(PAGE) if block.language == language]
 
 
-COMPOSE, STEPS, SERVICE = (yaml.safe_load(text) for text in shown("yaml"))
+COMPOSE, STEPS, SERVICE = (yaml.safe_load(text) for text in read_blocks("yaml"))
 
 
 def options(command: str) -> argparse.Namespace:
@@ -52,7 +53,7 @@ def options(command: str) -> argparse.Namespace:
 
 
 def environment() -> dict[str, str]:
-    """Return an environment with this one's commands on the path, ``python`` among them."""
+    """Return an environment whose path has the commands of this one, with ``python``."""
     return {
         **os.environ,
         "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]]),
@@ -61,7 +62,7 @@ def environment() -> dict[str, str]:
 
 
 def shell(command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as the page has it, in a shell that fails where GitHub's does."""
+    """Run a command of the page in a shell with the options of GitHub's."""
     return subprocess.run(
         ["bash", "-e", "-c", command],
         env=environment(),
@@ -74,7 +75,7 @@ def shell(command: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def serving(folder: Path, *words: str) -> Iterator[int]:
+def serving(folder: Path) -> Iterator[int]:
     """Run ``mail-contract serve`` and give its port."""
     file = folder / "port"
     command = [
@@ -87,11 +88,9 @@ def serving(folder: Path, *words: str) -> Iterator[int]:
         "--port-file",
         file,
     ]
-    with subprocess.Popen(
-        [*map(str, command), *words], env=environment(), stdout=subprocess.DEVNULL
-    ) as process:
+    with subprocess.Popen(list(map(str, command)), env=environment(), stdout=subprocess.DEVNULL) as process:
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + START_SECONDS
             while not file.exists():
                 assert process.poll() is None
                 assert time.monotonic() < deadline
@@ -105,20 +104,20 @@ def post(url: str, body: bytes) -> int:
     """Post JSON and return the status."""
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return int(answer.status)
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return int(response.status)
     except urllib.error.HTTPError as error:
         error.close()
         return error.code
 
 
-def unused(folder: Path) -> int:
-    """Return a port at which nobody listens any more."""
+def unused_port(folder: Path) -> int:
+    """Return a port on which nothing listens."""
     with serving(folder) as port:
         return port
 
 
-def test_the_page_names_the_options_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["serve", "--help"])
     named = set(re.findall(r"`(--[a-z-]+)", PAGE))
@@ -126,16 +125,16 @@ def test_the_page_names_the_options_that_there_are(capsys: pytest.CaptureFixture
     assert options("mail-contract serve").port == PORT
 
 
-def test_the_paths_that_the_page_names_are_there(tmp_path: Path) -> None:
-    """Also those in what is not executed: the lines for Playwright and Cypress, and the table."""
+def test_every_path_that_the_page_names_exists(tmp_path: Path) -> None:
+    """The lines for Playwright and Cypress and the table are not executed by the page."""
     named = set(re.findall(r"/api/[a-z0-9/.{}-]*[a-z}]|/healthz", PAGE))
     assert len(named) > 9
     with serving(tmp_path) as port:
         origin = f"http://127.0.0.1:{port}"
         assert post(f"{origin}/tenant-a", BOTH) == 200
         for path in named:
-            with urllib.request.urlopen(origin + path.replace("{id}", "1"), timeout=10) as answer:
-                assert answer.status == 200, path
+            with urllib.request.urlopen(origin + path.replace("{id}", "1"), timeout=10) as response:
+                assert response.status == 200, path
 
 
 @pytest.mark.parametrize(
@@ -143,10 +142,10 @@ def test_the_paths_that_the_page_names_are_there(tmp_path: Path) -> None:
     [COMPOSE["services"]["mail"]["command"], SERVICE["services"]["mail"]["command"]],
     ids=["compose", "service-container"],
 )
-def test_a_container_listens_for_others_at_the_port_that_is_published(command: str) -> None:
-    words = shlex.split(command)
-    if words[0] == "sh":
-        install, _, command = words[2].partition(" && exec ")
+def test_a_container_listens_at_its_published_port(command: str) -> None:
+    arguments = shlex.split(command)
+    if arguments[0] == "sh":
+        install, _, command = arguments[2].partition(" && exec ")
         assert install == "pip install 'logto-mail-contract[serve]'"
     read = options(command)
     assert (read.host, read.port) == ("0.0.0.0", PORT)
@@ -165,25 +164,25 @@ def test_the_container_of_the_compose_file() -> None:
 
 
 def health_commands() -> list[str]:
-    kind, *words = COMPOSE["services"]["mail"]["healthcheck"]["test"]
+    kind, *arguments = COMPOSE["services"]["mail"]["healthcheck"]["test"]
     assert kind == "CMD"
     flags = shlex.split(SERVICE["services"]["mail"]["options"])
-    return [shlex.join(words), flags[flags.index("--health-cmd") + 1]]
+    return [shlex.join(arguments), flags[flags.index("--health-cmd") + 1]]
 
 
 @pytest.mark.parametrize("command", health_commands(), ids=["compose", "service-container"])
-def test_a_container_is_healthy_while_it_serves(command: str, tmp_path: Path) -> None:
+def test_the_health_command_passes_while_it_serves(command: str, tmp_path: Path) -> None:
     assert f":{PORT}/" in command
     with serving(tmp_path) as port:
-        told = shell(command.replace(f":{PORT}/", f":{port}/"))
-        assert told.returncode == 0, told.stdout
+        checked = shell(command.replace(f":{PORT}/", f":{port}/"))
+        assert checked.returncode == 0, checked.stdout
     assert shell(command.replace(f":{PORT}/", f":{port}/")).returncode != 0
 
 
 def test_the_steps_of_the_workflow(tmp_path: Path) -> None:
-    """Those about the endpoint, one shell each as on GitHub; then a message that breaks the contract."""
+    """Runs the steps about the endpoint, one shell each as on GitHub, before and after an invalid message."""
     skip_or_fail(None if shutil.which("jq") else "the steps of the workflow need jq: apt-get install jq")
-    port = unused(tmp_path)
+    port = unused_port(tmp_path)
     runs = [step["run"] for step in STEPS["steps"] if "run" in step]
     install, start, _, verdict = (run.replace(str(PORT), str(port)) for run in runs)
     assert install == "pip install 'logto-mail-contract[serve]'"
@@ -191,36 +190,36 @@ def test_the_steps_of_the_workflow(tmp_path: Path) -> None:
     start = f"cd {shlex.quote(str(tmp_path))}\n{start}\necho $! > server.pid"
     verdict = f"cd {shlex.quote(str(tmp_path))}\n{verdict}"
     try:
-        begun = shell(start)
-        assert begun.returncode == 0, begun.stdout
-        kept = shell(verdict)
-        assert kept.returncode == 0, kept.stdout
-        assert post(f"http://127.0.0.1:{port}/", BROKEN) == 400
-        # What is printed comes a moment after what is recorded.
-        deadline = time.monotonic() + 10
-        while "message/guard/type" not in (broken := shell(verdict)).stdout:
-            assert time.monotonic() < deadline, broken.stdout
-        assert broken.returncode == 1, broken.stdout
+        started = shell(start)
+        assert started.returncode == 0, started.stdout
+        passed = shell(verdict)
+        assert passed.returncode == 0, passed.stdout
+        assert post(f"http://127.0.0.1:{port}/", INVALID) == 400
+        # The log is printed a moment after the delivery is recorded.
+        deadline = time.monotonic() + 30
+        while "message/guard/type" not in (failed := shell(verdict)).stdout:
+            assert time.monotonic() < deadline, failed.stdout
+        assert failed.returncode == 1, failed.stdout
     finally:
         if (tmp_path / "server.pid").exists():
             os.kill(int((tmp_path / "server.pid").read_text(encoding="ascii")), 9)
 
 
-def test_the_lines_for_playwright_stand_in_the_example() -> None:
+def test_the_lines_for_playwright_are_those_of_the_example() -> None:
     example = (ROOT / "examples" / "e2e" / "signup.spec.ts").read_text(encoding="utf-8")
-    (lines,) = shown("ts")
+    (lines,) = read_blocks("ts")
     assert lines in example
 
 
 def test_the_lines_for_cypress(tmp_path: Path) -> None:
-    """They are JavaScript, and fill in what the app of the example shows."""
-    (lines,) = shown("js")
+    """They are JavaScript and fill in a field of the example's app."""
+    (lines,) = read_blocks("js")
     app = (ROOT / "examples" / "e2e" / "app.mjs").read_text(encoding="utf-8")
     fields = re.findall(r"input\[name=(\w+)\]", lines)
     assert fields == ["code"]
     assert all(f'<input name="{field}"' in app for field in fields)
     node: Any = shutil.which("node")
-    skip_or_fail(None if node else "whether it is JavaScript is for Node to say, which is not here")
+    skip_or_fail(None if node else "checking the JavaScript needs Node, which is not installed")
     (tmp_path / "signup.cy.js").write_text(lines, encoding="utf-8")
     checked = subprocess.run([node, "--check", tmp_path / "signup.cy.js"], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr

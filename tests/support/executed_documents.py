@@ -1,33 +1,32 @@
-"""Executes the examples in Markdown documents: what a page shows is what happens.
+"""Executes the examples in Markdown documents, so that every page shows what really happens.
 
-A document is one story, told in a new folder that holds copies of ``examples/`` and ``schemas/`` as a
-checkout does. Its fenced blocks happen one after the other; what they are follows from their language:
+A document is executed in a new folder that holds copies of ``examples/`` and ``schemas/``. Its fenced blocks
+are executed in order. The language of a block says how:
 
 ``console``
-    Lines that begin with ``$`` and a space are commands, run by bash one by one (no ``cd`` or ``export`` from
-    one to the next), with this environment's commands on the path; one that ends in a backslash goes on in
-    the next line, after ``>`` and a space if that stands there. What follows, up to the next command, is all
-    that it writes, to standard output and standard error, and it exits with 0. What varies is written as
-    ``...`` or ``…``: any text within a line, any lines where it stands alone in a line. A command that ends
-    in ``&`` runs until the end of the document.
+    Lines that begin with ``$`` and a space are commands. Each one runs in a bash of its own, with this
+    environment's commands on the path. A command that ends in a backslash continues in the next line, after
+    ``>`` and a space if the line has them. The lines up to the next command are its whole standard output and
+    standard error, and it exits with 0. ``...`` or ``…`` stands for any text within a line, or for any lines
+    when it is alone in a line. A command that ends in ``&`` runs until the end of the document.
 ``python``
-    Executed, in one namespace for the whole document. What defines tests must be named as a file instead.
+    Executed in one namespace for the whole document. A block that defines tests must be a file instead.
 ``json``, ``ndjson``, ``toml``, ``ini``, ``yaml``
     Parsed.
 
-Comments directly before a block say more about it:
+Comments directly before a block are directives:
 
 ``<!-- file: test_signin.py -->``
-    The block is the content of that file, written into the folder. A file of tests that no later command
-    names is run with pytest at the end, and must pass; any other Python file must be named by something
-    later, but for a ``conftest.py``. ``text`` is a language for such blocks too.
+    The block is the content of that file in the folder. A file of tests that no later command names is run
+    with pytest at the end and must pass. A later block must name any other Python file except
+    ``conftest.py``. Such a block can also be in ``text``.
 ``<!-- exit: 1 -->``
     The last command of the ``console`` block exits with 1.
 ``<!-- ports: 8600 2525 -->``
-    Anywhere in the page, alone in a line: where the page says 8600, a free port of this machine is meant.
+    Anywhere in the page, alone in a line: a free port of this machine replaces 8600 everywhere in the page.
 ``<!-- not run: it needs a Logto of your own -->``
-    The block is not executed, for that reason. Blocks in every other language, or in none, must say so, and
-    what is indented instead of fenced is an error: no example goes unexecuted unseen.
+    The block is not executed, for that reason. A block in any other language, or in none, needs this
+    directive. An indented example is an error, so that no example stays unexecuted unseen.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT = 60
+TIMEOUT_SECONDS = 180
 
 _FENCE = re.compile(r"(?P<indent> *)(?P<fence>`{3,}|~{3,}) *(?P<language>[^`]*)")
 _COMMENT = re.compile(r" *<!--\s*(?P<text>.*?)\s*-->\s*")
@@ -65,7 +64,7 @@ _WILDCARD = re.compile(r"\.\.\.|…")
 
 
 class BrokenExample(AssertionError):
-    """An example does not do what the document says, or would not be executed."""
+    """An example does not do what the document says, or nothing would execute it."""
 
 
 @dataclass
@@ -80,20 +79,20 @@ class Block:
 
 @dataclass
 class Command:
-    """One command of a ``console`` block, and what it writes."""
+    """One command of a ``console`` block, and its output."""
 
     line: int
     text: str
     output: list[str]
 
 
-def with_free_ports(text: str) -> str:
-    """Return a document with free ports in the place of those that it names as examples."""
+def replace_ports(text: str) -> str:
+    """Return a document with a free port in the place of each port that its ``ports`` comment names."""
     named = [port for line in _PORTS.findall(text) for port in line.split()]
     text = _PORTS.sub("", text)
-    with ExitStack() as taken:
+    with ExitStack() as reserved:
         for port in named:
-            free = taken.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+            free = reserved.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
             text = re.sub(rf"\b{port}\b", str(free), text)
     return text
 
@@ -127,7 +126,7 @@ def blocks(text: str) -> list[Block]:
         elif comment:
             if directive := _DIRECTIVE.fullmatch(comment["text"]):
                 if directive["name"] in directives:
-                    raise BrokenExample(f"line {number}: {directive['name']} is said twice")
+                    raise BrokenExample(f"line {number}: {directive['name']} is given twice")
                 directives[directive["name"]] = directive["value"]
             elif re.match(r"[\w ]{2,10}:", comment["text"]):
                 raise BrokenExample(f"line {number}: there is no directive {comment['text']!r}")
@@ -157,9 +156,9 @@ def commands(block: Block) -> list[Command]:
         BrokenExample: It has none, or begins with something else.
     """
     found: list[Command] = []
-    goes_on = False
+    continues = False
     for number, line in enumerate(block.text.splitlines(), start=block.line + 1):
-        if goes_on:
+        if continues:
             found[-1].text += "\n" + line.removeprefix("> ")
         elif line.startswith("$ "):
             found.append(Command(number, line.removeprefix("$ "), []))
@@ -168,14 +167,14 @@ def commands(block: Block) -> list[Command]:
             continue
         else:
             raise BrokenExample(f"line {number}: a console block begins with a command: $ ...")
-        goes_on = line.endswith("\\")
+        continues = line.endswith("\\")
     if not found:
         raise BrokenExample(f"line {block.line}: a console block without a command")
     return found
 
 
-def same(expected: list[str], actual: list[str]) -> bool:
-    """Tell whether the lines are as expected, where ``...`` stands for what varies."""
+def matches(expected: list[str], actual: list[str]) -> bool:
+    """Return whether the lines are as expected; ``...`` stands for any text."""
     pattern = ""
     for line in expected:
         if _WILDCARD.fullmatch(line.strip()):
@@ -203,13 +202,14 @@ PARSERS: dict[str, Callable[[str], object]] = {
 }
 
 
-class Story:
-    """One document being executed in a folder; a context manager that ends what its commands started."""
+class Execution:
+    """Executes one document in a folder; a context manager that kills what the commands left running."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._namespace: dict[str, Any] = {"__name__": "__main__"}
-        self._started: list[int] = []
+        self.process_groups: list[int] = []
+        """The group of each command: its process and all that this started."""
         unwanted = ("CI", "COLUMNS", "FORCE_COLOR", "VIRTUAL_ENV")
         self._environment = {
             name: value
@@ -220,7 +220,7 @@ class Story:
             "PATH": os.pathsep.join([sysconfig.get_path("scripts"), self._environment["PATH"]]),
             "COLUMNS": "80",
             "NO_COLOR": "1",
-            # No traces that a listing of the folder would show.
+            # Write no caches: a page may list the folder.
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTEST_ADDOPTS": "-p no:cacheprovider",
         }
@@ -233,20 +233,20 @@ class Story:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for group in self._started:
+        for group in self.process_groups:
             try:
                 os.killpg(group, signal.SIGKILL)
             except ProcessLookupError:
                 continue
 
-    def tell(self, text: str) -> int:
+    def execute(self, text: str) -> int:
         """Execute the examples of a document; return how many there were.
 
         Raises:
-            BrokenExample: One does not do what the document says, or would not be executed.
+            BrokenExample: One does not do what the document says, or nothing would execute it.
         """
-        told = blocks(with_free_ports(text))
-        for block in told:
+        found = blocks(replace_ports(text))
+        for block in found:
             try:
                 self._execute(block)
             except BrokenExample:
@@ -254,8 +254,8 @@ class Story:
             except Exception as error:
                 error.add_note(f"in the {block.language} block at line {block.line}")
                 raise
-        self._run_left_files(told)
-        return len(told)
+        self._run_left_files(found)
+        return len(found)
 
     def _execute(self, block: Block) -> None:
         directives = block.directives
@@ -268,13 +268,13 @@ class Story:
         if block.language == "console":
             self._run_commands(block)
         elif block.language == "python":
-            self._take_python(block)
+            self._run_python(block)
         elif block.language in PARSERS:
             PARSERS[block.language](block.text)
         elif block.language != "text" or "file" not in directives:
             raise BrokenExample(
                 f"line {block.line}: nothing executes a block in {block.language or 'no language'}: "
-                "say why above it, <!-- not run: reason -->"
+                "give the reason above it, <!-- not run: reason -->"
             )
         if "file" in directives:
             path = self._folder / directives["file"]
@@ -283,8 +283,8 @@ class Story:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block.text, encoding="utf-8")
 
-    def _take_python(self, block: Block) -> None:
-        # The empty lines keep the line numbers of the document.
+    def _run_python(self, block: Block) -> None:
+        # Empty lines in front keep the line numbers of the document in tracebacks.
         code = compile("\n" * block.line + block.text, "<document>", "exec")
         if "file" in block.directives:
             return
@@ -305,7 +305,7 @@ class Story:
             expected = list(command.output)
             while expected and not expected[-1].strip():
                 expected.pop()
-            if code != wanted or not same(expected, output):
+            if code != wanted or not matches(expected, output):
                 raise BrokenExample(
                     "\n".join(
                         [
@@ -319,7 +319,7 @@ class Story:
                 )
 
     def _run(self, command: str) -> tuple[int, list[str]]:
-        # Into a file: a pipe would be waited for as long as something in the background holds it.
+        # A file, not a pipe: reading a pipe would wait for commands in the background, which hold it open.
         log = self._folder.parent / f"{self._folder.name}.log"
         with log.open("wb") as file:
             process = subprocess.Popen(
@@ -331,22 +331,22 @@ class Story:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            self._started.append(process.pid)
+            self.process_groups.append(process.pid)
             try:
-                code = process.wait(timeout=TIMEOUT)
+                code = process.wait(timeout=TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                raise BrokenExample(f"$ {command}\nhas not ended after {TIMEOUT} s") from None
+                raise BrokenExample(f"$ {command}\nhas not ended after {TIMEOUT_SECONDS} s") from None
         return code, log.read_text(encoding="utf-8", errors="replace").splitlines()
 
-    def _run_left_files(self, told: list[Block]) -> None:
-        for place, block in enumerate(told):
+    def _run_left_files(self, found: list[Block]) -> None:
+        for place, block in enumerate(found):
             name = block.directives.get("file", "")
             if block.language != "python" or not name or "not run" in block.directives:
                 continue
             path = Path(name)
-            later = [other for other in told[place + 1 :] if "not run" not in other.directives]
+            later = [other for other in found[place + 1 :] if "not run" not in other.directives]
             if any(path.name in other.text for other in later if other.language == "console"):
                 continue
             if _TEST_FILE.fullmatch(path.name):

@@ -1,0 +1,186 @@
+"""Tests the commands that work on the project: the targets of the Makefile, and what calls them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
+
+
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run make on a copy of the Makefile in a folder."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copyfile(ROOT / name, folder / name)
+    if (installed := folder / ".venv" / "installed").parent.exists():
+        # Newer than what it depends on: nothing is installed.
+        installed.touch()
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=folder,
+        env={name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@needs_make
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        ("exit 1", "No Python 3.11 or later here; looked for: {python}."),
+        ('case "$2" in *ensurepip*) exit 1;; esac', "{python} cannot make a virtual environment"),
+    ],
+    ids=["too-old", "no-venv"],
+)
+def test_make_reports_which_python_it_needs(script: str, problem: str, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    python.chmod(0o755)
+    result = make(tmp_path, "test", f"PYTHON={python}")
+    assert result.returncode == 2
+    assert result.stderr.startswith(problem.format(python=python)), result.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+RECORDER = """#!{python}
+import os, pathlib, sys
+
+def parent(process):
+    try:
+        return int(process.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+processes = [path for path in pathlib.Path("/proc").iterdir() if path.name.isdigit()]
+busy = [path.name for path in processes if parent(path) == os.getppid() and path.name != str(os.getpid())]
+with open("calls", "a") as file:
+    print(*sys.argv[1:], sep=" ", end="|", file=file)
+    print(*busy, file=file)
+with open("calls") as file:
+    sys.exit(len(file.readlines()) == {failing})
+"""
+
+
+def record_calls(folder: Path, *arguments: str, failing: int = 0) -> tuple[int, list[str], list[list[int]]]:
+    """Run make with a Python that only records its calls.
+
+    Returns:
+        The exit code, the arguments of each call, and the other processes of the recipe during each call.
+    """
+    python = folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(RECORDER.format(python=sys.executable, failing=failing), encoding="utf-8")
+    python.chmod(0o755)
+    result = make(folder, *arguments, "NODE_PACKAGES=")
+    lines = (folder / "calls").read_text(encoding="utf-8").splitlines()
+    calls = [line.partition("|") for line in lines]
+    return (
+        result.returncode,
+        [command for command, _, _ in calls],
+        [[int(number) for number in busy.split()] for _, _, busy in calls],
+    )
+
+
+@needs_make
+def test_coverage_is_measured_for_all_tests_only(tmp_path: Path) -> None:
+    for name in ("all", "some"):
+        (tmp_path / name).mkdir()
+    assert record_calls(tmp_path / "all", "unit")[1] == ["-m pytest -n 2 --cov --cov-report=term"]
+    assert record_calls(tmp_path / "some", "unit", "ARGS=-k inbox")[1] == ["-m pytest -n 2 -k inbox"]
+
+
+def test_coverage_counts_branches_and_has_a_floor() -> None:
+    coverage = PYPROJECT["tool"]["coverage"]
+    assert coverage["run"]["branch"] is True
+    assert coverage["report"]["fail_under"] > 90
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@needs_make
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the processes are listed from /proc")
+@pytest.mark.parametrize("failing", [0, 2], ids=["passes", "fails"])
+def test_soak_runs_three_rounds_beside_busy_processes(failing: int, tmp_path: Path) -> None:
+    code, commands, busy = record_calls(tmp_path, "soak", "ARGS=-k inbox", failing=failing)
+    assert code == (2 if failing else 0)
+    assert commands == ["-m pytest -n 2 -k inbox"] * (failing or 3)
+    assert [len(processes) for processes in busy] == [2] * len(commands)
+    assert not any(map(is_alive, busy[0]))
+
+
+@needs_make
+def test_matrix_runs_the_tests_on_each_supported_python(tmp_path: Path) -> None:
+    result = make(tmp_path, "--dry-run", "matrix", "CI=")
+    classifiers = PYPROJECT["project"]["classifiers"]
+    supported = [name.rpartition(" ")[2] for name in classifiers if re.search(r"3\.\d+$", name)]
+    assert f"for python in {' '.join(f'python{version}' for version in supported)};" in result.stdout
+
+
+@needs_make
+def test_matrix_in_ci_fails_for_a_missing_python(tmp_path: Path) -> None:
+    missing = "SUPPORTED_PYTHONS=python-that-does-not-exist"
+    assert make(tmp_path, "matrix", missing, "CI=").returncode == 0
+    assert make(tmp_path, "matrix", missing, "CI=true").returncode == 2
+
+
+@needs_make
+def test_help_names_every_target(tmp_path: Path) -> None:
+    named = set(re.findall(r"^make (\w+)", make(tmp_path, "help").stdout, re.MULTILINE))
+    assert named == TARGETS - {"help", "install", "node"}
+
+
+@pytest.mark.parametrize(
+    "path", [*WORKFLOWS, ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name
+)
+def test_every_target_that_is_named_exists(path: Path) -> None:
+    named = re.findall(
+        r"(?:^|`|run: )make ([a-z ]+?)(?:`| {2}|$| ARGS)", path.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert named or path.name == "ci.yml"
+    assert {target for targets in named for target in targets.split()} <= TARGETS
+
+
+def test_every_script_of_the_workflows_exists() -> None:
+    steps = [
+        step
+        for path in WORKFLOWS
+        for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values()
+        for step in job["steps"]
+    ]
+    programs = {shlex.split(step["run"])[0] for step in steps if "run" in step}
+    assert programs == {"make", ".ci/run"}
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_the_hooks_run_what_lint_and_types_run() -> None:
+    """The hooks come from no other repository, and change files instead of only checking the format."""
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    (repository,) = config["repos"]
+    assert repository["repo"] == "local"
+    hooks = [hook["entry"].removesuffix(" --force-exclude") for hook in repository["hooks"]]
+    recipes = re.findall(r"^\t@\$\(BIN\)/((?:ruff|mypy).*)$", MAKEFILE, re.MULTILINE)
+    assert hooks == [f".venv/bin/{recipe.removesuffix(' --check')}" for recipe in recipes]
+    assert {hook["language"] for hook in repository["hooks"]} == {"system"}
