@@ -2,8 +2,8 @@
 
     python bench/compare.py ../other-checkout
 
-Both need the environment that ``make install`` makes. Only commands and the public API are measured, so the two
-may differ in everything else.
+Both need the environment that ``make install`` makes. Only commands and the public API are measured, so the
+two may differ in everything else.
 """
 
 from __future__ import annotations
