@@ -25,7 +25,7 @@ help:
 	@echo 'make types    mypy --strict alone'
 	@echo 'make unit     pytest alone; ARGS="..." hands it arguments'
 	@echo 'make bench    the measurements'
-	@echo 'make schemas  write schemas/ anew from tools/'
+	@echo 'make schemas  write the generated files of schemas/ again'
 	@echo 'make clean    remove .venv, the Node packages and every cache'
 
 demo: install node
@@ -52,8 +52,7 @@ bench: install
 	@set -e; for script in bench/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 schemas: install
-	@$(BIN)/python tools/build_schemas.py
-	@$(BIN)/python tools/build_vectors.py
+	@$(BIN)/python -m tools.contract_source
 
 clean:
 	rm -rf $(VENV) $(dir $(NODE_PACKAGES)) examples/e2e/test-results bench/servers/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
