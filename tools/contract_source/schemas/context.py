@@ -43,8 +43,8 @@ def make_branding() -> Json:
         "title": "Branding",
         "type": "object",
         "description": (
-            "Where the logos are. Logto stores any text that a URL parser takes, javascript: included, so do "
-            "not put it into HTML unchecked. Often {}."
+            "Where the logos are. Logto stores any text that a URL parser accepts, javascript: included: "
+            "check it before it enters HTML. Often {}."
         ),
         "examples": [{}, {"logoUrl": "https://shop.example.com/logo.png"}],
         "properties": {key: make_text(meaning) for key, meaning in BRANDING_KEYS.items()},
@@ -59,7 +59,7 @@ def make_application() -> Json:
         "type": "object",
         "description": (
             f"{VARIABLES['application']} Absent when the browser's cookie is lost or a look-up fails. "
-            "displayName and branding come from the application's own sign-in experience and are left out "
+            "displayName and branding come from the application's own sign-in experience, and are absent "
             "without one."
         ),
         "examples": [SAMPLE_APPLICATION, SAMPLE_BRANDED_APPLICATION],
@@ -99,8 +99,8 @@ def make_user() -> Json:
         "title": "User",
         "type": "object",
         "description": (
-            f"{VARIABLES['user']} All seven keys are always there; what is unset is null, although the docs "
-            "call it an optional string. The user chooses most of these texts: escape them."
+            f"{VARIABLES['user']} All seven keys are always there. An unset value is null, although the "
+            "docs call it an optional string. The user chooses most of these texts: escape them."
         ),
         "examples": [SAMPLE_USER],
         "required": ["id", "avatar", "name", "primaryEmail", "primaryPhone", "username", "profile"],
@@ -130,8 +130,8 @@ def make_profile() -> Json:
         "title": "Profile",
         "type": "object",
         "description": (
-            "The user's profile claims, {} by default. All of them are texts without a limit of length or a "
-            "check of form, and the user can edit them. Logto's own keys are the ones listed here."
+            "The user's profile claims, {} by default. They are texts without a limit of length or a check "
+            "of form, and the user can edit them. The keys listed here are Logto's own."
         ),
         "examples": [{}, {"nickname": "Foo", "address": {"country": "DE"}}],
         "properties": {key: {"type": "string"} for key in PROFILE_KEYS}

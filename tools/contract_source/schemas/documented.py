@@ -103,8 +103,8 @@ def make_documented_infos() -> Json:
             "type": "object",
             "description": (
                 "The user who asked for the mail, or who invited. The docs call every member but id an "
-                "optional string; real Logto sends all of them, with null where unset, which breaks this "
-                "promise."
+                "optional string. Real Logto sends all of them, and unset ones as null, which violates this "
+                "schema."
             ),
             "examples": [{"id": "w13v2u89sxbs", "name": "Foo", "primaryEmail": "foo@example.com"}],
             "required": ["id"],
@@ -135,10 +135,10 @@ def build_documented(revision: Revision) -> Json:
     )
     names |= {"Generic": "GenericVariables", "OrganizationInvitation": "InvitationVariables"}
     description = (
-        "One message as docs.logto.io promises it per template type (the pages on email templates and on the "
-        "HTTP email connector). A part of the guard layer. Null is not a documented value, yet real Logto "
-        "sends null for what a user has not set, and leaves out application, user or link at times: hold "
-        "Logto itself to the emitted layer, and use this one for a sender that keeps the docs' word. Extra "
+        "One message as docs.logto.io promises it per template type (the pages on email templates and on "
+        "the HTTP email connector). A part of the guard layer. Null is not a documented value, yet real "
+        "Logto sends null for what a user has not set. At times it leaves out application, user or link. "
+        "Judge Logto itself by the emitted layer, and a sender that follows the docs by this one. Extra "
         "variables and extra top-level members are tolerated."
     )
     return make_heading(

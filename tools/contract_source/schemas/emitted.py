@@ -135,8 +135,8 @@ def make_invitation_payload(revision: Revision) -> Json:
         examples: list[Json] = [{"link": SAMPLE_LINK}, {}]
     else:
         others = (
-            "Logto puts in organization, and inviter where one is named; the caller's own members follow, "
-            "may be any JSON value, and replace Logto's where the names are the same. Either may be missing."
+            "Logto adds organization, and inviter if one is named. The caller's own members follow. They "
+            "may be any JSON value, and replace Logto's members of the same name. Either may be missing."
         )
         examples = [
             {"organization": SAMPLE_ORGANIZATION, "inviter": SAMPLE_USER, "link": SAMPLE_LINK},
@@ -146,8 +146,8 @@ def make_invitation_payload(revision: Revision) -> Json:
         "title": "Payload of an invitation",
         "type": "object",
         "description": (
-            f"{others} Without a link from the caller there is none. No member is ever named __proto__: it "
-            "does not get through Logto core."
+            f"{others} If the caller gives no link, there is none. No member is named __proto__, because "
+            "Logto core drops it."
         ),
         "examples": examples,
         "properties": make_typed_variables(revision.typed_variables),
@@ -162,14 +162,14 @@ def make_payloads(revision: Revision) -> tuple[dict[str, str], Json]:
     """Return the payload definition of each template type, and the payload definitions."""
     if revision.strings_only:
         codes = make_code_payload(
-            "Payload of a code mail", "The code, and nothing else yet.", revision, locale="never"
+            "Payload of a code mail", "The code and nothing else.", revision, locale="never"
         )
         names = dict.fromkeys(revision.emitted_types, "CodePayload")
         return names | {"OrganizationInvitation": "InvitationPayload"}, {
             "CodePayload": codes,
             "InvitationPayload": make_invitation_payload(revision),
         }
-    no_user = "application and organization are told when the browser's sign-in session names them."
+    no_user = "application and organization are present if the browser's sign-in session names them."
     definitions = {
         "VisitorPayload": make_code_payload(
             "Payload of a sign-in flow",
@@ -188,7 +188,7 @@ def make_payloads(revision: Revision) -> tuple[dict[str, str], Json]:
         ),
         "GenericPayload": make_code_payload(
             "Payload of a generic code mail",
-            "The code; the language only where the Console or a connector test knows one.",
+            "The code, and the language if the Console or a connector test knows one.",
             revision,
             locale="sometimes",
         ),
@@ -201,10 +201,9 @@ def make_payloads(revision: Revision) -> tuple[dict[str, str], Json]:
         names["BindNewIdentifier"] = "NewIdentifierPayload"
         definitions["NewIdentifierPayload"] = make_code_payload(
             "Payload of a new identifier",
-            "The code, either from the Account API (then user may come and organization never) or, in this "
-            "release only, from the sign-in experience of an identified user (then organization may come and "
-            "user "
-            "never).",
+            "The code. From the Account API, user may come and organization never. In this release only, it "
+            "also comes from the sign-in experience of an identified user: then organization may come and "
+            "user never.",
             revision,
             locale="always",
             context=("application", "organization", "user"),
@@ -213,9 +212,8 @@ def make_payloads(revision: Revision) -> tuple[dict[str, str], Json]:
         names["BindMfa"] = "BindMfaPayload"
         definitions["BindMfaPayload"] = make_code_payload(
             "Payload of a new second factor",
-            "The code, either from the sign-in experience (then organization may come and user never) or "
-            "from the "
-            "Account API (then user may come, organization and ip never).",
+            "The code. From the sign-in experience, organization may come and user never. From the Account "
+            "API, user may come, organization and ip never.",
             revision,
             locale="always",
             context=("application", "organization", "user"),
@@ -254,7 +252,7 @@ def build_emitted(revision: Revision) -> Json:
         branches[name] = {"to": make_ref(to), "payload": make_ref(names[name])}
         if with_ip:
             branches[name]["ip"] = (
-                {"description": "The Account API does not tell the address.", "not": {}}
+                {"description": "The Account API does not pass on the address.", "not": {}}
                 if name in TYPES_WITHOUT_IP
                 else make_ref("Ip")
             )
@@ -267,9 +265,9 @@ def build_emitted(revision: Revision) -> Json:
         properties["ip"] = {"description": IP, "examples": [SAMPLE_IP]}
     description = (
         f"One message as the core of {format_releases(revision)} really sends it: per template type, all "
-        "that any of its flows sends, and nothing else. Which variables exclude each other is not told. A "
-        "part of the guard layer: use it to hold a sender to Logto's habits, and to learn what a receiver "
-        "will meet. It changes with Logto and is not a promise that Logto makes."
+        "that any of its flows sends, and nothing else. The schema does not say which variables exclude "
+        "each other. It is a part of the guard layer. Use it to check that a sender behaves as Logto does, "
+        "and to learn what a receiver will meet. It changes with Logto and is no promise of Logto."
     )
     examples = [make_sample(revision, name) for name in revision.emitted_types]
     return make_heading(revision, "emitted", description, examples) | {

@@ -26,7 +26,7 @@ def build_guard(revision: Revision) -> Json:
         "type": "object",
         "description": (
             f"{PAYLOAD} No variable is tied to a template type here: {{}} passes for every type. A named "
-            f"variable is absent or a string, the empty one included, and never null. {others}"
+            f"variable is absent or a string, possibly empty, and never null. {others}"
         ),
         "examples": [{"code": "031415"}, {"link": SAMPLE_LINK}, {}],
         "properties": make_typed_variables(revision.typed_variables),
@@ -47,9 +47,9 @@ def build_guard(revision: Revision) -> Json:
     description = (
         f"One message as {format_releases(revision)} may post it to an HTTP email endpoint. This schema "
         "accepts exactly what sendMessageDataGuard accepts "
-        "(packages/toolkit/connector-kit/src/types/passwordless.ts of those releases), so it is the widest "
-        "of the layers and the one for a receiver to be judged against. Logto itself does not run the guard "
-        "on what it sends. Unknown top-level members are tolerated."
+        "(packages/toolkit/connector-kit/src/types/passwordless.ts of those releases). It is the widest "
+        "layer: judge a receiver by it. Logto itself does not run the guard on what it sends. Unknown "
+        "top-level members are tolerated."
     )
     names = [
         name for name in ("SignIn", "OrganizationInvitation", "BindMfa") if name in revision.emitted_types

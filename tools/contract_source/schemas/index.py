@@ -17,8 +17,8 @@ def build_index() -> Json:
         "current": CURRENT,
         "layers": {
             "guard": (
-                "What the type SendMessageData allows: the verdict of sendMessageDataGuard, which Logto "
-                "defines and does not run on outgoing mail."
+                "What the type SendMessageData allows: the verdict of sendMessageDataGuard. Logto defines "
+                "that guard but does not run it on outgoing mail."
             ),
             "emitted": "What Logto core of these releases really sends, per template type. A part of guard.",
             "documented": (

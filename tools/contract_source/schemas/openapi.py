@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def make_response(description: str) -> Json:
-    """Return an OpenAPI response whose body Logto may hand on as text."""
+    """Return an OpenAPI response whose body Logto may pass on as text."""
     return {"description": description, "content": {"text/plain": {"schema": {"type": "string"}}}}
 
 
@@ -33,8 +33,8 @@ def make_redirect(description: str) -> Json:
 
 
 FAILURE = (
-    "Logto does not retry. The user's request fails with HTTP 400 connector.general, which carries the text "
-    "of this answer, so put nothing confidential into it."
+    "Logto does not retry. The user's request fails with HTTP 400 connector.general. The error carries the "
+    "text of this response, so put nothing confidential into it."
 )
 
 
@@ -49,23 +49,23 @@ def build_openapi(revision: Revision) -> Json:
             "summary": "What a receiver of Logto's HTTP email connector offers.",
             "description": (
                 f"Logto (contract revision {revision.id}, {format_releases(revision)}) posts each mail to "
-                "one URL of your choice and waits for the answer inside the user's own request. The "
-                "connector itself waits without limit; Logto's hosted sign-in page gives up after 10 "
-                "seconds, and Logto's server cuts the user's connection after 120 seconds. So end every "
-                "answer, validly and well within 10 seconds. There is no idempotency key and no retry; a "
-                "resent invitation is equal byte for byte, so do not drop a message because its body came "
-                "before. Facts: packages/connectors/connector-http-email/src/index.ts, v1.35.0 to v1.42.0."
+                "one URL of your choice and waits for the response inside the user's own request. The "
+                "connector waits without limit. Logto's hosted sign-in page gives up after 10 seconds, and "
+                "Logto's server cuts the user's connection after 120 seconds. End every response validly "
+                "and well within 10 seconds. There is no idempotency key and no retry. A resent invitation "
+                "is equal byte for byte, so do not drop a message because its body is known. Facts: "
+                "packages/connectors/connector-http-email/src/index.ts, v1.35.0 to v1.42.0."
             ),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [
             {
                 "url": "{endpoint}",
-                "description": "The URL in the connector's configuration, with any path and query.",
+                "description": "The URL in the connector's configuration. It may have any path and query.",
                 "variables": {
                     "endpoint": {
                         "default": "https://mail.example.com/logto",
-                        "description": "The endpoint; userinfo in it would replace the Authorization header.",
+                        "description": "The endpoint. Userinfo in it would replace the Authorization header.",
                     }
                 },
             }
@@ -76,12 +76,12 @@ def build_openapi(revision: Revision) -> Json:
                 "post": {
                     "operationId": "sendMessage",
                     "tags": ["mail"],
-                    "summary": "Take one message from Logto and send it as a mail.",
+                    "summary": "Accept one message from Logto and send it as a mail.",
                     "description": (
-                        "The request is HTTP/1.1 with Content-Type application/json without charset, always "
-                        "with Content-Length, the body compact UTF-8 JSON with the members in the order to, "
-                        "type, payload, ip. Nothing signs it: the Authorization header is all that proves "
-                        "the sender."
+                        "The request is HTTP/1.1 with Content-Type application/json without charset, and "
+                        "always with Content-Length. The body is compact UTF-8 JSON with the members in the "
+                        "order to, type, payload, ip. Nothing signs it: the Authorization header is the "
+                        "only proof of the sender."
                     ),
                     "security": [{"authorization": []}, {}],
                     "requestBody": {
@@ -103,35 +103,33 @@ def build_openapi(revision: Revision) -> Json:
                     "responses": {
                         "2XX": {
                             "description": (
-                                "The message was taken. Any status from 200 to 299 means the same; Logto "
+                                "The message was accepted. Any status from 200 to 299 means the same. Logto "
                                 "reads the body to its end and ignores it. A 204 with body bytes makes the "
                                 "send fail."
                             )
                         },
                         "304": {
                             "description": (
-                                "Counts as taken when there is neither a Location header nor a body. Do not "
-                                "rely on it: answer 2xx."
+                                "Counts as accepted if the response has no Location header and no body. Do "
+                                "not rely on it: respond with 2xx."
                             )
                         },
                         "303": make_redirect(
-                            "Followed with GET and without the body: a 200 there looks like success although "
-                            "the message is lost. Do not use."
+                            "Followed with GET and without the body. A 200 there looks like success "
+                            "although the message is lost. Do not use it."
                         ),
                         "3XX": make_redirect(
                             "300, 301, 302, 307 and 308 with a Location are followed, up to 10 times, with "
-                            "POST and the whole body, code included; Authorization goes along only to the "
-                            "same host and port. Any other 3xx is a failure like a 4xx."
+                            "POST and the whole body, code included. Authorization is sent only to the same "
+                            "host and port. Any other 3xx is a failure like a 4xx."
                         ),
                         "401": make_response(
                             f"The Authorization header is not the configured one. {FAILURE}"
                         ),
-                        "4XX": make_response(
-                            f"The message was refused. {FAILURE} That holds for 429 as well."
-                        ),
+                        "4XX": make_response(f"The message was refused. {FAILURE} This includes 429."),
                         "5XX": make_response(
-                            f"The message was not taken. {FAILURE} Retry-After is ignored. An invitation "
-                            "whose mail fails is not created, so a link that was mailed all the same leads "
+                            f"The message was not accepted. {FAILURE} Retry-After is ignored. An invitation "
+                            "whose mail fails is not created, so a link that was mailed anyway leads "
                             "nowhere."
                         ),
                     },
@@ -147,7 +145,8 @@ def build_openapi(revision: Revision) -> Json:
                     "name": "Authorization",
                     "description": (
                         "The text of the connector's setting authorization, verbatim: any scheme or none. "
-                        "Optional in Logto; the header is absent when the setting is. Set one and check it."
+                        "It is optional in Logto: without the setting there is no header. Set one and check "
+                        "it."
                     ),
                 }
             },

@@ -19,7 +19,7 @@ class Revision:
     strings_only: bool = False
     """The guard demands a string of every payload member, not only of the typed ones."""
     never_emitted: tuple[str, ...] = ()
-    """Template types that the guard takes although no Logto core sends them."""
+    """Template types that the guard accepts although no Logto core sends them."""
 
     @property
     def emitted_types(self) -> tuple[str, ...]:
@@ -67,10 +67,11 @@ REVISIONS = (
         strings_only=True,
         never_emitted=("Test",),
         changes=(
-            "The first revision of this catalogue. Every payload member is a string. Code mails carry the "
-            "code alone; an invitation carries exactly what its caller put in. The guard still takes the "
+            "The first revision of this catalogue. Every payload member is a string. Code mails carry only "
+            "the code. An invitation carries exactly what its caller put in. The guard still accepts the "
             "deprecated template type Test, which Logto core does not send. Up to v1.24.0 the Account API "
-            "used UserPermissionValidation and BindNewIdentifier the wrong way round; v1.24.1 put that right."
+            "used UserPermissionValidation and BindNewIdentifier the wrong way round; v1.24.1 put that "
+            "right."
         ),
     ),
     Revision(
@@ -81,8 +82,8 @@ REVISIONS = (
         template_types=FIRST_TYPES,
         typed_variables=("code", "link", "locale"),
         changes=(
-            "Adds locale and the context variables application, organization, user and inviter, so payload "
-            "members beside the typed ones may be any JSON value. The template type Test is gone."
+            "Adds locale and the context variables application, organization, user and inviter, so other "
+            "payload members may be any JSON value. Removes the template type Test."
         ),
     ),
     Revision(
@@ -106,9 +107,9 @@ REVISIONS = (
         template_types=(*FIRST_TYPES, "MfaVerification", "BindMfa"),
         typed_variables=("code", "link", "locale", "uiLocales"),
         changes=(
-            "Adds the template type BindMfa and the typed variable uiLocales, which is a string from here "
-            "on: the two revisions before tolerate any JSON value under that name. From v1.33.0 on, locale "
-            "follows ui_locales first, then Accept-Language, then the fallback language."
+            "Adds the template type BindMfa and the typed variable uiLocales, which is a string from this "
+            "revision on. The two revisions before tolerate any JSON value under that name. From v1.33.0 "
+            "on, locale follows ui_locales first, then Accept-Language, then the fallback language."
         ),
     ),
     Revision(
@@ -130,8 +131,8 @@ REVISIONS = (
         template_types=(*FIRST_TYPES, "MfaVerification", "BindMfa"),
         typed_variables=("code", "link", "locale", "uiLocales"),
         changes=(
-            "Adds the top-level member ip, a string where present: before, any value under that name was "
-            "tolerated. The sign-in experience sends it from v1.39.0 on, the Account API never does. From "
+            "Adds the top-level member ip, a string if present. Earlier revisions tolerate any value under "
+            "that name. The sign-in experience sends it from v1.39.0 on, the Account API never does. From "
             "v1.41.0 on, Logto sends at most 10 messages to one recipient within 600 seconds."
         ),
     ),

@@ -5,20 +5,20 @@ from __future__ import annotations
 VARIABLES = {
     "code": (
         "The verification code. Logto core makes it of six decimal digits, leading zeros included, so it is "
-        "a string and never a number. The connector test of the Console always sends 000000, which opens "
-        "nothing."
+        "a string and never a number. The connector test of the Console always sends 000000, which signs "
+        "nobody in."
     ),
     "link": (
-        "The link of an invitation, as the caller of the Management API wrote it: Logto neither makes nor "
-        "checks it, so it may be missing, empty or of any scheme."
+        "The link of an invitation, as the caller of the Management API wrote it. Logto does not check it, "
+        "so it may be missing, empty or of any scheme."
     ),
     "locale": (
         "The language tag that Logto chose for this mail, such as en or pt-BR. In invitations and connector "
         "tests it is whatever the caller wrote."
     ),
     "uiLocales": (
-        "The ui_locales parameter of the sign-in request as the visitor's browser sent it, by the book a "
-        "list of BCP 47 language tags separated by spaces. Logto does not check it: escape it before it "
+        "The ui_locales parameter of the sign-in request as the visitor's browser sent it. It should be a "
+        "list of BCP 47 language tags separated by spaces, but Logto does not check it: escape it before it "
         "enters HTML."
     ),
     "application": "The application that the user signs in to, if Logto could tell.",
@@ -32,8 +32,8 @@ TO = (
     "checks it: escape it before it enters HTML or a mail header."
 )
 TYPE = (
-    "The template type: which mail to write. Later Logto releases add types, so a receiver treats a type "
-    "that it does not know as mail of a general kind and never as a crash."
+    "The template type: which mail to write. Later Logto releases add types. A receiver treats an unknown "
+    "type as mail of a general kind and never crashes on it."
 )
 PAYLOAD = "The variables of the mail."
 IP = (

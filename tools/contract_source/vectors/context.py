@@ -96,7 +96,7 @@ def _add_user(suite: Suite, account: Json) -> None:
         },
         "not",
     )
-    username.add_each("user-username", "Such a username is fine.", {"underscore": "_", "capitals": "FOO_1"})
+    username.add_each("user-username", "Such a username is valid.", {"underscore": "_", "capitals": "FOO_1"})
     username.add("user-username-empty", "A username is never empty.", "", "minLength")
     for key in ("name", "avatar", "primaryEmail"):
         suite.at(account, "payload", "user", key).add(

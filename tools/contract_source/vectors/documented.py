@@ -139,4 +139,4 @@ def _add_shape(suite: Suite, variable: str, message: Json, required: tuple[str, 
         surplus = suite.at(message, *steps, "branding", "color")
         surplus.add(f"{variable}-branding-extra", "Other members of a branding are tolerated.", 1)
     else:
-        whole.add(f"{variable}-all-null", "Real Logto sends such a user.", USER)
+        whole.add(f"{variable}-all-null", "All members have values, as the docs promise.", USER)

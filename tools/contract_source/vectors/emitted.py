@@ -191,7 +191,7 @@ def _add_texts(suite: Suite) -> None:
     )
     suite.add_text(
         "duplicate-code-good-then-bad",
-        "Of duplicate keys the last counts.",
+        "The last of duplicate keys counts.",
         '{"to":"a@b.c","type":"Generic","payload":{"code":"123456","code":"1"}}',
         ("pattern", "/payload/code"),
     )

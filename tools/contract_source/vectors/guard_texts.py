@@ -44,7 +44,7 @@ def add_guard_texts(suite: Suite, *, strings_only: bool) -> None:
         ),
     }
     for name, (text, error) in twice.items():
-        suite.add_text(f"duplicate-{name}", "Of duplicate keys the last counts.", text, error)
+        suite.add_text(f"duplicate-{name}", "The last of duplicate keys counts.", text, error)
     numbers = {
         "zero": "0",
         "minus-zero": "-0",
@@ -83,13 +83,13 @@ def add_guard_texts(suite: Suite, *, strings_only: bool) -> None:
     ):
         suite.add_text(
             f"proto-{name}",
-            "A variable named __proto__ is a variable like others and supplies nothing.",
+            "A variable named __proto__ is an ordinary variable and supplies nothing.",
             f'{{"to":"a","type":"SignIn","payload":{{"__proto__":{value}}}}}',
             error,
         )
     suite.add_text(
         "proto-extra-member",
-        "A member named __proto__ is an unknown member like others.",
+        "A member named __proto__ is an ordinary unknown member.",
         '{"to":"a","type":"SignIn","payload":{},"__proto__":{"to":1}}',
     )
     suite.add_text(
@@ -100,6 +100,6 @@ def add_guard_texts(suite: Suite, *, strings_only: bool) -> None:
     )
     suite.add_text(
         "white-space-around",
-        "JSON's own white space around the message is fine.",
+        "JSON's own white space around the message is valid.",
         ' \t\r\n{ "to" : "a" ,\n"type":"SignIn","payload":{}}\n',
     )
