@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ..judging.javascript_json import stringify
 from ..wire.requests import Request
-from ._messages import choose_names, messages_of, resolve, shortest
+from ._messages import build_shortest, messages_of
+from ._revisions import choose_names, resolve
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -264,7 +265,7 @@ def break_request(
         raise ValueError(f"There is no broken request {name!r} here. There are: {', '.join(spoilt)}.")
     if message is None:
         revision, kinds = resolve(None, layer)
-        message = shortest(revision, layer, kinds[0])
+        message = build_shortest(revision, layer, kinds[0])
     return _broken(name, spoilt[name], stringify(dict(message)), url, authorization, layer)
 
 
