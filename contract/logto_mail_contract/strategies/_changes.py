@@ -17,11 +17,11 @@ class Change:
     """How to make one mistake.
 
     Attributes:
-        rule: The last part of the rule's id; with ``text/`` before it, a rule of texts.
-        pointer: Where the finding stands.
+        rule: The end of the id of the rule that fails; it begins with ``text/`` for a rule of texts.
+        pointer: The JSON pointer of the finding.
+        kinds: The template types that can have the mistake.
         edit: Changes a message in place.
-        write: Makes the text in place of ``edit``, of the text of a message without its last brace.
-        kinds: The template types that it can be made with.
+        write: Used instead of ``edit``: returns the text, given the text of a message without its last brace.
     """
 
     rule: str
@@ -43,7 +43,7 @@ TYPES_BUT: Mapping[str, tuple[str, ...]] = {
     kind: tuple(name for name in WRONG if name not in kind.split("-or-"))
     for kind in ("string", "string-or-null", "object")
 }
-# What a context variable is like before it is broken.
+# Valid context variables, in which one member is then changed.
 _SAMPLES: Mapping[str, dict[str, Any]] = {
     "application": {"id": "foo", "name": "Foo", "branding": {}, "displayName": "Foo"},
     "organization": {"id": "foo", "name": "Foo", "branding": {}},
@@ -63,7 +63,7 @@ def _make_sample(variable: str, layer: str) -> dict[str, Any]:
     sample = _SAMPLES["user" if variable == "inviter" else variable]
     if layer == "documented":
         sample = {key: value for key, value in sample.items() if value is not None}
-    # Brought along as text, for what is inside must be the message's own.
+    # Copy it deeply: the message must own what it holds.
     return cast("dict[str, Any]", json.loads(json.dumps(sample)))
 
 
@@ -82,11 +82,11 @@ def drop_at(path: tuple[str, ...], layer: str) -> Callable[[dict[str, Any]], Non
 
 
 def _find_place(message: dict[str, Any], path: tuple[str, ...], layer: str) -> dict[str, Any]:
-    """Return the object that holds the end of a path, with valid objects where the message has none."""
+    """Return the object that holds the last member of a path; valid objects replace missing ones."""
     place = message
     for depth, key in enumerate(path[:-1]):
         if depth == 1:
-            # A variable of the message may be odd in a way that the change would not cure: begin anew.
+            # The variable in the message may have any value. Replace it, so that the mistake is the only one.
             place[key] = _make_sample(key, layer)
         place = place.setdefault(key, {})
     return place
@@ -119,7 +119,7 @@ class Changes:
         if chosen:
             self.all[name] = Change(rule, pointer, chosen, edit, write)
 
-    def member(
+    def add_member(
         self,
         path: tuple[str, ...],
         rule: str,
@@ -128,16 +128,16 @@ class Changes:
         required: bool = False,
         kinds: Collection[str] | None = None,
     ) -> None:
-        """Add what breaks a member by its absence or its JSON type."""
+        """Add the absence of a member, if it is required, and each wrong JSON type."""
         words = path[1:] if len(path) > 1 else path
         name = "-".join(format_slug(word) for word in words)
         if required:
             parent = "".join(f"/{key}" for key in path[:-1])
             self.add(f"{name}-missing", rule, parent, kinds=kinds, edit=drop_at(path, self.layer))
         for wrong in TYPES_BUT[types]:
-            self.value(path, f"{name}-{wrong}", rule, WRONG[wrong], kinds=kinds)
+            self.add_value(path, f"{name}-{wrong}", rule, WRONG[wrong], kinds=kinds)
 
-    def value(
+    def add_value(
         self,
         path: tuple[str, ...],
         name: str,
@@ -147,6 +147,6 @@ class Changes:
         at: str | None = None,
         kinds: Collection[str] | None = None,
     ) -> None:
-        """Add what breaks a member by its value; ``at`` where the finding stands elsewhere."""
+        """Add a wrong value of a member; ``at`` is the pointer of the finding, if it is not the member's."""
         pointer = "".join(f"/{key}" for key in path) if at is None else at
         self.add(name, rule, pointer, kinds=kinds, edit=_put_at(path, value, self.layer))

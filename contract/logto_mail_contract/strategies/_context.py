@@ -54,7 +54,7 @@ _USER_ID = st.sampled_from(_USER_IDS)
 _BRANDING_KEY_SETS = st.sampled_from(
     [keys for size in range(5) for keys in itertools.combinations(BRANDING_KEYS, size)]
 )
-# None stands for any URL under any key.
+# None means any URL under any key.
 _BRANDING: SearchStrategy[dict[str, Any] | None] = st.sampled_from(
     (
         {},
@@ -69,9 +69,9 @@ _PROFILE_KEY_SETS = st.sampled_from(
     ((), *((key,) for key in _PROFILE_KEYS), ("nickname", "country"), _PROFILE_KEYS, None, None)
 )
 _FEATURES = st.binary(max_size=8)
-# Every context variable has one feature that makes it appear with plain values, and more features that make
-# it appear with one value of interest. The plain one stands again behind the name, so that shrinking from the
-# later ones, which goes downwards, comes to it also where a name is not what a test fails for.
+# The first feature of a context variable makes it appear with plain values. Each other feature also gives it
+# one value of interest. The plain feature is listed again behind the name: shrinking goes down the list, and
+# reaches it even if the name does not matter for the failure.
 APPLICATION = (
     *("application", "application.name", "application", "application.branding"),
     *("application.displayName", "application.id"),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def plan_code_flow(kind: str, contexts: tuple[tuple[str, ...], ...], *, ui_locales: bool, ip: bool) -> Plan:
     """Plan the messages of a flow in which a visitor or a user asks for a code."""
-    # The same order for every type, so that a message can shrink to one of a simpler type.
+    # Keep the same order for every type, so that a message can shrink to one of a simpler type.
     features = ["to", "to", "locale", "uiLocales" if ui_locales else "locale", *(["ip", "ip"] if ip else ())]
     features += [feature for context in contexts for feature in context]
     both = USER in contexts and ORGANIZATION in contexts
@@ -38,7 +38,7 @@ def plan_code_flow(kind: str, contexts: tuple[tuple[str, ...], ...], *, ui_local
         }
         if "uiLocales" in on:
             payload["uiLocales"] = UI_LOCALES.draw(draw)
-        # Of the two flows that send such a type, the account's has a user, and no organization nor ip.
+        # Two flows send such a type. The account's flow has a user, but no organization and no ip.
         account = both and has_any(on, USER)
         if has_any(on, APPLICATION):
             payload["application"] = draw_application(draw, on, STORED)
@@ -90,7 +90,7 @@ def plan_generic(*, ui_locales: bool, ip: bool) -> Plan:
 
 
 def plan_invitation(typed: tuple[str, ...], *, context: bool, ip: bool) -> Plan:
-    """Plan invitations: Logto's context below, and what the caller wrote over it."""
+    """Plan invitations: Logto's context, and the caller's own members, which replace it."""
     features = [
         "link",
         "to",

@@ -55,24 +55,25 @@ def messages(
 ) -> SearchStrategy[dict[str, Any]]:
     """Draw messages that are valid in a layer, as ``json.loads`` returns them.
 
-    ``guard`` draws whatever the type allows, far beyond what Logto does. ``emitted`` draws what Logto core
-    sends, flow by flow: the layer for a receiver that shall lose no mail. ``documented`` draws what the docs
-    promise. Every message is a new object, which a test may change.
+    ``guard`` draws everything that the type allows, far beyond what Logto sends. ``emitted`` draws what Logto
+    core sends, flow by flow: use it for a receiver that must not lose mail. ``documented`` draws what the
+    docs promise. Every message is a new object, which a test may change.
 
-    Those of the current revision shrink to ``{"to": "foo@example.com", "type": "SignIn", "payload": {}}`` in
-    the guard layer and to ``{"code": "000000", "locale": "en"}`` as payload in the emitted one.
+    In the guard layer of the current revision, messages shrink to
+    ``{"to": "foo@example.com", "type": "SignIn", "payload": {}}``. In the emitted layer the payload shrinks
+    to ``{"code": "000000", "locale": "en"}``.
 
     Args:
         revision: A contract revision (``"1.35"``) or a Logto release (``"v1.42.0"``); the current revision
             when None.
         layer: ``guard``, ``emitted`` or ``documented`` (current revision only).
-        types: Template types to draw from: names, or members of ``TemplateType``; all of the layer when None.
+        types: Template types to draw: names, or members of ``TemplateType``; all of the layer when None.
 
     Raises:
         catalogue.UnknownRevision: There is no such revision or release.
         catalogue.UnknownLayer: That revision has no such layer.
-        ValueError: A template type that the revision has not in that layer, or no type at all.
-        TypeError: One text in place of several.
+        ValueError: The layer has no such template type, or ``types`` is empty.
+        TypeError: ``types`` is one text.
     """
     resolved, kinds = resolve(revision, layer, types)
     return messages_of(resolved, layer, kinds)
@@ -80,17 +81,17 @@ def messages(
 
 @cache
 def messages_of(revision: str, layer: str, kinds: tuple[str, ...]) -> SearchStrategy[dict[str, Any]]:
-    """Draw messages of what ``resolve`` returned, or of some of its template types."""
-    # Has Hypothesis make its table of characters now. In a new checkout that takes a second, and within a
-    # draw it would fail the user's test as too slow.
+    """Draw messages of a revision, a layer and template types that ``resolve`` returned."""
+    # Build Hypothesis' table of characters now. It takes a second in a new checkout: within a draw it would
+    # exceed the deadline of the user's test.
     ARBITRARY_WILD.validate()
     return _draw_message(_Plans(revision, layer, kinds))
 
 
 class _Plans:
-    """The plans to choose from, each with its features as often as the largest plan has some.
+    """The plans to choose from. Features are repeated until every plan has as many as the largest.
 
-    A byte then stands for the same feature whatever the type, and a message can shrink to a simpler type.
+    A byte then selects the same feature in every type, so a message can shrink to a simpler type.
     """
 
     def __init__(self, revision: str, layer: str, kinds: tuple[str, ...]) -> None:
@@ -116,7 +117,7 @@ def _draw_message(draw: DrawFn, plans: _Plans) -> dict[str, Any]:
 
 
 def build_shortest(revision: str, layer: str, kind: str) -> dict[str, Any]:
-    """Return what the messages of a template type shrink to."""
+    """Return the message to which those of a template type shrink."""
 
     def simplest(strategy: SearchStrategy[Any], label: object = None) -> Any:  # noqa: ARG001
         if strategy in (CODE, CODE_OR_NONE):

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """A message that was valid, and the one change that made it invalid.
+    """A message with one mistake.
 
     Attributes:
-        name: The change, a stable slug such as ``code-number``.
-        text: The JSON text, or what was one: what to post as the body.
-        message: The value of the text; None where the text is not JSON, is no object, has duplicate keys, or
-            is nested too deep.
-        rule: The id of the one rule that ``validate`` says is broken.
-        pointer: The JSON pointer of the place, ``""`` for the message as a whole.
+        name: The mistake, a stable slug such as ``code-number``.
+        text: The body to post: JSON text, or text that the mistake made invalid.
+        message: The value of the text. None if the text is not JSON, is no object, has duplicate keys, or is
+            nested too deep.
+        rule: The id of the one rule that fails in ``validate``.
+        pointer: The JSON pointer of the place, ``""`` for the whole message.
     """
 
     name: str
@@ -44,18 +44,18 @@ class Mutation:
 def mutation_names(
     revision: str | None = None, layer: str = "guard", types: Iterable[str] | None = None
 ) -> tuple[str, ...]:
-    """Return the name of every mutation that a revision and layer have, in a stable order.
+    """Return the name of every mutation of a revision and layer, in a stable order.
 
     Args:
         revision: A contract revision or a Logto release; the current revision when None.
         layer: ``guard``, ``emitted`` or ``documented``.
-        types: Only those that can be made with one of these template types.
+        types: Return only mutations of these template types; all when None.
 
     Raises:
         catalogue.UnknownRevision: There is no such revision or release.
         catalogue.UnknownLayer: That revision has no such layer.
-        ValueError: As for ``messages``.
-        TypeError: One text in place of several.
+        ValueError: The layer has no such template type, or ``types`` is empty.
+        TypeError: ``types`` is one text.
     """
     resolved, kinds = resolve(revision, layer, types)
     changes = collect_changes(resolved, layer)
@@ -72,26 +72,26 @@ def mutate(
 
     Args:
         name: One of ``mutation_names``.
-        message: A message that is valid in the layer, which stays as it is; when None, the shortest one of
-            the first template type that the mistake can be made with.
+        message: A message that is valid in the layer; it is not changed. When None, the shortest message of
+            the first template type that can have the mistake.
         revision: A contract revision or a Logto release; the current revision when None.
         layer: ``guard``, ``emitted`` or ``documented``.
 
     Raises:
         catalogue.UnknownRevision: There is no such revision or release.
         catalogue.UnknownLayer: That revision has no such layer.
-        ValueError: There is no mutation of that name, or it cannot be made with the message's template type.
+        ValueError: There is no such mutation, or the message's template type cannot have it.
     """
     resolved, _ = resolve(revision, layer)
     change = collect_changes(resolved, layer).get(name)
     if change is None:
         raise ValueError(
-            f"Revision {resolved}, layer {layer}, has no mutation {name!r}; mutation_names tells them all"
+            f"Revision {resolved}, layer {layer}, has no mutation {name!r}; mutation_names() lists them"
         )
     if message is None:
         message = build_shortest(resolved, layer, change.kinds[0])
     elif message.get("type") not in change.kinds:
-        raise ValueError(f"The mutation {name!r} is made with the template types {', '.join(change.kinds)}")
+        raise ValueError(f"The mutation {name!r} needs one of the template types {', '.join(change.kinds)}")
     return _make_mutation(name, change, message, layer)
 
 
@@ -112,22 +112,22 @@ def mutations(
     types: Iterable[str] | None = None,
     names: Iterable[str] | None = None,
 ) -> SearchStrategy[Mutation]:
-    """Draw messages with one mistake, which ``validate`` tells in one finding.
+    """Draw messages with one mistake, for which ``validate`` returns one finding.
 
-    A receiver that holds its messages to the layer refuses them all.
+    A receiver that judges messages by the layer refuses them all.
 
     Args:
         revision: A contract revision or a Logto release; the current revision when None.
         layer: ``guard``, ``emitted`` or ``documented``.
-        types: Template types to draw from; all of the layer when None.
-        names: Mutations to draw from, some of ``mutation_names``; all of them when None.
+        types: Template types to draw; all types of the layer when None.
+        names: Mutations to draw, some of ``mutation_names``; all when None.
 
     Raises:
         catalogue.UnknownRevision: There is no such revision or release.
         catalogue.UnknownLayer: That revision has no such layer.
-        ValueError: A template type or a mutation that there is not, a mutation that none of the types has, or
-            nothing left to draw from.
-        TypeError: One text in place of several.
+        ValueError: A template type or a mutation is unknown, no type can have the mutation, or ``types`` or
+            ``names`` is empty.
+        TypeError: ``types`` or ``names`` is one text.
     """
     resolved, kinds = resolve(revision, layer, types)
     chosen = choose_names(names, mutation_names(resolved, layer, kinds), "mutation")
@@ -141,7 +141,7 @@ def mutations(
 
 @dataclass(frozen=True, slots=True)
 class _Sources:
-    """The mutations to choose from, and the messages that each of them is made with."""
+    """The mutations to choose from, and the messages that each of them changes."""
 
     revision: str
     layer: str

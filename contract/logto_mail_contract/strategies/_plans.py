@@ -1,4 +1,4 @@
-"""What a template type may send: its features, and what makes a message of those that were drawn."""
+"""The plan of a template type: the features of its messages, and how to build a message from some of them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 class Plan:
-    """What messages of one template type may have beside what they always have.
+    """How to draw messages of one template type.
 
     Args:
-        features: The names of what may come or not, the simple ones first. One that stands twice is drawn
+        features: The names of the optional features, simple ones first. A name that is listed twice is drawn
             more often.
-        build: Makes the message of the features that were drawn.
+        build: Builds a message that has the given features.
     """
 
     def __init__(self, features: Iterable[str], build: Callable[[DrawFn, set[str]], dict[str, Any]]) -> None:
@@ -24,7 +24,7 @@ class Plan:
         self.build = build
 
 
-# What does nothing, for types with so few features that most of their messages would have them all.
+# Features without effect. Without them most messages of a type with few features would have them all.
 PLAIN = ("plain",) * 7
 
 

@@ -23,7 +23,7 @@ _DOMAINS = (
 )
 _WIDE_DOMAINS = ("xn--bcher-kva.example", "bücher.example", "a.b.c.test")
 _PLAIN_LOCAL_PIECES = ("foo", "bar", "FOO", "+tag", "foo+tag", "_x", "-y", ".z", "'o", "0")
-# Where Logto only looks for "text @ text . text": the first is what its own tests of the form let through.
+# Logto only checks for "text @ text . text". Its own tests of that check accept the first of these.
 _ODD_LOCAL_PIECES = (
     *_PLAIN_LOCAL_PIECES,
     '"><svg/onload=1>',
@@ -74,13 +74,14 @@ _ANY_RECIPIENTS = (
 
 
 class _Recipients:
-    """Addresses in reserved domains; none of their pieces has white space in it.
+    """Addresses in reserved domains, without white space.
 
     Args:
-        pieces: What may stand before the at sign.
-        domains: What may stand behind it.
-        limit: The most UTF-16 units.
-        strict: Keep to zod's ``email()``, which refuses dots at the ends of the part before the at sign.
+        pieces: Pieces of the part before the at sign.
+        domains: The domains.
+        limit: The greatest length, in UTF-16 units.
+        strict: Whether zod's ``email()`` must accept the address. It refuses a dot at either end of the part
+            before the at sign.
     """
 
     def __init__(
@@ -95,11 +96,10 @@ class _Recipients:
         ready += [self._address("foo", domain) for domain in domains[1:]]
         ready += [self._address("x" * limit, domains[0]), self._address("fo" * limit, domains[-1])]
         ready += [self._address(piece, domains[0]) for piece in pieces if "<svg" in piece] * 3
-        # None stands for an address that is put together of several pieces.
+        # None means an address of several pieces.
         self._ready = st.sampled_from((*ready, *(None,) * (len(ready) // 2)))
 
     def draw(self, draw: DrawFn) -> str:
-        """Return an address."""
         address: str | None = draw(self._ready)
         if address is not None:
             return address

@@ -1,4 +1,4 @@
-"""What the schemas say of a revision, and what a caller of the strategies chose."""
+"""Reads facts about a revision from its schemas, and checks what a caller chose."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def read_typed_variables(revision: str) -> tuple[str, ...]:
-    """Return the payload's variables that the type of a contract revision speaks of."""
+    """Return the variables of the payload that the guard of a contract revision names."""
     schema = catalogue.schema(revision, "guard")
     return tuple(schema["properties"]["payload"]["properties"])
 
@@ -29,13 +29,20 @@ def read_types(revision: str, layer: str) -> tuple[str, ...]:
 def resolve(
     revision: str | None, layer: str, types: Iterable[str] | None = None
 ) -> tuple[str, tuple[str, ...]]:
-    """Return the contract revision and the template types that are meant, in the schema's order."""
+    """Return the chosen contract revision and template types, in the order of the schema.
+
+    Raises:
+        catalogue.UnknownRevision: There is no such revision or release.
+        catalogue.UnknownLayer: That revision has no such layer.
+        ValueError: The layer has no such template type, or ``types`` is empty.
+        TypeError: ``types`` is one text.
+    """
     resolved = catalogue.current_revision() if revision is None else catalogue.resolve_revision(revision)
     kinds = read_types(resolved, layer)
     if types is None:
         return resolved, kinds
     if isinstance(types, str):
-        raise TypeError(f"types is an iterable of template types: for one of them, [{str(types)!r}]")
+        raise TypeError(f"types must be an iterable of template types: for one of them, [{str(types)!r}]")
     wanted = [str(kind) for kind in types]
     for kind in wanted:
         if kind not in kinds:
@@ -44,20 +51,25 @@ def resolve(
                 f"Its types: {', '.join(kinds)}."
             )
     if not wanted:
-        raise ValueError("types is empty, so that there is nothing to draw from; None means every type")
+        raise ValueError("types is empty, so there is nothing to draw; pass None for every type")
     return resolved, tuple(kind for kind in kinds if kind in wanted)
 
 
 def choose_names(names: Iterable[str] | None, known: tuple[str, ...], word: str) -> tuple[str, ...]:
-    """Return the names that are meant, in the order of those that there are; ``word`` is what they name."""
+    """Return the chosen names in the order of the known ones; ``word`` says what they name.
+
+    Raises:
+        ValueError: A name is unknown, or ``names`` is empty.
+        TypeError: ``names`` is one text.
+    """
     if names is None:
         return known
     if isinstance(names, str):
-        raise TypeError(f"names is an iterable of names: for one of them, [{names!r}]")
+        raise TypeError(f"names must be an iterable of names: for one of them, [{names!r}]")
     wanted = tuple(names)
     for name in wanted:
         if name not in known:
-            raise ValueError(f"There is no {word} {name!r} here. There are: {', '.join(known)}.")
+            raise ValueError(f"unknown {word} {name!r}; the known ones: {', '.join(known)}")
     if not wanted:
-        raise ValueError(f"names is empty, so that there is nothing to draw from; None means every {word}")
+        raise ValueError(f"names is empty, so there is nothing to draw; pass None for every {word}")
     return tuple(name for name in known if name in wanted)

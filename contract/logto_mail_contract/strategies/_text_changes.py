@@ -17,7 +17,7 @@ def append(end: str) -> Callable[[str], str]:
 
 
 BROKEN_TEXTS: Mapping[str, tuple[str, Callable[[str], str]]] = {
-    # The text that comes in lacks its last brace.
+    # The functions get the text of a message without its last brace.
     "text-empty": ("text/json", write_always("")),
     "text-form": ("text/json", write_always("to=foo%40example.com&type=SignIn")),
     "text-cut-off": ("text/json", append("")),

@@ -1,4 +1,4 @@
-"""Texts: what may stand in names, locales and other strings, with what breaks receivers drawn often."""
+"""Texts for names, locales and other strings. Texts that crash receivers are drawn often."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
 
-# A choice costs more than what is made of it, so one choice of bytes says at once which features a message
-# has, and one of text which pieces a value has. Hypothesis shrinks both to the fewest and simplest units,
-# which is the shortest message. "0" is the simplest letter there is.
+# A choice of Hypothesis costs more than the code around it. One choice of bytes therefore selects all
+# features of a message, and one choice of text all pieces of a value. Both shrink to the fewest and simplest
+# units, which give the shortest message. "0" is the letter that Hypothesis finds simplest.
 FIRST_LETTER = ord("0")
 # Pieces of a text that a database stores, the simple ones first.
 _PIECES = (
@@ -68,7 +68,7 @@ _PIECES = (
     "{0}",
     "null",
 )
-# What no database column holds and only the caller of an API can hand in.
+# Pieces that no database column holds: only the caller of an API can send them.
 _WILD_PIECES = (*_PIECES, "\0", "\ud800", "\udfff", "\udc00\ud800")
 
 
@@ -77,13 +77,13 @@ def make_letters(count: int) -> str:
 
 
 class _Text:
-    """Texts: one piece, a text as long as may be, or several pieces and arbitrary text put together.
+    """Texts: one piece, a text of the greatest length, or a mix of pieces and arbitrary text.
 
     Args:
         pieces: What a text is made of, the simple ones first.
-        arbitrary: Texts of the characters that may stand in it.
-        empty: Whether it may be empty.
-        limit: The most UTF-16 units.
+        arbitrary: Draws text of the permitted characters.
+        limit: The greatest length, in UTF-16 units.
+        empty: Whether a text may be empty.
     """
 
     def __init__(
@@ -93,15 +93,14 @@ class _Text:
         self._arbitrary = arbitrary
         self._limit = limit
         longest = ("x" * limit, "é" * limit, "😀" * (limit // 2))
-        # What breaks most receivers stands there more than once.
+        # The texts that crash most receivers are listed more than once.
         ready = (*pieces, *longest, *longest, *(("",) * 6 if empty else ()))
-        # None stands for a text that is put together; a ready one costs a single choice.
+        # None means a mixed text. A ready text costs a single choice.
         self._ready = st.sampled_from((*ready, *(None,) * (len(ready) // 2)))
-        # The last letter stands for arbitrary text.
+        # The last letter means arbitrary text.
         self._choice = st.text(make_letters(len(pieces) + 1), min_size=1, max_size=6)
 
     def draw(self, draw: DrawFn) -> str:
-        """Return a text."""
         text: str | None = draw(self._ready)
         if text is not None:
             return text
@@ -115,12 +114,12 @@ class _Text:
 
 
 def join_surrogates(text: str) -> str:
-    """Return a text as a JSON parser would: a high surrogate and a low one behind it are one character."""
+    """Return a text as a JSON parser reads it: a high and a low surrogate in a row become one character."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def count_units(text: str) -> int:
-    """Return the length as JavaScript counts it, which is never less than what a database counts."""
+    """Return the length as JavaScript counts it. A database never counts more."""
     return len(text) + sum(character > "\uffff" for character in text)
 
 
@@ -135,7 +134,7 @@ def _make_stored(limit: int, *, empty: bool = True) -> _Text:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The texts of context variables: what a layer lets stand in them."""
+    """The texts that a layer permits in the members of context variables."""
 
     application_name: _Text
     display_name: _Text

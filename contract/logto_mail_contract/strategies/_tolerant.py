@@ -1,4 +1,4 @@
-"""The plans of the layers that tolerate more than they name: guard and documented."""
+"""The plans of the layers that tolerate unknown members: guard and documented."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def _add_unknown_members(draw: DrawFn, on: set[str], message: dict[str, Any], known: frozenset[str]) -> None:
-    """Add top-level members that the layer does not know, which every layer but the emitted one tolerates."""
+    """Add top-level members that the layer does not know, and tolerates."""
     for feature in ("top", "top.more"):
         if feature in on:
             key = draw(GUARD_KEY) if feature == "top" else WILD.draw(draw)
@@ -65,7 +65,7 @@ def plan_guard(kind: str, typed: tuple[str, ...], *, strings_only: bool, ip: boo
         if has_any(on, USER):
             payload["user"] = draw_person(draw, on, "user", FREE)
         if "inviter" in on:
-            # One like the user, who then stands beside: features of its own would leave less room for others.
+            # It shares the features of the user. Its own would make every other feature rarer.
             payload["inviter"] = draw_person(draw, on, "user", FREE)
         if "override" in on:
             payload[draw(CONTEXT_KEY)] = any_value(draw)
@@ -92,7 +92,7 @@ def plan_guard(kind: str, typed: tuple[str, ...], *, strings_only: bool, ip: boo
 
 
 def plan_documented(kind: str) -> Plan:
-    """Plan what the docs promise: variables that never are null, and further ones that are tolerated."""
+    """Plan what the docs promise: variables that are never null, and unknown ones, which are tolerated."""
     invitation = kind == "OrganizationInvitation"
     account = kind in ("UserPermissionValidation", "BindNewIdentifier", "BindMfa")
     generic = kind == "Generic"
@@ -102,7 +102,7 @@ def plan_documented(kind: str) -> Plan:
         features += [*ORGANIZATION]
         features += [*INVITER, "inviter.profile.any"] if invitation else APPLICATION
         features += [*USER, "user.profile.any"] if account else ()
-    # What the schema of the type speaks of; the same names elsewhere are further variables.
+    # The variables in the schema of the type. In other types these names are unknown variables.
     held = {"code", "link", "locale", "uiLocales"}
     if invitation:
         held |= {"organization", "inviter"}

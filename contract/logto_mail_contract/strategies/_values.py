@@ -66,7 +66,7 @@ _JSON_TEXTS = (
     "[" * 100 + "]" * 100,
     '"' + "x" * 5000 + '"',
 )
-# An integer beyond JavaScript's doubles reaches a receiver only from a sender that is not Logto.
+# Only a sender other than Logto sends an integer that no JavaScript double holds.
 _GUARD_JSON_TEXTS = (
     *_JSON_TEXTS,
     "9007199254740993",
@@ -75,22 +75,22 @@ _GUARD_JSON_TEXTS = (
     '{"constructor":{}}',
 )
 _CODES = 1_000_000
-# Hypothesis prefers small numbers, and a code is to begin with any digit: multiplied by what shares no factor
-# with a million, they are spread over all codes, and 0 stays 000000.
+# Hypothesis prefers small numbers, but codes must begin with any digit. This factor has no divisor in common
+# with a million, so the products cover all codes, and 0 stays 000000.
 _SPREAD = 617_283
-# What Node lets through in a header, read as ISO 8859-1; a comma ends the first item of X-Forwarded-For.
+# The characters that Node accepts in a header, in ISO 8859-1. A comma would end the entry of X-Forwarded-For.
 _FREE_IP = st.text(
     "".join(chr(code) for code in (*range(0x21, 0x7F), *range(0xA1, 0x100)) if chr(code) != ","),
     min_size=1,
     max_size=60,
 )
-# Most addresses that arrive are in the mapped form.
+# The mapped form is the most frequent in reality. None means any text.
 _IP = st.sampled_from((*_IPS, *(_IPS[1],) * 5, None, None))
 _LINK = st.sampled_from(LINKS)
 KEY = st.sampled_from(_KEYS)
-# The one key that JavaScript makes something of its own of, as often as five others.
+# `__proto__` is special in JavaScript: weight it five times.
 GUARD_KEY = st.sampled_from((*_KEYS, *("__proto__",) * 5))
-# One number in five stands for a code with a leading zero; where a code may be missing, one in four for none.
+# One number in five gives a code with a leading zero. In CODE_OR_NONE one number in four gives no code.
 CODE = st.integers(0, _CODES * 5 // 4 - 1)
 CODE_OR_NONE = st.integers(0, _CODES * 5 // 3)
 _JSON_LEAF = (
@@ -107,7 +107,7 @@ def _make_nested(inner: SearchStrategy[Any]) -> SearchStrategy[Any]:
 
 
 _JSON_TREE = _make_nested(_make_nested(_JSON_LEAF))
-# The last one, None, stands for a tree, so that the usual value costs one choice.
+# None, the last one, means a tree. Every other value costs one choice.
 JSON = st.sampled_from((*_JSON_TEXTS, None))
 GUARD_JSON = st.sampled_from((*_GUARD_JSON_TEXTS, None))
 
@@ -128,7 +128,7 @@ def draw_code_or_none(draw: DrawFn) -> str | None:
 
 def format_code(number: int) -> str:
     group, rest = divmod(number, 5)
-    # Codes with leading zeros break receivers that take them for numbers: let there be more of them.
+    # Receivers that read codes as numbers lose leading zeros: weight such codes.
     code = group * _SPREAD % (_CODES // 10) if rest == 4 else (group * 4 + rest) * _SPREAD % _CODES
     return f"{code:06d}"
 
