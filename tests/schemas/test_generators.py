@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from tests.schemas.contract_files import ROOT, SCHEMAS
 if TYPE_CHECKING:
     from pathlib import Path
 
+PACKAGE = ROOT / "tools" / "contract_source"
 GENERATED = ("1.31/emitted.schema.json", "vectors/1.31/emitted.json")
 
 
@@ -48,3 +50,19 @@ def test_a_difference_is_named_and_mended(name: str, folder: Path) -> None:
     assert (written.returncode, written.stdout) == (0, f"wrote: {name}\n")
     assert path.read_bytes() == good
     assert run("--folder", str(folder)).stdout == ""
+
+
+def imports_schemas(source: str) -> bool:
+    """Tell whether a module of the vectors imports the tables of the schemas."""
+    return any(
+        isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "schemas"
+        for node in ast.walk(ast.parse(source))
+    )
+
+
+def test_vectors_know_no_table_of_the_schemas() -> None:
+    """A slip in a table of the schemas must not repeat itself in the vectors."""
+    sources = [path.read_text(encoding="utf-8") for path in (PACKAGE / "vectors").glob("*.py")]
+    assert len(sources) > 10
+    assert not any(map(imports_schemas, sources))
+    assert imports_schemas("from ..schemas.revisions import REVISIONS")

@@ -21,7 +21,7 @@ VARIABLES = {
         "list of BCP 47 language tags separated by spaces, but Logto does not check it: escape it before it "
         "enters HTML."
     ),
-    "application": "The application that the user signs in to, if Logto could tell.",
+    "application": "The application that the user signs in to, if Logto knows it.",
     "organization": "The organization that the sign-in or the invitation is about, if any.",
     "user": "The signed-in user who asked for the mail.",
     "inviter": "The user who invited.",

@@ -47,7 +47,7 @@ ODD_RECIPIENTS = {
 }
 
 
-# White space as JavaScript knows it, and characters that other languages take for it.
+# White space as JavaScript knows it, and characters that other languages count as white space.
 WHITE_SPACE = (
     *(0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x20, 0xA0, 0x1680),
     *range(0x2000, 0x200B),
