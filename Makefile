@@ -28,7 +28,7 @@ help:
 	@echo 'make soak     pytest three times, beside processes that keep the cores busy'
 	@echo 'make matrix   pytest on each supported Python that is installed'
 	@echo 'make bench    the measurements'
-	@echo 'make schemas  write schemas/ anew from tools/'
+	@echo 'make schemas  write the generated files of schemas/ again'
 	@echo 'make clean    remove .venv, the Node packages and every cache'
 
 demo: install node
@@ -79,8 +79,7 @@ bench: install
 	@set -e; for script in bench/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 schemas: install
-	@$(BIN)/python tools/build_schemas.py
-	@$(BIN)/python tools/build_vectors.py
+	@$(BIN)/python -m tools.contract_source
 
 clean:
 	rm -rf $(VENV) .venv-python3.* .coverage* $(dir $(NODE_PACKAGES)) examples/e2e/test-results bench/servers/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

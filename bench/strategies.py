@@ -1,12 +1,12 @@
-"""What drawing a message costs, beside the two other ways of drawing one.
+"""Measures the cost of drawing a message, and compares it with two other ways to draw one.
 
-Run it with ``.venv/bin/python bench/strategies.py``. The three ways are measured in turns, so that a busy
-machine is busy for all of them, in processor time; a figure is the median of the runs.
+Run it with ``.venv/bin/python bench/strategies.py``. The runs alternate between the ways, so that load on the
+machine affects all of them. It measures processor time; a figure is the median of the runs.
 
 - ours: ``logto_mail_contract.strategies.messages``
-- plain: the same shape written with ``fixed_dictionaries``, as one would write it without a second thought
-- hypothesis-jsonschema: ``from_schema`` of this project's schema, in an environment of its own under
-  ``.bench/``, with the newest Hypothesis that it works with; it ignores what it does not know of a schema
+- plain: the same shape, written with ``fixed_dictionaries`` in the most obvious way
+- hypothesis-jsonschema: ``from_schema`` of this project's schema, in its own environment under ``.bench/``,
+  with the newest Hypothesis that it supports; it ignores the keywords of a schema that it does not know
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def plain() -> dict[str, SearchStrategy[Any]]:
         return st.fixed_dictionaries({}, optional=members)
 
     word = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=12)
-    # Not st.emails(), which alone takes longer than all the rest.
+    # st.emails() alone costs more than everything else.
     to = word.map(lambda local: f"{local}@example.com")
     code = st.text(string.digits, min_size=6, max_size=6)
     locale = st.sampled_from(["en", "de", "fr", "pt-BR", "zh-CN"])
@@ -176,7 +176,7 @@ def plain() -> dict[str, SearchStrategy[Any]]:
     return {"guard": guard, "emitted": emitted}
 
 
-# What a failing test would be left with: the shortest message that a mistake in a receiver still shows in.
+# What a failing test reports: the shortest message that still shows a mistake in a receiver.
 
 
 def _payload(message: dict[str, Any]) -> dict[str, Any]:
@@ -232,7 +232,7 @@ MISTAKES: dict[str, Callable[[dict[str, Any]], bool]] = {
 
 
 def lengths(strategy: SearchStrategy[Any], seeds: Iterable[int]) -> dict[str, float]:
-    """Return how long the shortest message is that ``find`` comes to, for each mistake that it finds."""
+    """Return the length of the shortest message that ``find`` returns, for each mistake that it finds."""
     options = settings(database=None, max_examples=2000, suppress_health_check=list(HealthCheck))
     found: dict[str, float] = {}
     for name, shows in MISTAKES.items():
@@ -248,7 +248,7 @@ def lengths(strategy: SearchStrategy[Any], seeds: Iterable[int]) -> dict[str, fl
 
 
 def environment() -> Path | None:
-    """Return the Python of the environment of hypothesis-jsonschema, None where it cannot be made."""
+    """Return the Python of the environment of hypothesis-jsonschema, None if it cannot be made."""
     python = ENVIRONMENT / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     marker = ENVIRONMENT / "complete"
     wanted = "\n".join(REQUIREMENTS)
@@ -273,7 +273,7 @@ def environment() -> Path | None:
 
 
 def from_schema(layer: str, examples: int) -> float:
-    """Return the processor time of one example of a schema; runs inside that environment."""
+    """Return the processor time of one example of a schema; it runs inside that environment."""
     from hypothesis_jsonschema import from_schema as strategy_of  # type: ignore[import-not-found, unused-ignore]
 
     schema = json.loads(SCHEMAS[layer].read_text(encoding="utf-8"))
@@ -283,7 +283,7 @@ def from_schema(layer: str, examples: int) -> float:
 
 
 def inlined(part: Any, definitions: dict[str, Any]) -> Any:
-    """Return a schema without references, which hypothesis-jsonschema does not find under a URN."""
+    """Return a schema without references: hypothesis-jsonschema does not resolve a URN."""
     if isinstance(part, dict):
         if "$ref" in part:
             return inlined(definitions[part["$ref"].rpartition("/")[2]], definitions)
@@ -322,7 +322,7 @@ def verdict(ratio: float, target: float, *, at_most: bool = False) -> str:
 
 
 def main() -> int:
-    """Measure, print, and return 1 where a target is missed."""
+    """Measure, print, and return 1 if a target is missed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -343,7 +343,7 @@ def main() -> int:
     for layer, rendering in plain().items():
         ways = {"ours": messages(layer=layer), "plain": rendering}
         times: dict[str, list[float]] = {"ours": [], "plain": []}
-        # The first examples pay for what Hypothesis makes once.
+        # Hypothesis builds its tables with the first examples.
         for strategy in ways.values():
             microseconds(strategy, 200)
         for _ in range(options.runs):
@@ -372,7 +372,7 @@ def main() -> int:
         both = shortest["ours"].keys() & shortest["plain"].keys()
         sums = {way: sum(shortest[way][name] for name in both) for way in ways}
         ratio = sums["ours"] / sums["plain"]
-        # What ours cannot come to at all would not show in the sum.
+        # A mistake that ours never finds is not in the sum.
         missed += len(shortest["ours"]) < len(MISTAKES)
         missed += ratio > TIMES_LENGTH
         print(f"  {'all together, ours / plain':44}{verdict(ratio, TIMES_LENGTH, at_most=True)}")

@@ -28,10 +28,15 @@ def test_a_revision_or_a_release_names_a_revision(name: str, revision: str) -> N
 
 
 @pytest.mark.parametrize("name", ["1.21", "1.21.0", "1.99", "1", "", "vv1.22", "1.35.9", "latest", "1.30.0"])
-def test_an_unknown_name_is_told_with_what_there_is(name: str) -> None:
+def test_an_unknown_name_raises_and_lists_the_revisions(name: str) -> None:
     with pytest.raises(UnknownRevision) as caught:
         catalogue.resolve_revision(name)
     assert "1.22, 1.25, 1.31, 1.32, 1.35" in str(caught.value)
+
+
+def test_a_revision_that_is_no_text_raises() -> None:
+    with pytest.raises(UnknownRevision, match=r"""^invalid revision 1\.35: expected text .*, not float$"""):
+        catalogue.resolve_revision(1.35)  # type: ignore[arg-type] # what a test without types may pass
 
 
 def test_every_revision_has_a_guard_and_an_emitted_schema() -> None:

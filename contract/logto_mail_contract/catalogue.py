@@ -1,4 +1,4 @@
-"""Finds and loads the contract that ``schemas/`` holds: revisions, schemas, rules and vectors.
+"""Finds and loads the contract in ``schemas/``: revisions, schemas, rules and vectors.
 
 This is the only module that knows the folder.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 
-# The name is known to type checkers; importing typing would cost the command line a tenth of its start.
+# Type checkers know this name. Importing typing would add a tenth to the start of the command line.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,19 +20,19 @@ LAYERS = ("guard", "emitted", "documented")
 
 
 class UnknownRevision(ValueError):
-    """A revision or Logto release was asked for that the catalogue does not hold."""
+    """The catalogue has no such revision or Logto release."""
 
 
 class UnknownLayer(ValueError):
-    """A layer was asked for that does not exist, or not for that revision."""
+    """There is no such layer, or the revision does not have it."""
 
 
 @cache
 def folder() -> Traversable:
-    """Return the folder ``schemas``: inside the installed package, else beside the source root.
+    """Return the folder ``schemas``, inside the installed package or beside the source root.
 
     Raises:
-        FileNotFoundError: The installation is damaged, neither place holds the folder.
+        FileNotFoundError: The installation is damaged: neither place has the folder.
     """
     from importlib.resources import files
     from pathlib import Path
@@ -44,13 +44,13 @@ def folder() -> Traversable:
     if (beside / "index.json").is_file():
         return beside
     raise FileNotFoundError(
-        f"logto-mail-contract is not installed whole: no schemas/index.json in {packaged} nor in {beside}. "
+        f"logto-mail-contract is not installed completely: no schemas/index.json in {packaged} or {beside}. "
         "Install it again."
     )
 
 
 def load(name: str) -> Any:
-    """Return the parsed JSON file ``name``, a path below ``schemas/`` with forward slashes."""
+    """Return the parsed JSON file at ``name``, a path below ``schemas/`` with forward slashes."""
     import json
 
     return json.loads(folder().joinpath(*name.split("/")).read_text(encoding="utf-8"))
@@ -70,23 +70,25 @@ def revisions() -> tuple[str, ...]:
 
 
 def current_revision() -> str:
-    """Return the id of the revision that current Logto releases speak."""
+    """Return the id of the revision of current Logto releases."""
     current: str = index()["current"]
     return current
 
 
 def resolve_revision(name: str) -> str:
-    """Return the contract revision that ``name`` means.
+    """Return the contract revision of a revision id or a Logto release.
 
     Args:
         name: A revision (``"1.35"``) or a Logto release with two or three numbers, with or without a ``v``
             (``"1.38"``, ``"v1.42.0"``).
 
     Raises:
-        UnknownRevision: No release in the catalogue has that name.
+        UnknownRevision: The catalogue has no such revision or release, or ``name`` is no text.
     """
     if not isinstance(name, str):
-        raise UnknownRevision(f'A revision is text, "1.35" say; it was {name!r}, a {type(name).__name__}.')
+        raise UnknownRevision(
+            f'invalid revision {name!r}: expected text such as "1.35", not {type(name).__name__}'
+        )
     if name in revisions():
         return name
     wanted = name.removeprefix("v")
@@ -97,7 +99,7 @@ def resolve_revision(name: str) -> str:
     newest = index()["revisions"][-1]["releases"][-1]
     raise UnknownRevision(
         f"There is no contract revision {name!r}. Revisions: {', '.join(revisions())}; "
-        f"a Logto release from {revisions()[0]} to {newest} is taken too."
+        f"or a Logto release from {revisions()[0]} to {newest}."
     )
 
 

@@ -876,7 +876,7 @@ def test_odd_characters_of_a_message_reach_the_controller_of_xdist(run: Run, len
 @pytest.mark.parametrize(
     ("marker", "told"),
     [
-        ("revision=1.35", 'A revision is text, "1.35" say; it was 1.35, a float'),
+        ("revision=1.35", 'invalid revision 1.35: expected text such as "1.35", not float'),
         ("authorization=3", "authorization is text or None; it was 3"),
         ("lenient='yes'", "lenient is True or False; it was 'yes'"),
     ],

@@ -6,7 +6,7 @@
 //   out  a line:  [{"valid": true, "errors": []}, …]         one for each, in order
 //
 // An error is {"keyword", "pointer"}: the keyword that failed and the JSON pointer of the place in the
-// text. What is wrong with a member's name is told as propertyNames and not once more by the keyword
+// text. What is wrong with a member's name is reported as propertyNames and not once more by the keyword
 // inside. Text that is not JSON has one error, keyword "syntax". A schema that Ajv refuses to compile is
 // answered with {"refused": "<why>"}.
 

@@ -24,7 +24,7 @@ OLDEST_NODE = 20
 
 
 class WorkerError(AssertionError):
-    """A worker ended, or kept silent for too long, when an answer was due."""
+    """A worker ended, or did not answer in time."""
 
 
 def lacking(folder: Path | None = None, prefix: str = PREFIX) -> str | None:
@@ -89,7 +89,7 @@ class NodeWorker:
 
     def __enter__(self) -> Self:
         require_packages()
-        # A file, since nobody reads along: a pipe that is full would stop the worker.
+        # A file, not a pipe: nothing reads it, and a full pipe would stop the worker.
         self._stderr = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             self._command,
@@ -129,8 +129,8 @@ class NodeWorker:
         said = self._stderr.read().decode(errors="replace").strip() or "(nothing)"
         return WorkerError(f"{self._script} {what}; on standard error it said:\n{said}")
 
-    def tell(self, job: object) -> None:
-        """Write one job and do not wait for its answer."""
+    def send(self, job: object) -> None:
+        """Write one job without waiting for its answer."""
         self.write_line(json.dumps(job).encode())
 
     def write_line(self, line: bytes) -> None:
@@ -141,14 +141,14 @@ class NodeWorker:
         except BrokenPipeError as error:
             raise self._failed("has ended") from error
 
-    def hear(self, *, timeout: float = 30) -> Any:
+    def receive(self, *, timeout: float = 30) -> Any:
         """Return the next answer.
 
         Args:
-            timeout: How many seconds to wait for it.
+            timeout: The seconds to wait for it.
 
         Raises:
-            WorkerError: No answer came; with what the worker wrote to standard error.
+            WorkerError: The worker did not answer. The error has the standard error of the worker.
         """
         try:
             line = self._answers.get(timeout=timeout)
@@ -160,6 +160,6 @@ class NodeWorker:
         return json.loads(line)
 
     def ask(self, job: object, *, timeout: float = 30) -> Any:
-        """Write one job, usually a batch, and return its answer: see ``hear``."""
-        self.tell(job)
-        return self.hear(timeout=timeout)
+        """Write one job, usually a batch, and return its answer: see ``receive``."""
+        self.send(job)
+        return self.receive(timeout=timeout)

@@ -28,8 +28,8 @@ def text_of(test: dict[str, Any]) -> str:
     return text
 
 
-def told(answer: dict[str, Any]) -> tuple[bool, list[tuple[str, str]]]:
-    """Return a verdict of Ajv, and its errors without the ones that only say that an ``if`` applied."""
+def read_verdict(answer: dict[str, Any]) -> tuple[bool, list[tuple[str, str]]]:
+    """Return a verdict of Ajv and its errors, without those that only say that an ``if`` applied."""
     errors = [(error["keyword"], error["pointer"]) for error in answer["errors"] if error["keyword"] != "if"]
     return answer["valid"], errors
 
@@ -64,13 +64,13 @@ def test_vectors_hold_in_ajv(path: Path, ajv: NodeWorker) -> None:
     wrong = []
     for (_, test), answer in zip(cases, answers, strict=True):
         stated = (test["valid"], [] if test["valid"] else [(test["keyword"], test["pointer"])])
-        if "refused" in answer or told(answer) != stated:
+        if "refused" in answer or read_verdict(answer) != stated:
             wrong.append(f"{test['id']}: stated {stated}, Ajv says {answer}")
     assert not wrong, "\n".join(wrong)
 
 
 def test_worker_tells_what_it_refuses(ajv: NodeWorker) -> None:
-    """A schema that strict mode refuses is told as refused, so a test that compiles one can fail."""
+    """A schema that strict mode refuses is reported, so a test that compiles one can fail."""
     schemas = [
         {"unheard-of": 1},
         {"$ref": "urn:unheard-of"},
@@ -92,7 +92,7 @@ def test_worker_tells_every_error(ajv: NodeWorker) -> None:
     answers = ajv.ask(
         [{"schema": schema, "text": text} for text in ('{"a":1}', '{"b":1}', '{"b":1,"cc":1}', "{")]
     )
-    assert [told(answer) for answer in answers] == [
+    assert [read_verdict(answer) for answer in answers] == [
         (False, [("required", ""), ("type", "/a")]),
         (True, []),
         (False, [("propertyNames", "")]),

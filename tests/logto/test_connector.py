@@ -219,8 +219,8 @@ def test_connection_is_used_again(connector: NodeWorker) -> None:
         for _ in range(3):
             assert send(connector, f"{wire.origin}/mail") == OK
         for number in range(10):
-            connector.tell({"id": number, "endpoint": f"{wire.origin}/mail", "json": MESSAGE})
-        answers = [connector.hear() for _ in range(10)]
+            connector.send({"id": number, "endpoint": f"{wire.origin}/mail", "json": MESSAGE})
+        answers = [connector.receive() for _ in range(10)]
     assert {request.connection for request in wire.requests[:3]} == {0}
     assert {request.connection for request in wire.requests[3:]} == set(range(10))
     assert sorted(answer.pop("id") for answer in answers) == list(range(10))
@@ -395,11 +395,11 @@ def test_late_answer_is_waited_for(connector: NodeWorker) -> None:
     """The send is not over before the answer has come."""
     released = threading.Event()
     with Wire(Reply(before=lambda: released.wait(10))) as wire:
-        connector.tell({"endpoint": f"{wire.origin}/mail", "json": MESSAGE})
+        connector.send({"endpoint": f"{wire.origin}/mail", "json": MESSAGE})
         with pytest.raises(AssertionError, match="no answer within"):
-            connector.hear(timeout=0.3)
+            connector.receive(timeout=0.3)
         released.set()
-        assert connector.hear() == OK
+        assert connector.receive() == OK
     assert len(wire.requests) == 1
 
 
@@ -487,4 +487,4 @@ def test_worker_ends_at_a_line_that_is_no_json() -> None:
     with NodeWorker("connector.mjs") as worker:
         worker.write_line(b"no JSON")
         with pytest.raises(AssertionError, match=r"(?s)status 2.*expected one line of JSON"):
-            worker.hear()
+            worker.receive()

@@ -120,10 +120,10 @@ def test_messages_at_once_are_all_recorded(connector: NodeWorker, mail_endpoint:
     """Of many messages at once none is lost."""
     recipients = {f"foo+{number}@example.com" for number in range(64)}
     for to in recipients:
-        connector.tell(
+        connector.send(
             {"id": to, "endpoint": mail_endpoint.url, "json": MESSAGE.replace("foo@example.com", to)}
         )
-    answers = [connector.hear() for _ in recipients]
+    answers = [connector.receive() for _ in recipients]
     assert [answer["ok"] for answer in answers] == [True] * 64
     assert {delivery.message.to for delivery in mail_endpoint.inbox} == recipients
     assert len(mail_endpoint.inbox) == 64
@@ -180,12 +180,12 @@ def test_endless_reply_ends_when_the_endpoint_closes(
     """A body that never ends keeps the connector waiting until the endpoint lets go of it."""
     endpoint = make_mail_endpoint()
     endpoint.reply_endless()
-    connector.tell({"endpoint": endpoint.url, "json": MESSAGE})
+    connector.send({"endpoint": endpoint.url, "json": MESSAGE})
     assert endpoint.inbox.wait_for().code == "031415"
     with pytest.raises(WorkerError, match="no answer within"):
-        connector.hear(timeout=0.2)
+        connector.receive(timeout=0.2)
     endpoint.close()
-    connector.hear()
+    connector.receive()
 
 
 def test_connection_lives_on_after_a_dripping_reply(

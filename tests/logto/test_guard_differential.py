@@ -276,7 +276,7 @@ def test_rule_agrees_with_kit(kit: Judge, texts: list[str]) -> None:
 
 @pytest.mark.usefixtures("deep_json")
 def test_rule_agrees_with_recorded_verdicts() -> None:
-    """The rule says of every revision what its guard was seen to say."""
+    """The rule states for every revision what its guard does."""
     verdicts = recorded.guard_verdicts()
     assert len(verdicts) > 100
     for entry in verdicts:
@@ -297,7 +297,7 @@ def test_guard_vectors_agree_with_rule(revision: str) -> None:
 
 
 def test_guard_vectors_agree_with_kits(guards: NodeWorker) -> None:
-    """Those of the current revision state what the real guards say."""
+    """The vectors of the current revision state the verdicts of the real guards."""
     stated = guard_vectors("1.35")
     answers = guards.ask([text for _, text, _ in stated])
     for (name, _, valid), answer in zip(stated, answers, strict=True):

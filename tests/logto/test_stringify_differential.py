@@ -43,7 +43,7 @@ def posted(connector: NodeWorker, messages: list[str]) -> list[bytes]:
 
 
 def has_ip(message: dict[str, Any]) -> bool:
-    """Return whether JavaScript takes the message's ``ip`` for true; it does so with every object."""
+    """Return whether the message's ``ip`` is truthy in JavaScript, where every object is."""
     return isinstance(message.get("ip"), (dict, list)) or bool(message.get("ip"))
 
 

@@ -131,7 +131,7 @@ def test_finding_reads_as_the_design_says() -> None:
     text = str(finding(try_rule("receiver/accept/unknown-type-is-no-crash", receiver)))
     first, sentence, expected, actual, message, consequence, again = text.splitlines()
     assert first == "receiver/accept/unknown-type-is-no-crash  MUST  (7 of 7 cases)"
-    assert sentence == "  A receiver never answers 5xx to a template type that it does not know yet."
+    assert sentence == "  A receiver never responds with 5xx to a template type that it does not know yet."
     assert expected == "  expected  any 2xx, or any 4xx"
     assert re.fullmatch(
         r"  actual    500 Internal Server Error after \d+ ms, body: Internal Server Error", actual

@@ -129,7 +129,7 @@ def test_broken_rule_fails_and_tells(run: Run) -> None:
 def test_should_is_told_and_fails_when_strict(run: Run) -> None:
     result = run(CLOSED, "-rx", "-k", "receiver/accept/unknown-type")
     result.assert_outcomes(xfailed=1, passed=1, deselected=len(RULES) - 2)
-    result.stdout.fnmatch_lines(["*SHOULD: A receiver takes a template type * Came: 400 Bad Request *"])
+    result.stdout.fnmatch_lines(["*SHOULD: A receiver accepts a template type * Came: 400 Bad Request *"])
     strict = CLOSED.replace("examples=3", "strict=True, examples=3")
     run(strict, "-k", "receiver/accept/unknown-type").assert_outcomes(
         failed=1, passed=1, deselected=len(RULES) - 2

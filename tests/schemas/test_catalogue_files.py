@@ -66,12 +66,12 @@ def test_form_notices(name: str) -> None:
     [key] = [key for key, value in document.items() if isinstance(value, list)]
     for member in document[key][0]:
         for change in ("drop", "empty"):
-            broken = copy.deepcopy(document)
+            changed = copy.deepcopy(document)
             if change == "drop":
-                del broken[key][0][member]
+                del changed[key][0][member]
             else:
-                broken[key][0][member] = type(document[key][0][member])()
-            assert not validator.is_valid(broken), (member, change)
+                changed[key][0][member] = type(document[key][0][member])()
+            assert not validator.is_valid(changed), (member, change)
     surplus = copy.deepcopy(document)
     surplus[key][0]["x"] = "y"
     assert not validator.is_valid(surplus)
@@ -180,15 +180,15 @@ def test_every_refusal_breaks_a_rule(revision: str, layer: str) -> None:
     ],
 )
 def test_openapi_is_valid(name: str, response: tuple[str, ...]) -> None:
-    """The description is OpenAPI 3.1, and the validator that says so refuses a broken one."""
+    """The description is OpenAPI 3.1. The validator refuses one with a mistake."""
     document = load(name)
     validate(document, cls=OpenAPIV31SpecValidator)
-    broken = copy.deepcopy(document)
-    place = broken["paths"]
+    changed = copy.deepcopy(document)
+    place = changed["paths"]
     for step in response:
         place = place[step]
     del place["description"]
-    assert list(OpenAPIV31SpecValidator(broken).iter_errors())
+    assert list(OpenAPIV31SpecValidator(changed).iter_errors())
 
 
 def test_openapi_holds_the_current_guard() -> None:
@@ -207,7 +207,7 @@ def test_openapi_examples_are_messages() -> None:
             assert python_errors(Draft202012Validator(schema("1.35", layer)), example["value"]) == []
 
 
-def test_openapi_tells_every_kind_of_answer() -> None:
-    """The answers that mean something to Logto are all there."""
+def test_openapi_describes_every_kind_of_response() -> None:
+    """Every response that has a meaning for Logto is there."""
     responses = load("openapi.json")["paths"]["/"]["post"]["responses"]
     assert {"2XX", "303", "304", "3XX", "401", "4XX", "5XX"} == set(responses)

@@ -38,7 +38,7 @@ def changed(document: Schema, location: tuple[str, ...], keyword: str, value: An
 
 
 def mutants(document: Schema) -> Iterator[Mutant]:
-    """Yield the schema broken in each small way, with words that say how."""
+    """Yield the schema with each small change, and the description of the change."""
     for location, part in subschemas(document):
         where = "/".join(location)
         for keyword in sorted(set(part) - SILENT):
@@ -62,8 +62,8 @@ def mutants(document: Schema) -> Iterator[Mutant]:
         for number, character in enumerate(pattern):
             shorter = pattern[:number] + pattern[number + 1 :]
             if compiles(shorter):
-                told = f"{where}: pattern without {character!r} at {number}"
-                yield told, changed(document, location, "pattern", shorter)
+                description = f"{where}: pattern without {character!r} at {number}"
+                yield description, changed(document, location, "pattern", shorter)
         if "enum" in part:
             yield f"{where}: enum wider", changed(document, location, "enum", [*part["enum"], "MagicLink"])
         if "additionalProperties" not in part and "properties" in part and not {"if", "then"} & {*location}:
@@ -72,7 +72,7 @@ def mutants(document: Schema) -> Iterator[Mutant]:
 
 
 def compiles(pattern: str) -> bool:
-    """Return whether a broken pattern still is one."""
+    """Return whether a shortened pattern is still a pattern."""
     try:
         jsonschema_rs.Draft202012Validator({"pattern": pattern})
     except jsonschema_rs.ValidationError:
@@ -104,7 +104,7 @@ SAME_MEANING = {
     # The member is only described here and judged by type; Ajv's strict mode wants required members named.
     ("1.35", "documented"): {": property payload dropped"},
 }
-"""Mutants that mean what the schema means, so that no message can tell them apart."""
+"""Mutants that accept the same messages as the schema."""
 
 # Six digits among at most six characters are all of them: the anchors are there for the reader.
 BOUNDED = {
@@ -147,7 +147,7 @@ def test_every_break_is_noticed(revision: str, layer: str) -> None:
     assert unnoticed == alike
 
 
-def test_the_unbroken_schema_is_not_noticed() -> None:
+def test_the_unchanged_schema_is_not_noticed() -> None:
     """The control of the control: a schema that nobody broke fails no vector."""
     for revision, layer in layers():
         assert not noticed(copy.deepcopy(schema(revision, layer)), cases_of(revision, layer))

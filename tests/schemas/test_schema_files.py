@@ -60,7 +60,7 @@ def test_ids_are_unique() -> None:
 
 @pytest.mark.parametrize(("revision", "layer"), layers())
 def test_id_follows_revision_and_layer(revision: str, layer: str) -> None:
-    """The ``$id`` can be told from the revision and the layer."""
+    """The ``$id`` follows from the revision and the layer."""
     assert schema(revision, layer)["$id"] == f"urn:logto-mail-contract:schema:{revision}:{layer}"
 
 
@@ -76,12 +76,12 @@ def test_top_level_copies(layer: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(("revision", "layer"), layers())
-def test_reader_is_told(revision: str, layer: str) -> None:
+def test_every_part_that_readers_see_is_described(revision: str, layer: str) -> None:
     """What a reader meets has title, description and examples, and every example is what it claims to be."""
     document = schema(revision, layer)
-    told = [(), *(("$defs", name) for name in document.get("$defs", {}))]
+    described = [(), *(("$defs", name) for name in document.get("$defs", {}))]
     for location, part in subschemas(document):
-        if location in told:
+        if location in described:
             assert {"title", "description", "examples"} <= set(part), location
         if len(location) == 2 and location[0] == "properties":
             assert "description" in part, location

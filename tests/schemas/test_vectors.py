@@ -1,4 +1,4 @@
-"""The vectors: their form, that both engines judge as they say, and that they reach every demand."""
+"""The vectors: their form, the agreement of both engines with them, and their coverage of the schemas."""
 
 from __future__ import annotations
 
@@ -162,13 +162,13 @@ def test_every_demand_is_reached(revision: str, layer: str) -> None:
 
 def without_names(location: tuple[str, ...]) -> list[str]:
     """Return a location's keywords, without the names of properties and definitions."""
-    kept: list[str] = []
+    steps: list[str] = []
     after_name = False
     for step in location:
         if not after_name:
-            kept.append(step)
+            steps.append(step)
         after_name = not after_name and step in ("properties", "$defs")
-    return kept
+    return steps
 
 
 @pytest.mark.parametrize(("revision", "layer"), [pair for pair in layers() if pair[1] != "guard"])

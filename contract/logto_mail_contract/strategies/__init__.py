@@ -1,6 +1,6 @@
 """Hypothesis strategies: messages of the contract, messages with one mistake, and broken requests.
 
-A property test of a receiver draws what Logto may send, and needs no more than one line::
+A property test of a receiver needs one line to draw what Logto may send::
 
     from hypothesis import given
     from logto_mail_contract.strategies import messages
@@ -9,17 +9,17 @@ A property test of a receiver draws what Logto may send, and needs no more than 
     def test_renders_every_mail(message):
         render(message["type"], message["payload"])
 
-What breaks real receivers is drawn often: context that is missing, users whose fields are null, names with
+Values that crash real receivers are drawn often: missing context, users whose fields are null, names with
 markup, line breaks and bidirectional controls, codes with leading zeros, invitations without a link. Every
-recipient is in a domain that is reserved for tests, where the text has a domain at all.
+recipient that has a domain is in a domain reserved for tests.
 
-- ``messages`` draws what is valid in a layer.
-- ``mutations`` draws a ``Mutation``, a message with one mistake that has a name; ``mutate`` makes the mistake
-  of that name, and ``mutation_names`` tells all names.
-- ``http_requests`` draws a ``BrokenRequest``, which is broken in one way that has a name; ``break_request``
-  breaks one in the way of that name, and ``request_names`` tells all names.
+- ``messages`` draws messages that are valid in a layer.
+- ``mutations`` draws a ``Mutation``, a message with one named mistake. ``mutate`` makes a mistake by its
+  name, and ``mutation_names`` lists the names.
+- ``http_requests`` draws a ``BrokenRequest``, a request with one named fault. ``break_request`` makes a fault
+  by its name, and ``request_names`` lists the names.
 
-Draws are no coverage: only a test that goes through all names has made every mistake.
+Draws give no coverage: to make every mistake, test each name.
 """
 
 from __future__ import annotations

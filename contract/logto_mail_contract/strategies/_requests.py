@@ -1,4 +1,4 @@
-"""Requests that are broken in one named way, each around a valid message."""
+"""Requests with one named fault, each around a valid message."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from hypothesis import strategies as st
 
 from ..judging.javascript_json import stringify
 from ..wire.requests import Request
-from ._messages import choose_names, messages_of, resolve, shortest
+from ._messages import build_shortest, messages_of
+from ._revisions import choose_names, resolve
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class BrokenRequest:
-    """A request that no sender may make, with what a receiver that keeps the contract answers.
+    """A request that no sender may make, and the response of a receiver that follows the contract.
 
     Attributes:
-        name: What is wrong, a stable slug such as ``content-type-missing``.
+        name: The fault, a stable slug such as ``content-type-missing``.
         request: The request as a server sees it.
-        raw: The bytes to write on a connection. Where ``ends`` is true, the sender has to close its side
-            after them: the receiver waits for more.
-        status: The status that ``exchange.judge_request`` answers it with: 200 where it only tells the
-            finding.
-        rule: The id of the broken rule.
-        ends: Whether the body ends before its Content-Length says.
+        raw: The bytes to write on a connection. If ``ends`` is true, close the sending side after them: the
+            receiver waits for more.
+        status: The status of the response that ``judge_request`` gives. It is 200 if the fault is only
+            reported.
+        rule: The id of the rule that fails.
+        ends: Whether the body ends before Content-Length is reached.
     """
 
     name: str
@@ -39,17 +40,26 @@ class BrokenRequest:
     rule: str
     ends: bool = False
 
+    def __repr__(self) -> str:
+        # Hypothesis and pytest print it whole: leave out what may be long, or secret.
+        body = len(self.request.body)
+        return (
+            f"BrokenRequest(name={self.name!r}, method={self.request.method!r}, body=<{body} bytes>, "
+            f"raw=<{len(self.raw)} bytes>, status={self.status}, rule={self.rule!r}, ends={self.ends})"
+        )
+
 
 @dataclass(slots=True)
 class _Draft:
-    """A valid request to spoil.
+    """A valid request, to which a fault is added.
 
     Attributes:
         method: The method.
         headers: The header lines, without Content-Length.
         body: The body that is written.
-        length: The value of Content-Length where it is not the body's; an empty one leaves the header out.
-        arrives: The body that a server reads where it is not the one written.
+        length: The value of Content-Length, if it is not the length of the body. An empty one omits the
+            header.
+        arrives: The body that a server reads, if it is not the one written.
         framing: What a server finds wrong with the framing.
         ends: Whether the body ends too early.
     """
@@ -63,16 +73,16 @@ class _Draft:
     ends: bool = False
 
     def set(self, name: str, *values: str) -> None:
-        """Replace a header line by as many as there are values."""
+        """Replace a header line by one line for each value."""
         place = next(number for number, (header, _) in enumerate(self.headers) if header == name)
         self.headers[place : place + 1] = [(name, value) for value in values]
 
 
 def _method(name: str) -> Callable[[_Draft], None]:
-    def spoil(draft: _Draft) -> None:
+    def add_fault(draft: _Draft) -> None:
         draft.method = name
 
-    return spoil
+    return add_fault
 
 
 def _header(name: str, *values: str) -> Callable[[_Draft], None]:
@@ -80,10 +90,10 @@ def _header(name: str, *values: str) -> Callable[[_Draft], None]:
 
 
 def _body(change: Callable[[bytes], bytes]) -> Callable[[_Draft], None]:
-    def spoil(draft: _Draft) -> None:
+    def add_fault(draft: _Draft) -> None:
         draft.body = change(draft.body)
 
-    return spoil
+    return add_fault
 
 
 def _short_length(draft: _Draft) -> None:
@@ -129,13 +139,18 @@ def _broken_chunk(draft: _Draft) -> None:
     draft.framing = "a chunk without a valid size"
 
 
-_MIB = 1024 * 1024
-_Spoilt = tuple[int, str, Callable[[_Draft], None]]
+_Fault = tuple[int, str, Callable[[_Draft], None]]
+"""The status of the response, the rule that fails, and what adds the fault to a draft."""
+
+# Large enough for the usual limits, small enough for a draw within Hypothesis' default deadline: the limit of
+# body-parser is 100 kB, and encoding/json of Go refuses more than 10,000 levels.
+_LARGE_BODY_BYTES = 128 * 1024
+_DEEP_LEVELS = 20_000
 _JSON_RULE, _UTF8_RULE, _DEPTH_RULE = "message/text/json", "message/text/utf-8", "message/text/depth"
 _FRAMING_RULE, _TYPE_RULE = "sender/request/framing", "sender/request/content-type"
 _OBJECT_RULE = "message/{layer}/object"
 
-_SPOILT: Mapping[str, _Spoilt] = {
+_FAULTS: Mapping[str, _Fault] = {
     **{
         f"method-{name.lower()}": (405, "sender/request/method", _method(name))
         for name in ("GET", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -166,14 +181,18 @@ _SPOILT: Mapping[str, _Spoilt] = {
     "body-null": (400, _OBJECT_RULE, _body(lambda _: b"null")),
     "body-array": (400, _OBJECT_RULE, _body(lambda body: b"[" + body + b"]")),
     "body-string": (400, _OBJECT_RULE, _body(lambda _: b'"SignIn"')),
-    "body-huge-array": (400, _OBJECT_RULE, _body(lambda _: b"[" + b"0," * (_MIB // 2) + b"0]")),
-    "body-huge-string": (400, _JSON_RULE, _body(lambda body: body[:-1] + b',"foo":"' + b"x" * _MIB)),
-    "body-deep": (200, _DEPTH_RULE, _body(lambda _: b"[" * 100_000 + b"]" * 100_000)),
-    "body-deep-open": (200, _DEPTH_RULE, _body(lambda _: b'{"a":' * 100_000)),
+    "body-huge-array": (400, _OBJECT_RULE, _body(lambda _: b"[" + b"0," * (_LARGE_BODY_BYTES // 2) + b"0]")),
+    "body-huge-string": (
+        400,
+        _JSON_RULE,
+        _body(lambda body: body[:-1] + b',"foo":"' + b"x" * _LARGE_BODY_BYTES),
+    ),
+    "body-deep": (200, _DEPTH_RULE, _body(lambda _: b"[" * _DEEP_LEVELS + b"]" * _DEEP_LEVELS)),
+    "body-deep-open": (200, _DEPTH_RULE, _body(lambda _: b'{"a":' * _DEEP_LEVELS)),
     "body-deep-member": (
         200,
         _DEPTH_RULE,
-        _body(lambda body: body[:-1] + b',"foo":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+        _body(lambda body: body[:-1] + b',"foo":' + b"[" * _DEEP_LEVELS + b"]" * _DEEP_LEVELS + b"}"),
     ),
     "body-key-twice": (
         200,
@@ -190,50 +209,49 @@ _SPOILT: Mapping[str, _Spoilt] = {
 }
 
 
-def _spoilt(authorization: str | None) -> Mapping[str, _Spoilt]:
-    """Return the ways in which a request can be broken where that authorization is asked for, or none."""
+def _list_faults(authorization: str | None) -> Mapping[str, _Fault]:
+    """Return the faults of a request to a receiver with that authorization, or with none."""
     if authorization is None:
-        return _SPOILT
-    right = _as_read(authorization)
+        return _FAULTS
+    right = _decode_header(authorization)
     scheme, space, credential = right.partition(" ")
-    ways: dict[str, tuple[str, ...]] = {
+    wrong: dict[str, tuple[str, ...]] = {
         "missing": (),
         "empty": ("",),
         "other": (f"{scheme} foo" if space else "foo",),
         "cut": (right[:-1],),
         "extended": (f"{right}x",),
-        # As bytes, for a letter outside ASCII has no other case of the same length.
-        "other-case": (f"{scheme}{space}{_swapped(credential)}" if space else _swapped(right),),
+        # Swap bytes: the other case of a letter outside ASCII may have another length.
+        "other-case": (f"{scheme}{space}{_swap_case(credential)}" if space else _swap_case(right),),
         "scheme-only": (scheme,),
         "twice": (right, right),
         "wrong-first": ("foo", right),
         "wrong-last": (right, "foo"),
     }
-    spoilt = dict(_SPOILT)
-    for name, values in ways.items():
+    faults = dict(_FAULTS)
+    for name, values in wrong.items():
         if [value.strip(" \t") for value in values] != [right.strip(" \t")]:
-            way = _header("authorization", *values)
-            spoilt[f"authorization-{name}"] = (401, "sender/request/authorization", way)
-    return spoilt
+            rule = "sender/request/authorization"
+            faults[f"authorization-{name}"] = (401, rule, _header("authorization", *values))
+    return faults
 
 
-def _as_read(authorization: str) -> str:
-    # The wire has UTF-8, and a header is read as ISO 8859-1.
+def _decode_header(authorization: str) -> str:
+    # Logto sends UTF-8, and a server reads a header as ISO 8859-1.
     return authorization.encode().decode("latin-1")
 
 
-def _swapped(text: str) -> str:
+def _swap_case(text: str) -> str:
     return text.encode("latin-1").swapcase().decode("latin-1")
 
 
 def request_names(authorization: str | None = None) -> tuple[str, ...]:
-    """Return the name of every way in which a request can be broken, in a stable order.
+    """Return the name of every fault that a request can have, in a stable order.
 
     Args:
-        authorization: The value that the receiver asks for; those about Authorization are among them only
-            where there is one.
+        authorization: The value that the receiver requires. Without it there are no faults of Authorization.
     """
-    return tuple(_spoilt(authorization))
+    return tuple(_list_faults(authorization))
 
 
 def break_request(
@@ -244,28 +262,27 @@ def break_request(
     authorization: str | None = None,
     layer: str = "guard",
 ) -> BrokenRequest:
-    """Break the request that would deliver a message, in one named way.
+    """Return the request that would deliver a message, with one named fault.
 
     Args:
         name: One of ``request_names``.
         message: A valid message; when None, the shortest one of the current revision in the layer.
-        url: The endpoint, an http or https URL: for the request line and the Host header.
-        authorization: The value that the receiver asks for; no Authorization is sent when None.
-        layer: The layer that the receiver's messages are held to: it is named in the rule of a body that is
-            no object.
+        url: The endpoint, an http or https URL. It gives the request line and the Host header.
+        authorization: The value that the receiver requires; when None, no Authorization is sent.
+        layer: The layer by which the receiver judges messages. The rule of a body that is no object names it.
 
     Raises:
         catalogue.UnknownLayer: The current revision has no such layer, and no message is given.
-        ValueError: There is no such way, the URL is no http or https URL with a host and a percent-encoded
+        ValueError: There is no such fault, the URL is no http or https URL with a host and a percent-encoded
             path, or ``authorization`` has a line break.
     """
-    spoilt = _spoilt(_one_line(authorization))
-    if name not in spoilt:
-        raise ValueError(f"There is no broken request {name!r} here. There are: {', '.join(spoilt)}.")
+    faults = _list_faults(_check_one_line(authorization))
+    if name not in faults:
+        raise ValueError(f"unknown broken request {name!r}; the known ones: {', '.join(faults)}")
     if message is None:
         revision, kinds = resolve(None, layer)
-        message = shortest(revision, layer, kinds[0])
-    return _broken(name, spoilt[name], stringify(dict(message)), url, authorization, layer)
+        message = build_shortest(revision, layer, kinds[0])
+    return _make_request(name, faults[name], stringify(dict(message)), url, authorization, layer)
 
 
 def http_requests(
@@ -277,58 +294,58 @@ def http_requests(
     authorization: str | None = None,
     names: Iterable[str] | None = None,
 ) -> SearchStrategy[BrokenRequest]:
-    """Draw requests that are broken in one way, each around a valid message.
+    """Draw requests with one fault, each around a valid message.
 
     Args:
         revision: A contract revision or a Logto release; the current revision when None.
         layer: ``guard``, ``emitted`` or ``documented``: what the messages are valid in.
-        types: Template types to draw from; all of the layer when None.
-        url: The endpoint, an http or https URL: for the request line and the Host header.
-        authorization: The value that the receiver asks for; when None, no Authorization is sent and no
-            request is broken in that.
-        names: Ways to draw from, some of ``request_names``; all of them when None.
+        types: Template types to draw; all of the layer when None.
+        url: The endpoint, an http or https URL. It gives the request line and the Host header.
+        authorization: The value that the receiver requires. When None, no Authorization is sent, and no
+            fault of Authorization is drawn.
+        names: Faults to draw, some of ``request_names``; all when None.
 
     Raises:
         catalogue.UnknownRevision: There is no such revision or release.
         catalogue.UnknownLayer: That revision has no such layer.
-        ValueError: A template type or a way that there is not, nothing to draw from, a URL that is no http or
-            https URL with a host and a percent-encoded path, or a line break in ``authorization``.
-        TypeError: One text in place of several.
+        ValueError: A template type or a fault is unknown, ``types`` or ``names`` is empty, the URL is no http
+            or https URL with a host and a percent-encoded path, or ``authorization`` has a line break.
+        TypeError: ``types`` or ``names`` is one text.
     """
     resolved, kinds = resolve(revision, layer, types)
-    spoilt = _spoilt(_one_line(authorization))
-    chosen = choose_names(names, tuple(spoilt), "broken request")
-    _endpoint(url)
+    faults = _list_faults(_check_one_line(authorization))
+    chosen = choose_names(names, tuple(faults), "broken request")
+    _split_endpoint(url)
     return st.tuples(st.sampled_from(chosen), messages_of(resolved, layer, kinds)).map(
-        lambda pair: _broken(pair[0], spoilt[pair[0]], stringify(pair[1]), url, authorization, layer)
+        lambda pair: _make_request(pair[0], faults[pair[0]], stringify(pair[1]), url, authorization, layer)
     )
 
 
-def _one_line(authorization: str | None) -> str | None:
+def _check_one_line(authorization: str | None) -> str | None:
     if authorization is not None and ("\r" in authorization or "\n" in authorization):
-        raise ValueError("The value of Authorization has a line break")
+        raise ValueError("authorization has a line break, which no header can carry")
     return authorization
 
 
-def _endpoint(url: str) -> tuple[str, str]:
+def _split_endpoint(url: str) -> tuple[str, str]:
     """Return the Host header and the request target of a URL."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"An endpoint is an http or https URL with a host; it was {url!r}")
+        raise ValueError(f"invalid url {url!r}: expected an http or https URL with a host")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not (target.isascii() and target.isprintable() and " " not in target):
-        raise ValueError(f"The path of {url!r} has to be percent-encoded")
+        raise ValueError(f"invalid url {url!r}: percent-encode its path and query")
     return parts.netloc.rpartition("@")[2], target
 
 
-def _broken(
-    name: str, spoilt: _Spoilt, body: bytes, url: str, authorization: str | None, layer: str
+def _make_request(
+    name: str, fault: _Fault, body: bytes, url: str, authorization: str | None, layer: str
 ) -> BrokenRequest:
-    status, rule, spoil = spoilt
-    host, target = _endpoint(url)
+    status, rule, add_fault = fault
+    host, target = _split_endpoint(url)
     headers = [("user-agent", "got (https://github.com/sindresorhus/got)")]
     if authorization is not None:
-        headers.append(("authorization", _as_read(authorization)))
+        headers.append(("authorization", _decode_header(authorization)))
     headers += [
         ("content-type", "application/json"),
         ("accept-encoding", "gzip, deflate, br"),
@@ -336,7 +353,7 @@ def _broken(
         ("Connection", "keep-alive"),
     ]
     draft = _Draft("POST", headers, body)
-    spoil(draft)
+    add_fault(draft)
     length = str(len(draft.body)) if draft.length is None else draft.length
     if length:
         place = next(
@@ -346,7 +363,7 @@ def _broken(
     head = [f"{draft.method} {target} HTTP/1.1", *(f"{header}: {value}" for header, value in draft.headers)]
     raw = "\r\n".join([*head, "", ""]).encode("latin-1") + draft.body
     arrived = draft.body if draft.arrives is None else draft.arrives
-    # White space around a value is no part of it.
+    # Servers drop white space around a value.
     read = tuple((header, value.strip(" \t")) for header, value in draft.headers)
     request = Request(draft.method, target, read, arrived, draft.framing)
     return BrokenRequest(name, request, raw, status, rule.format(layer=layer), draft.ends)

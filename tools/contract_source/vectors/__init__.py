@@ -1,0 +1,1 @@
+"""The vectors: labelled messages for the schema of every revision and layer."""
