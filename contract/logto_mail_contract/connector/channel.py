@@ -9,11 +9,10 @@ import ssl
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import unquote
 
 from ..wire.outcomes import NoResponse, Outcome, Response
 from ..wire.responses import NotAResponse, ResponseReader, decode_content
-from ..wire.urls import DEFAULT_PORTS, host_header, request_target, split_url
+from ..wire.urls import Url
 
 if TYPE_CHECKING:
     from ..wire.calls import Call
@@ -74,26 +73,18 @@ class UrlTarget:
     on_wire = True
 
     def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
-        parts = split_url(url)
-        if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-            raise ValueError("An endpoint is an http or https URL with a host")
-        name = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode()
+        parsed = Url.parse(url)
         self.url = url
-        self.scheme = parts.scheme
-        self.address = (name, parts.port or DEFAULT_PORTS[parts.scheme])
-        self.host = host_header(parts.scheme, name, parts.port)
-        self.path = request_target(parts.path, parts.query)
+        self.plain_url = parsed.plain
+        self.scheme = parsed.scheme
+        self.host = parsed.host
+        self.address = parsed.address
+        self.path = parsed.target
         self.authorization: str | None = None
-        if parts.username is not None:
-            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        if parsed.credentials is not None:
+            pair = ":".join(parsed.credentials)
             self.authorization = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        self._tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
-
-    @property
-    def plain_url(self) -> str:
-        """The URL without user and password."""
-        parts = split_url(self.url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        self._tls = (tls or ssl.create_default_context()) if parsed.scheme == "https" else None
 
     @property
     def has_query(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..wire.outcomes import Outcome, Response
-from ..wire.urls import same_origin
+from ..wire.urls import resolve_location
 from .channel import DEFAULT_TIMEOUT, Channel, UrlTarget
 from .encoding import check_authorization, connector_call, encode_body
 
@@ -67,7 +67,7 @@ def deliver(channel: Channel, call: Call, timeout: float) -> Outcome:
     while True:
         outcome = channel.exchange(call, max(0.0, start + timeout - time.monotonic()))
         location = outcome.redirect() if isinstance(outcome, Response) else None
-        onward = None if location is None else same_origin(call, location)
+        onward = None if location is None else resolve_location(call, location)
         if onward is None or len(statuses) == MAX_REDIRECTS:
             if not statuses:
                 return outcome

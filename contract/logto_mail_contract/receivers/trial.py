@@ -12,7 +12,7 @@ from ..suite.results import EndOfRule, NotJudged, SubjectLost
 from ..suite.search import MAX_SHRINK_SECONDS, find_smallest
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS, Trial
 from ..wire.outcomes import NoResponse, Response
-from ..wire.urls import same_origin
+from ..wire.urls import resolve_location
 from .reproduce import reproduce, secrets_of
 from .requests import RequestMaker
 
@@ -117,7 +117,7 @@ class ReceiverTrial(Trial["Call | None"]):
             outcome = self.exchange(call)
         if isinstance(outcome, Response):
             location = outcome.redirect()
-            if location is not None and same_origin(call, location) is None:
+            if location is not None and resolve_location(call, location) is None:
                 raise NotJudged(
                     "the receiver redirects to another origin, where nothing is sent; "
                     "see receiver/respond/no-redirect"
