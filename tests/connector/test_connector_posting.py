@@ -94,7 +94,7 @@ def drip(connection: socket.socket, data: Iterable[bytes], pause: float) -> None
 
 
 DRIPPING = {
-    "silence": ([], 0.0, "no answer"),
+    "silence": ([], 0.0, "no response"),
     "dripping head": ([b"%c" % byte for byte in OK], 0.02, "part of a head, and no end"),
     "dripping body": (
         itertools.chain([b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n"], itertools.repeat(b"x", 50)),
@@ -106,7 +106,11 @@ DRIPPING = {
         0.0,
         r"status 200 and \d+ bytes of body, and no end",
     ),
-    "endless 102": (itertools.repeat(b"HTTP/1.1 102 Processing\r\n\r\n"), 0.02, "no answer|part of a head.*"),
+    "endless 102": (
+        itertools.repeat(b"HTTP/1.1 102 Processing\r\n\r\n"),
+        0.02,
+        "no response|part of a head.*",
+    ),
 }
 
 
@@ -179,7 +183,7 @@ def test_connection_that_ends_without_an_answer_is_told() -> None:
     with Wire(Reply(b"", "close")) as wire:
         outcome = post(f"{wire.origin}/mail", MESSAGE)
     assert isinstance(outcome, NoResponse)
-    assert (outcome.kind, outcome.problem) == ("cut", "the connection ended without an answer")
+    assert (outcome.kind, outcome.problem) == ("cut", "the connection ended without a response")
     assert len(wire.requests) == 1
 
 
@@ -208,7 +212,7 @@ def test_late_bytes_are_seen() -> None:
     with serving(serve) as url, closing(UrlTarget(url).open()) as channel:
         assert isinstance(channel.exchange(connector_call(UrlTarget(url), b"{}"), 5), Response)
         assert channel.late_bytes(0.02) == ()
-        assert channel.late_bytes(2) == ("4 bytes after the end of the answer",)
+        assert channel.late_bytes(2) == ("4 bytes after the end of the response",)
 
 
 @pytest.mark.parametrize("then", ["reads on", "closes"])

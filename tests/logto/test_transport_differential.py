@@ -192,7 +192,7 @@ RESPONSES = {
     "size beyond 64 bits": _ok(CHUNKED, body=b"fffffffffffffffff\r\nok"),
     "length beyond 64 bits": _ok("Content-Length: 99999999999999999999"),
     "length with leading zeros": _ok("Content-Length: 002"),
-    # Versions of llhttp differ in a tab after it: that of Node 20 (9.3.1) refuses it, that of httptools 0.9 not.
+    # Versions of llhttp differ in a tab after it: that of Node 20 refuses it, that of httptools 0.9 does not.
     "length with blanks around": _ok("Content-Length: \t 2  "),
     "codings in two lines": _ok(
         "Transfer-Encoding: gzip", "Transfer-Encoding: chunked", body=b"2\r\nok\r\n0\r\n\r\n"

@@ -1,7 +1,7 @@
 """Our reading of URLs beside that of Node: ``new URL``, and what got and Node's client make of it.
 
 The Ada of Node 20 and 22 (2.9) follows an older text of the URL standard than that of ``ada-url`` 4 in two
-points. It leaves ``^`` in a path as it is, and it refuses a host such as ``xn--a``, which is no valid Punycode.
+points. It leaves ``^`` in a path as it is, and it refuses the host ``xn--a``, which is no valid Punycode.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reads a mail as its recipient sees it: text, links, codes.
 
-Lexbor reads the HTML: it builds the tree that browsers build. It is no dependency of the extra ``smtp`` alone,
+Lexbor reads the HTML: it builds the tree that browsers build. The package needs it, not the extra ``smtp``,
 since an outbox may be any function, without an SMTP sink.
 """
 

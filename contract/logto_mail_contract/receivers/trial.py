@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..connector.posting import deliver
-from ..judging.responses import format_outcome, is_accepted
+from ..judging.responses import format_outcome, is_accepted, is_timeout
 from ..masking import escape_unprintable, mask_secrets
 from ..suite.results import EndOfRule, NotJudged, SubjectLost
 from ..suite.search import MAX_SHRINK_SECONDS, find_smallest
@@ -277,8 +277,3 @@ class ReceiverTrial(Trial["Call | None"]):
 
     def mask(self, text: str) -> str:
         return mask_secrets(text, secrets_of(self.receiver, self.shell))
-
-
-def is_timeout(outcome: Outcome) -> bool:
-    """Return whether there was no response, or no end of it, in time."""
-    return isinstance(outcome, NoResponse) and outcome.kind == "timeout"

@@ -1,7 +1,7 @@
 """Reads URLs with Ada, the URL parser of Node, so that a request goes where Logto would send it.
 
-``tests/logto/test_url_differential.py`` holds the result to ``new URL`` in Node. It names the two points where
-Ada 4 follows a later text of the URL standard than Node 20 and 22 do.
+``tests/logto/test_url_differential.py`` holds the result to ``new URL`` in Node, and names two points
+in which the URL standard changed after Node 22.
 """
 
 from __future__ import annotations
