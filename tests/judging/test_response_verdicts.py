@@ -56,7 +56,7 @@ def test_predicates(outcome: Outcome, holding: set[Callable[[Outcome], bool]]) -
         (302, None, "Logto follows no such response, and reports the mail as failed"),
         (305, "/x", "Logto follows no such response, and reports the mail as failed"),
         (303, "/x", "Location /x: Logto gets it without a body"),
-        (307, "/x\x1b", "Location /x\\x1b: Logto posts the code there once more"),
+        (307, "/x\x1b", "Location /x\\u001b: Logto posts the code there once more"),
     ],
 )
 def test_what_logto_does_with_a_redirect(status: int, location: str | None, text: str) -> None:
@@ -78,7 +78,7 @@ def test_nothing_is_said_of_a_redirect_without_a_response() -> None:
         (Response(500, (), b" a\nb\xff ", 0), "500 Internal Server Error after 0 ms, body: a\\nb\ufffd"),
         (Response(400, (), b"x" * 201, 0), f"400 Bad Request after 0 ms, body: {'x' * 200}…"),
         (Response(204, (), b"", 0, (), (307, 303)), "307 and 303, then 204 No Content after 0 ms"),
-        (NoResponse("garbled", "x\x1b", 0), "a response that is not HTTP after 0 ms: x\\x1b"),
+        (NoResponse("garbled", "x\x1b", 0), "a response that is not HTTP after 0 ms: x\\u001b"),
     ],
 )
 def test_an_outcome_in_one_line(outcome: Outcome, text: str) -> None:

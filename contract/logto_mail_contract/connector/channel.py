@@ -151,7 +151,7 @@ class _Connection:
                 return NoResponse("unreachable", _format_error(error), time.monotonic() - start)
         outcome = self._exchange(self._socket, call, start, deadline)
         if is_reused and isinstance(outcome, NoResponse) and outcome.kind in ("ended", "garbled"):
-            # The receiver closed an idle connection just when it was used, or the last response had a surplus.
+            # The receiver closed an idle connection just when it was used, or the last response was too long.
             # Other rules judge that: it is no fault of this request.
             second = self.exchange(call, max(0.0, deadline - time.monotonic()))
             # Where nothing listens any longer, this request may be what ended the receiver.
