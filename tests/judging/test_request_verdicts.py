@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.generated import UNHURRIED
 
 from logto_mail_contract import UnknownLayer, UnknownRevision
 from logto_mail_contract.judging.requests import Verdict, judge_request
@@ -225,6 +226,7 @@ def test_status_lines() -> None:
     assert status_line(999) == "HTTP/1.1 999 "
 
 
+@UNHURRIED
 @given(
     st.binary(max_size=60) | st.text().map(lambda text: json.dumps({"to": text}).encode()),
     st.lists(st.tuples(st.text(max_size=12), st.text(max_size=12)), max_size=3),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.generated import UNHURRIED
 
 from logto_mail_contract.receivers.mail_reading import HtmlPart
 
@@ -108,6 +109,7 @@ _PIECES = (
 )
 
 
+@UNHURRIED
 @given(st.lists(st.sampled_from(_PIECES) | st.text(max_size=3)).map("".join))
 def test_any_text_can_be_read(source: str) -> None:
     part = HtmlPart(source)

@@ -10,6 +10,7 @@ import gzip
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.generated import UNHURRIED
 
 from logto_mail_contract.wire.outcomes import Response
 from logto_mail_contract.wire.responses import NotAResponse, ResponseReader, decode_content
@@ -140,6 +141,7 @@ def test_surplus_is_what_follows_the_end() -> None:
         assert reader.surplus == b"HTTP/1.1 200 OK\r\n"
 
 
+@UNHURRIED
 @given(st.lists(st.sampled_from(PARTS) | st.binary(max_size=3)).map(b"".join), st.integers(1, 50))
 def test_any_bytes_are_read_or_refused(data: bytes, size: int) -> None:
     def read(size: int) -> object:

@@ -126,8 +126,8 @@ def stringify(value: Any) -> bytes:
     """Return the bytes that ``JSON.stringify`` and UTF-8 make of a value that ``parse`` returned.
 
     The text is compact. Keys that are array indices come first, the others keep their order. Lone surrogates
-    are escaped, other characters are not. Numbers are written as JavaScript does: ``1.0`` as ``1``, infinity as
-    ``null``, integers rounded to a double.
+    are escaped, other characters are not. Numbers have the form of JavaScript: ``1.0`` is ``1``,
+    infinity is ``null``, an integer is rounded to a double.
 
     Args:
         value: A value as ``parse`` returns it.

@@ -240,7 +240,7 @@ class SmtpSink:
         sessions: list[Any] = []
 
         def session() -> Any:
-            # Accept addresses and texts beyond ASCII, as large mail providers do. Without a hostname, aiosmtpd
+            # Accept addresses and texts beyond ASCII, as large providers do. Without a hostname, aiosmtpd
             # would look one up.
             made = smtp.SMTP(
                 self,
