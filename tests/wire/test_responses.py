@@ -86,6 +86,10 @@ def test_what_is_no_response(data: bytes) -> None:
             b"HTTP/1.1 101 No\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
             "101 Switching Protocols, which the request did not ask for",
         ),
+        (
+            b"HTTP/1.1 200 OK\r\nX: " + b"y" * 99 + b"\r\nX Y: z\r\n",
+            "Invalid header token, at 'X Y: z\\r\\n'",
+        ),
         (b"HTTP/1.1 000 No\r\n\r\n", "the status 000"),
     ],
 )

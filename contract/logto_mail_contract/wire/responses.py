@@ -20,7 +20,7 @@ MAX_STORED_BODY_BYTES = 4 * 1024 * 1024
 _MAX_RAW_HEAD_BYTES = 4 * MAX_HEAD_BYTES
 _TOO_LONG = f"a head of more than {MAX_HEAD_BYTES} bytes"
 _MAX_SHOWN_BYTES = 60
-_END_OF_HEAD = b"\r\n\r\n"
+_EMPTY_LINE = b"\r\n\r\n"  # after another line: so end a head and a chunked body
 
 
 class NotAResponse(ValueError):
@@ -61,7 +61,8 @@ class ResponseReader:
         self._left: int | None = None  # bytes that Content-Length announces and that did not arrive yet
         self._until_close = False
         self._problem = ""
-        self._last = b""  # in a head: the line so far; in chunks: the last bytes
+        self._line = b""  # the start of the line of a head that is being read
+        self._tail = b""  # the last bytes that were parsed of a body
 
     def feed(self, data: bytes) -> None:
         """Read what a connection received; empty bytes mean that the connection ended.
@@ -77,7 +78,7 @@ class ResponseReader:
             return
         start = 0
         while start < len(data) and not self.done:
-            end = start + self._next_piece(data[start:] if start else data)
+            end = self._find_end_of_piece(data, start)
             self._parse(data[start:end])
             start = end
         if self.done:
@@ -85,26 +86,27 @@ class ResponseReader:
             # The parser refers to this reader: without a cut, each response waits for the garbage collector.
             del self._parser
 
-    def _next_piece(self, data: bytes) -> int:
-        """Return how many bytes to parse at once.
+    def _find_end_of_piece(self, data: bytes, start: int) -> int:
+        """Return the place up to which to parse at once.
 
-        The parser does not tell where a response ends, so no piece goes on behind a place where one may end.
+        The parser does not tell where a response ends, so no piece extends beyond a place where one may end.
         """
         if not self.status:
-            return data.find(b"\n") + 1 or len(data)
+            return data.find(b"\n", start) + 1 or len(data)
         if self._until_close:
             return len(data)
         if self._left is not None:
-            return min(self._left, len(data))
-        end = (self._last + data).find(_END_OF_HEAD)
-        return len(data) if end < 0 else end + len(_END_OF_HEAD) - len(self._last)
+            return min(start + self._left, len(data))
+        tail = b"" if start else self._tail
+        end = (tail + data).find(_EMPTY_LINE, start)
+        return len(data) if end < 0 else end + len(_EMPTY_LINE) - len(tail)
 
     def _parse(self, piece: bytes) -> None:
         self._raw_bytes += len(piece)
         if self.status:
-            self._last = (self._last + piece)[1 - len(_END_OF_HEAD) :]
+            self._tail = (self._tail + piece)[1 - len(_EMPTY_LINE) :]
         else:
-            self._last = (self._last + piece)[: _MAX_SHOWN_BYTES + 1]
+            self._line = (self._line + piece)[: _MAX_SHOWN_BYTES + 1]
         try:
             self._parser.feed_data(piece)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -114,15 +116,15 @@ class ResponseReader:
             self._problem = _TOO_LONG
         if self._problem:
             raise NotAResponse(self._problem)
-        if piece.endswith(b"\n") and not self.status:
-            self._last = b""
+        if piece.endswith(b"\n"):
+            self._line = b""
 
     def _locate(self, reason: str) -> str:
         """Return what the parser says, with the line of the head that it says it of."""
         if self.status:
             return f"{reason}, in the chunked body"
-        line = ascii(self._last[:_MAX_SHOWN_BYTES].decode("latin-1"))
-        return f"{reason}, at {line}" + ("…" if len(self._last) > _MAX_SHOWN_BYTES else "")
+        line = ascii(self._line[:_MAX_SHOWN_BYTES].decode("latin-1"))
+        return f"{reason}, at {line}" + ("…" if len(self._line) > _MAX_SHOWN_BYTES else "")
 
     def on_message_begin(self) -> None:
         self.begun = True
@@ -149,7 +151,7 @@ class ResponseReader:
             self._problem = "101 Switching Protocols, which the request did not ask for"
         if self._problem or status < 200:
             return
-        self.status, self.headers, self._last = status, headers, b""
+        self.status, self.headers = status, headers
         self.reusable = self._parser.should_keep_alive()
         if status in (204, 304):
             return
