@@ -74,7 +74,7 @@ def _parse(text: str, base: str | None = None) -> ada_url.URL:
         url = None
     if url is None or url.protocol not in _DEFAULT_PORTS:
         # Without the text: it may hold a password.
-        raise ValueError("An endpoint is an http or https URL with a host")
+        raise ValueError("An endpoint is an http or https URL with a host, and a port below 65536 if any")
     return url
 
 
