@@ -7,6 +7,7 @@ the reader to the real connector.
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 
 import httptools
 
@@ -61,8 +62,8 @@ class ResponseReader:
         self._left: int | None = None  # bytes that Content-Length announces and that did not arrive yet
         self._until_close = False
         self._problem = ""
-        self._line = b""  # the start of the line of a head that is being read
-        self._tail = b""  # the last bytes that were parsed of a body
+        self._head = b""  # the bytes of the head that is being read
+        self._tail = b""  # the last bytes that were parsed
 
     def feed(self, data: bytes) -> None:
         """Read what a connection received; empty bytes mean that the connection ended.
@@ -91,8 +92,6 @@ class ResponseReader:
 
         The parser does not tell where a response ends, so no piece extends beyond a place where one may end.
         """
-        if not self.status:
-            return data.find(b"\n", start) + 1 or len(data)
         if self._until_close:
             return len(data)
         if self._left is not None:
@@ -103,10 +102,9 @@ class ResponseReader:
 
     def _parse(self, piece: bytes) -> None:
         self._raw_bytes += len(piece)
-        if self.status:
-            self._tail = (self._tail + piece)[1 - len(_EMPTY_LINE) :]
-        else:
-            self._line = (self._line + piece)[: _MAX_SHOWN_BYTES + 1]
+        self._tail = (self._tail + piece)[1 - len(_EMPTY_LINE) :]
+        if not self.status:
+            self._head += piece
         try:
             self._parser.feed_data(piece)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -116,15 +114,19 @@ class ResponseReader:
             self._problem = _TOO_LONG
         if self._problem:
             raise NotAResponse(self._problem)
-        if piece.endswith(b"\n"):
-            self._line = b""
 
     def _locate(self, reason: str) -> str:
         """Return what the parser says, with the line of the head that it says it of."""
         if self.status:
             return f"{reason}, in the chunked body"
-        line = ascii(self._line[:_MAX_SHOWN_BYTES].decode("latin-1"))
-        return f"{reason}, at {line}" + ("…" if len(self._line) > _MAX_SHOWN_BYTES else "")
+        # The parser does not tell the place: find it with another one, line by line.
+        parser = httptools.HttpResponseParser(object())
+        line = b""
+        with suppress(httptools.HttpParserError):
+            for line in self._head.splitlines(keepends=True):
+                parser.feed_data(line)
+        shown = ascii(line[:_MAX_SHOWN_BYTES].decode("latin-1"))
+        return f"{reason}, at {shown}" + ("…" if len(line) > _MAX_SHOWN_BYTES else "")
 
     def on_message_begin(self) -> None:
         self.begun = True
@@ -143,6 +145,7 @@ class ResponseReader:
 
     def on_headers_complete(self) -> None:
         self._head_bytes = self._raw_bytes = 0
+        self._head = b""
         headers, self._incoming = self._incoming, []
         status = self._parser.get_status_code()
         if status == 0:
