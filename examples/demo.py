@@ -16,8 +16,7 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logto_mail_contract import Delivery, MailServer, catalogue
-from logto_mail_contract.connector.posting import post
+from logto_mail_contract import Delivery, MailServer, catalogue, post
 from logto_mail_contract.wire.outcomes import Response
 
 if TYPE_CHECKING:

@@ -173,15 +173,17 @@ def test_the_metadata(wheel: Path) -> None:
     assert entry_points.strip().endswith("[pytest11]\nlogto_mail_contract = logto_mail_contract.plugin")
     needed = [Requirement(line) for line in about.get_all("Requires-Dist", [])]
     assert {need.name for need in needed if need.marker is None} == {
+        "ada-url",
+        "httptools",
         "hypothesis",
         "jsonschema",
         "jsonschema-rs",
         "pytest",
         "pytest-httpserver",
+        "selectolax",
     }
     assert {need.name: str(need.marker) for need in needed if need.marker is not None} == {
         "aiosmtpd": 'extra == "smtp"',
-        "httptools": 'extra == "serve"',
         "trustme": 'extra == "https"',
         "uvicorn": 'extra == "serve"',
         "uvloop": 'sys_platform != "win32" and extra == "serve"',

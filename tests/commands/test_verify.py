@@ -306,7 +306,7 @@ def test_options_that_are_none(options: list[str]) -> None:
     [
         ("ftp://127.0.0.1/", "An endpoint is an http or https URL with a host"),
         ("localhost:3000/hook", "An endpoint is an http or https URL with a host"),
-        ("http://127.0.0.1:99999/", "Port out of range"),
+        ("http://127.0.0.1:99999/", "a port below 65536"),
         ("http://no-such-host.invalid/", "the host no-such-host.invalid is not known"),
         (f"http://{'a' * 70}.test/", "is not known"),
         ("http://192.0.2.1/hook", "192.0.2.1 is another machine (192.0.2.1)"),
@@ -524,7 +524,7 @@ def test_what_listens_is_no_http(capsys: pytest.CaptureFixture[str]) -> None:
         assert verify(url, *FEW) == 1
     text = told(capsys)
     assert "a response that is not HTTP after " in text
-    assert "it begins with '220 mail.example.com ESMTP" in text
+    assert "Expected HTTP/, RTSP/ or ICE/, at '220 mail.example.com ESMTP" in text
 
 
 class DiesOf(Good):

@@ -1,4 +1,4 @@
-"""The client that posts as the connector does: connections, deadlines, TLS, and how strictly it reads.
+"""The client that posts as the connector does: connections, deadlines, TLS, redirects.
 
 That its bytes and its verdicts are the connector's is held against the real one in ``tests/logto``.
 """
@@ -6,15 +6,15 @@ That its bytes and its verdicts are the connector's is held against the real one
 from __future__ import annotations
 
 import contextlib
-import gzip
 import itertools
 import re
 import socket
 import ssl
+import struct
 import threading
 import time
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import trustme
@@ -26,7 +26,7 @@ from logto_mail_contract.connector.posting import MAX_REDIRECTS, deliver, post
 from logto_mail_contract.receivers.receiver import Receiver
 from logto_mail_contract.wire.calls import Call
 from logto_mail_contract.wire.outcomes import NoResponse, Response
-from logto_mail_contract.wire.responses import NotAResponse, ResponseReader, decode_content
+from logto_mail_contract.wire.responses import MAX_STORED_BODY_BYTES
 from logto_mail_contract.wire.urls import mask_url
 
 if TYPE_CHECKING:
@@ -89,11 +89,11 @@ def drip(connection: socket.socket, data: Iterable[bytes], pause: float) -> None
 
 
 DRIPPING = {
-    "silence": ([], 0.0, "no answer"),
-    "dripping head": ([b"%c" % byte for byte in OK], 0.02, "part of a head, and no end"),
+    "silence": ([], 0.0, "no response"),
+    "dripping head": ([b"%c" % byte for byte in OK], 0.05, "part of a head, and no end"),
     "dripping body": (
         itertools.chain([b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n"], itertools.repeat(b"x", 50)),
-        0.02,
+        0.05,
         r"status 200 and \d+ bytes of body, and no end",
     ),
     "endless body": (
@@ -101,13 +101,17 @@ DRIPPING = {
         0.0,
         r"status 200 and \d+ bytes of body, and no end",
     ),
-    "endless 102": (itertools.repeat(b"HTTP/1.1 102 Processing\r\n\r\n"), 0.02, "no answer|part of a head.*"),
+    "endless 102": (
+        itertools.repeat(b"HTTP/1.1 102 Processing\r\n\r\n"),
+        0.02,
+        "no response|part of a head.*",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", DRIPPING)
 def test_deadline_holds(name: str) -> None:
-    pieces, pause, told = DRIPPING[name]
+    pieces, pause, problem = DRIPPING[name]
 
     def serve(connection: socket.socket) -> None:
         drip(connection, pieces, pause)
@@ -115,19 +119,18 @@ def test_deadline_holds(name: str) -> None:
 
     with serving(serve) as url:
         start = time.monotonic()
-        outcome = post(url, MESSAGE, timeout=0.3)
-        assert 0.25 < time.monotonic() - start < 2
+        outcome = post(url, MESSAGE, timeout=1)
+        assert 0.95 < time.monotonic() - start < 10
     assert isinstance(outcome, NoResponse)
     assert outcome.kind == "timeout"
-    assert re.fullmatch(told, outcome.problem)
+    assert re.fullmatch(problem, outcome.problem)
 
 
-def test_endless_body_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logto_mail_contract.wire.responses.MAX_STORED_BODY_BYTES", 1000)
-    with Wire(reply("200 OK", body=b"x" * 1_000_000)) as wire:
+def test_endless_body_is_not_stored() -> None:
+    with Wire(reply("200 OK", body=b"x" * 2 * MAX_STORED_BODY_BYTES)) as wire:
         outcome = post(f"{wire.origin}/mail", MESSAGE)
     assert isinstance(outcome, Response)
-    assert 1000 <= len(outcome.body) < 100_000
+    assert MAX_STORED_BODY_BYTES <= len(outcome.body) < MAX_STORED_BODY_BYTES + 100_000
 
 
 def test_endless_head_is_given_up() -> None:
@@ -151,14 +154,33 @@ def test_connection_is_used_again() -> None:
 
 
 @pytest.mark.parametrize("then", ["close", "reset"])
-def test_stale_connection_is_replaced(then: Any) -> None:
-    with Wire(Reply(OK, then), Reply(OK)) as wire:
-        target = UrlTarget(f"{wire.origin}/mail")
+def test_stale_connection_is_replaced(then: str) -> None:
+    connections: list[socket.socket] = []
+    requests: list[int] = []
+    ended = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        number = len(connections)
+        connections.append(connection)
+        while read_request(connection):
+            requests.append(number)
+            connection.sendall(OK)
+            if number == 0:
+                if then == "reset":
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.close()
+                ended.set()
+                return
+
+    with serving(serve) as url:
+        target = UrlTarget(url)
         with closing(target.open()) as channel:
-            for _ in range(3):
-                assert isinstance(deliver(channel, connector_call(target, b"{}"), 5), Response)
-                time.sleep(0.05)
-    assert [request.connection for request in wire.requests] == [0, 1, 1]
+            call = connector_call(target, b"{}")
+            assert isinstance(channel.exchange(call, 5), Response)
+            assert ended.wait(10)
+            assert isinstance(channel.exchange(call, 5), Response)
+            assert isinstance(channel.exchange(call, 5), Response)
+    assert requests == [0, 1, 1]
 
 
 def test_connection_that_ends_while_it_is_used_is_replaced_once() -> None:
@@ -171,11 +193,11 @@ def test_connection_that_ends_while_it_is_used_is_replaced_once() -> None:
     assert [request.connection for request in wire.requests] == [0, 0, 1]
 
 
-def test_connection_that_ends_without_an_answer_is_told() -> None:
+def test_connection_that_ends_without_a_response_is_reported() -> None:
     with Wire(Reply(b"", "close")) as wire:
         outcome = post(f"{wire.origin}/mail", MESSAGE)
     assert isinstance(outcome, NoResponse)
-    assert (outcome.kind, outcome.problem) == ("cut", "the connection ended without an answer")
+    assert (outcome.kind, outcome.problem) == ("cut", "the connection ended without a response")
     assert len(wire.requests) == 1
 
 
@@ -192,23 +214,32 @@ def test_announced_end_is_heeded(line: bytes) -> None:
 
 
 def test_late_bytes_are_seen() -> None:
+    """The bytes, and no empty line."""
+    wanted = [threading.Event(), threading.Event()]
+    is_sent = threading.Event()
+
     def serve(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(OK)
-        time.sleep(0.05)
+        wanted[0].wait(10)
         connection.sendall(b"\r\n")
-        time.sleep(0.05)
+        is_sent.set()
+        wanted[1].wait(10)
         connection.sendall(b"late")
         connection.recv(1)
 
     with serving(serve) as url, closing(UrlTarget(url).open()) as channel:
         assert isinstance(channel.exchange(connector_call(UrlTarget(url), b"{}"), 5), Response)
         assert channel.late_bytes(0.02) == ()
-        assert channel.late_bytes(2) == ("4 bytes after the end of the answer",)
+        wanted[0].set()
+        assert is_sent.wait(10)
+        assert channel.late_bytes(0.1) == ()
+        wanted[1].set()
+        assert channel.late_bytes(10) == ("4 bytes after the end of the response",)
 
 
 @pytest.mark.parametrize("then", ["reads on", "closes"])
-def test_answer_before_the_request_was_read_counts(then: str) -> None:
+def test_response_before_the_request_was_read_counts(then: str) -> None:
     """A receiver refuses a large body early: it need not read what it refuses."""
 
     def serve(connection: socket.socket) -> None:
@@ -322,12 +353,12 @@ def test_tls_that_cannot_be_trusted(fault: str, authority: trustme.CA) -> None:
     assert "certificate verify failed" in outcome.problem.lower()
 
 
-def test_tls_is_not_answered() -> None:
+def test_tls_without_a_handshake() -> None:
     """The handshake is under the deadline too."""
     with serving(lambda connection: connection.recv(10_000) and connection.recv(1)) as url:
         start = time.monotonic()
         outcome = post(url.replace("http:", "https:"), MESSAGE, timeout=0.3)
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 10
     assert isinstance(outcome, NoResponse)
     assert outcome.kind == "unreachable"
 
@@ -345,7 +376,7 @@ def test_tls_is_not_answered() -> None:
         "ftp://{host}/there",
         "http://[",
         "http://{host}:x/",
-        "\xff",
+        "http://%zz@{host}/there",
         "mailto:foo@example.com",
     ],
 )
@@ -353,7 +384,7 @@ def test_redirect_to_another_origin_is_not_followed(location: str) -> None:
     with Wire() as wire:
         written = location.format(host=wire.host, port=wire.host.split(":")[1])
         line = b"HTTP/1.1 307 Moved\r\ncontent-length: 0\r\nlocation: " + written.encode("latin-1")
-        wire._replies = (Reply(line + b"\r\n\r\n"),)
+        wire.reply_with(Reply(line + b"\r\n\r\n"))
         outcome = post(f"{wire.origin}/mail", MESSAGE)
     assert isinstance(outcome, Response)
     assert (outcome.status, outcome.redirects, len(wire.requests)) == (307, (), 1)
@@ -372,16 +403,20 @@ def test_time_of_redirects_is_counted_together() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "mail", "/mail", "ftp://127.0.0.1/", "http://", "http:///x", "http://127.0.0.1:x/"]
+    "url",
+    ["", "mail", "/mail", "ftp://127.0.0.1/", "http://", "http:///", "http://127.0.0.1:x/", "http://\ud800/"],
 )
 def test_url_that_is_none(url: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - the text is Python's in part
+    with pytest.raises(ValueError, match=r"^An endpoint is an http or https URL with a host, "):
         UrlTarget(url)
 
 
-def test_password_is_not_told_with_a_bad_url() -> None:
-    with pytest.raises(ValueError) as raised:  # noqa: PT011 - see above
-        UrlTarget("ftp://foo:s3cret@127.0.0.1/")
+@pytest.mark.parametrize(
+    "url", ["ftp://foo:s3cret@127.0.0.1/", "http://foo:s3cret@[/", "http://foo:s3cret%@127.0.0.1/"]
+)
+def test_password_is_not_reported_with_a_bad_url(url: str) -> None:
+    with pytest.raises(ValueError) as raised:  # noqa: PT011 - whatever it says
+        UrlTarget(url)
     assert "s3cret" not in str(raised.value)
 
 
@@ -394,6 +429,9 @@ def test_password_is_not_told_with_a_bad_url() -> None:
         ("https://localhost:80", "localhost:80", ("localhost", 80)),
         ("http://[::1]:3000/", "[::1]:3000", ("::1", 3000)),
         ("http://bücher.example/", "xn--bcher-kva.example", ("xn--bcher-kva.example", 80)),
+        ("http://straße.example/", "xn--strae-oqa.example", ("xn--strae-oqa.example", 80)),
+        ("http:///localhost", "localhost", ("localhost", 80)),
+        ("http://127.1:8080/", "127.0.0.1:8080", ("127.0.0.1", 8080)),
     ],
 )
 def test_host(url: str, host: str, address: tuple[str, int]) -> None:
@@ -401,56 +439,7 @@ def test_host(url: str, host: str, address: tuple[str, int]) -> None:
     assert (target.host, target.address) == (host, address)
 
 
-# The reader of answers.
-
-ANSWER = (
-    b"HTTP/1.1 103 Early\r\nlink: x\r\n\r\n"
-    b"HTTP/1.1 200 OK\r\nX:  y \r\nTransfer-Encoding: chunked\r\n\r\n"
-    b"3;a\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: u\r\n\r\n"
-)
-
-
-@pytest.mark.parametrize("size", range(1, 40))
-def test_answer_reads_the_same_in_pieces(size: int) -> None:
-    reader = ResponseReader()
-    for place in range(0, len(ANSWER), size):
-        assert not reader.done
-        reader.feed(ANSWER[place : place + size])
-    assert reader.done
-    assert (reader.status, reader.headers) == (200, [("x", "y"), ("transfer-encoding", "chunked")])
-    assert (bytes(reader.body), reader.reusable, reader.surplus) == (b"abc0123456789", True, b"")
-
-
-@pytest.mark.parametrize("end", range(len(ANSWER)))
-def test_answer_that_is_cut_off_is_never_whole(end: int) -> None:
-    reader = ResponseReader()
-    if end:
-        reader.feed(ANSWER[:end])
-    assert not reader.done
-    with pytest.raises(EOFError):
-        reader.feed(b"")
-    assert reader.begun is (end > 0 and end != ANSWER.index(b"HTTP/1.1 200"))
-
-
-@pytest.mark.parametrize(
-    "data",
-    [b"SSH-2.0-x\r\n", b"HTTX", b"\x16\x03\x01", b"HTTP/1.1 000 No\r\n\r\n", b"HTTP/1.1 200OK\r\n\r\n"],
-)
-def test_what_is_no_answer(data: bytes) -> None:
-    with pytest.raises(NotAResponse):
-        ResponseReader().feed(data)
-
-
-def test_decoded_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bomb is not unpacked."""
-    monkeypatch.setattr("logto_mail_contract.wire.responses.MAX_STORED_BODY_BYTES", 1000)
-    assert decode_content(gzip.compress(b"x" * 10**6), "gzip") == b"x" * 1000
-
-
-def test_content_is_what_was_encoded() -> None:
-    answer = Response(400, (("content-encoding", "gzip"),), gzip.compress(b"no"), 0)
-    assert answer.content == b"no"
-    assert Response(400, (("content-encoding", "gzip"),), b"plain", 0).content == b"plain"
+# Requests.
 
 
 def test_call_encodes_other_methods() -> None:
@@ -459,7 +448,7 @@ def test_call_encodes_other_methods() -> None:
     assert MAX_REDIRECTS == 10
 
 
-def test_bytes_after_an_answer_are_not_the_fault_of_the_next_request() -> None:
+def test_bytes_after_a_response_are_not_the_fault_of_the_next_request() -> None:
     """A body that comes late after a 204 garbles what is read next on the connection, and that alone."""
     arrived = threading.Event()
 
@@ -488,7 +477,7 @@ def test_bytes_after_an_answer_are_not_the_fault_of_the_next_request() -> None:
     assert [outcome.status for outcome in outcomes if isinstance(outcome, Response)] == [204, 200]
 
 
-def test_a_request_that_ends_the_receiver_is_told_and_not_only_that_it_is_gone() -> None:
+def test_a_request_that_ends_the_receiver_is_reported_as_cut() -> None:
     def serve(listener: socket.socket) -> None:
         connection, _ = listener.accept()
         with connection:
@@ -513,7 +502,9 @@ def test_a_request_that_ends_the_receiver_is_told_and_not_only_that_it_is_gone()
     ("url", "shown", "plain"),
     [
         ("http://x.test/hook", "http://x.test/hook", "http://x.test/hook"),
-        ("http://a:b@x.test:80/", "http://(masked)@x.test:80/", "http://x.test:80/"),
+        ("http://x.test", "http://x.test/", "http://x.test/"),
+        ("http://a:b@x.test:80/", "http://(masked)@x.test/", "http://x.test/"),
+        ("http:/a:b@x.test:81/#f", "http://(masked)@x.test:81/#f", "http://x.test:81/#f"),
         (" http:\\\\a:b@x.test\\h?k=s ", "http://(masked)@x.test/h?k=(masked)", "http://x.test/h?k=s"),
         (
             "https://x.test/?a=1&b=&c&&d=e=f",

@@ -8,6 +8,7 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.generated import UNHURRIED
 
 from logto_mail_contract.judging.javascript_json import (
     MAX_DEPTH,
@@ -31,6 +32,7 @@ JSON = st.recursive(
 )
 
 
+@UNHURRIED
 @given(JSON)
 def test_reads_whatever_python_writes(value: object) -> None:
     assert parse(json.dumps(value, ensure_ascii=True)) == value
@@ -163,6 +165,7 @@ def test_writes_nothing_that_json_has_not() -> None:
         stringify({"a": b""})
 
 
+@UNHURRIED
 @given(JSON)
 def test_what_is_written_reads_the_same(value: object) -> None:
     assert stringify(parse(stringify(value))) == stringify(value)

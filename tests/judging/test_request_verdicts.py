@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.generated import UNHURRIED
 
 from logto_mail_contract import UnknownLayer, UnknownRevision
 from logto_mail_contract.judging.requests import Verdict, judge_request
@@ -38,7 +39,7 @@ def rules(verdict: Verdict) -> list[str]:
 def test_a_good_request_is_accepted_without_a_finding() -> None:
     verdict = judged()
     assert (verdict.status, verdict.findings) == (200, ())
-    assert json.loads(verdict.answer) == {"accepted": True}
+    assert json.loads(verdict.response_body) == {"accepted": True}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "post", "OPTIONS"])
@@ -115,7 +116,7 @@ def test_another_authorization_is_401_and_is_not_told(came: list[str], told: str
     assert verdict.findings[0].actual == told
     for secret in ("s3cret", "guessed"):
         assert secret not in str(verdict.findings[0])
-        assert secret.encode() not in verdict.answer
+        assert secret.encode() not in verdict.response_body
 
 
 def test_latin_1_bytes_are_not_what_logto_would_send() -> None:
@@ -161,17 +162,17 @@ def test_what_is_wrong_first_decides() -> None:
 def test_a_broken_body_is_400(body: bytes, rule: str) -> None:
     verdict = judged(body)
     assert (verdict.status, rules(verdict)) == (400, [rule])
-    answer = json.loads(verdict.answer)
+    answer = json.loads(verdict.response_body)
     assert answer["accepted"] is False
     assert verdict.findings[0].requirement in answer["reason"]
     assert answer["findings"][0]["rule"] == rule
-    assert verdict.broken == verdict.findings
+    assert verdict.violations == verdict.findings
 
 
 def test_a_refusal_masks_codes_and_links() -> None:
     body = b'{"to": "", "type": "SignIn", "payload": {"code": 42137, "link": ["https://secret.test"]}}'
-    assert b"42137" not in judged(body).answer
-    assert b"secret" not in judged(body).answer
+    assert b"42137" not in judged(body).response_body
+    assert b"secret" not in judged(body).response_body
 
 
 def test_what_breaks_another_layer_alone_is_a_finding_and_accepted() -> None:
@@ -179,14 +180,14 @@ def test_what_breaks_another_layer_alone_is_a_finding_and_accepted() -> None:
     verdict = judged(ONLY_GUARD, layer="emitted")
     assert verdict.status == 200
     assert rules(verdict) == ["message/emitted/code"]
-    assert verdict.broken
+    assert verdict.violations
 
 
 def test_what_breaks_guard_too_is_refused_at_any_layer() -> None:
     verdict = judged(BROKEN, layer="emitted")
     assert verdict.status == 400
     assert "message/emitted/code" in rules(verdict)
-    assert "emitted" not in verdict.answer.decode()
+    assert "emitted" not in verdict.response_body.decode()
 
 
 def test_what_is_too_deep_to_judge_is_a_finding_and_accepted() -> None:
@@ -198,7 +199,7 @@ def test_what_is_too_deep_to_judge_is_a_finding_and_accepted() -> None:
 def test_a_key_twice_is_a_finding_that_breaks_nothing() -> None:
     twice = GOOD.replace(b'"payload"', b'"to": "bar@example.com", "payload"')
     verdict = judged(twice)
-    assert (verdict.status, rules(verdict), verdict.broken) == (200, ["sender/body/unique-keys"], ())
+    assert (verdict.status, rules(verdict), verdict.violations) == (200, ["sender/body/unique-keys"], ())
     assert '"to" more than once' in verdict.findings[0].actual
     both = judged(BROKEN.replace(b'"payload"', b'"to": "bar@example.com", "payload"'))
     assert rules(both) == ["message/guard/code", "sender/body/unique-keys"]
@@ -225,6 +226,7 @@ def test_status_lines() -> None:
     assert status_line(999) == "HTTP/1.1 999 "
 
 
+@UNHURRIED
 @given(
     st.binary(max_size=60) | st.text().map(lambda text: json.dumps({"to": text}).encode()),
     st.lists(st.tuples(st.text(max_size=12), st.text(max_size=12)), max_size=3),
@@ -233,5 +235,5 @@ def test_nothing_that_comes_makes_judging_fail(body: bytes, headers: list[tuple[
     for given_headers in (headers, [JSON, *headers]):
         verdict = judged(body, *given_headers, authorization=None)
         assert verdict.status in (200, 400, 415)
-        json.loads(verdict.answer)
-        assert (verdict.status == 200) == (not verdict.broken)
+        json.loads(verdict.response_body)
+        assert (verdict.status == 200) == (not verdict.violations)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from tests.support.generated import UNHURRIED
 
 from logto_mail_contract import ContractViolation, UnknownLayer, UnknownRevision, check, masking, validate
 from logto_mail_contract.catalogue import index as catalogue_index
@@ -287,6 +288,7 @@ def test_codes_and_links_are_masked() -> None:
     assert '"######x" (masked)' in text
 
 
+@UNHURRIED
 @given(st.recursive(st.text() | st.integers() | st.none(), lambda inner: st.lists(inner, max_size=3)))
 def test_what_is_shown_is_one_short_line(value: Any) -> None:
     shown = masking.format_value(value)
@@ -377,5 +379,5 @@ def test_the_two_engines_agree(revision: str, layer: str) -> None:
 
     for vector in VECTORS:
         compare(vector)
-    given(near_messages() | VALUES)(compare)()
+    UNHURRIED(given(near_messages() | VALUES)(compare))()
     assert verdicts == {True, False}

@@ -29,6 +29,13 @@ def connector() -> Iterator[NodeWorker]:
 
 
 @pytest.fixture(scope="session")
+def url_reader() -> Iterator[NodeWorker]:
+    """Return the worker that reads URLs with Node's own parser, see ``urls.mjs``."""
+    with NodeWorker("urls.mjs") as worker:
+        yield worker
+
+
+@pytest.fixture(scope="session")
 def ajv() -> Iterator[NodeWorker]:
     """Return the worker that judges with Ajv by every schema in ``schemas/``, see ``ajv.mjs``."""
     with NodeWorker("ajv.mjs", *sorted(SCHEMAS.rglob("*.schema.json"))) as worker:

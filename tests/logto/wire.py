@@ -109,6 +109,10 @@ class Wire:
                     connection.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
 
+    def reply_with(self, *replies: Reply) -> None:
+        """Replace the replies, with some that name ``host``, for example."""
+        self._replies = replies
+
     def connected(self, connection: socket.socket) -> int:
         """Note a new connection and return its number."""
         with self._lock:

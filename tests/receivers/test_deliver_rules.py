@@ -30,7 +30,6 @@ from tests.support.runs import has_failed, try_rule, try_rules
 from logto_mail_contract import catalogue
 from logto_mail_contract.connector.encoding import connector_call
 from logto_mail_contract.judging.javascript_json import stringify
-from logto_mail_contract.receivers.mail_reading import HtmlPart
 from logto_mail_contract.receivers.outbox import Mail, SmtpSink
 from logto_mail_contract.receivers.receiver import Receiver, Settings
 from logto_mail_contract.receivers.run import QUIET_SECONDS, ReceiverRun
@@ -798,43 +797,6 @@ def test_without_an_outbox_nothing_is_judged() -> None:
 def test_ten_rounds_of_other_codes_and_recipients() -> None:
     for _ in range(10):
         assert failed(tried(Small(), quiet_seconds=SHORT)) == set()
-
-
-# How HTML is read.
-
-
-@pytest.mark.parametrize(
-    ("source", "text"),
-    [
-        ("<p>a<p>b", " a b"),
-        ("<b>04</b><i>21</i>37", "042137"),
-        ("<td>04</td><td>21</td>", " 04 21 "),
-        ("a<!-- b -->c<!--[if mso]><b>d</b><![endif]-->e", "ace"),
-        ("a<![if !mso]>b<![endif]>c", "abc"),
-        ("<style>a</style><script>b</script><title>c</title>d", "d"),
-        ("a<template><p>b</p></template>c", "ac"),
-        ("&#48;&#x34;2&nbsp;1", "042 1"),
-        ("a &copy=1 &lt;b&gt;", "a ©=1 <b>"),
-    ],
-)
-def test_the_text_that_is_seen(source: str, text: str) -> None:
-    assert HtmlPart(source).text == text
-
-
-@pytest.mark.parametrize(
-    ("source", "value"),
-    [
-        ("?a=1&copy=2", "?a=1&copy=2"),
-        ("?a=1&copyright", "?a=1&copyright"),
-        ("?a=1&copy", "?a=1©"),
-        ("?a=1&amp;b=2", "?a=1&b=2"),
-        ("?a=1&#38;b&#x26;c", "?a=1&b&c"),
-        ("?a=1&unknown;b", "?a=1&unknown;b"),
-        ("?a=1&regionx;b", "?a=1&regionx;b"),
-    ],
-)
-def test_the_value_of_an_attribute(source: str, value: str) -> None:
-    assert HtmlPart(f"<a href='{source}'>").attributes == [("href", value)]
 
 
 # The examples.

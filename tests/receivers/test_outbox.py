@@ -13,6 +13,7 @@ from email.mime.text import MIMEText
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.generated import UNHURRIED
 
 from logto_mail_contract.receivers.outbox import Mail, SmtpSink, wait_until
 
@@ -235,6 +236,7 @@ _PIECES = st.sampled_from(
 )
 
 
+@UNHURRIED
 @given(st.lists(st.one_of(_PIECES, st.binary(max_size=3))).map(b"".join))
 def test_a_broken_mail_is_read_all_the_same(content: bytes) -> None:
     read = Mail("", (), content)

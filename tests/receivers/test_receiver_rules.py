@@ -31,9 +31,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from logto_mail_contract import catalogue
 from logto_mail_contract.receivers.receiver import Receiver, Settings
-from logto_mail_contract.receivers.rules import respond as respond_rules
 from logto_mail_contract.suite.checks import rule_ids
-from logto_mail_contract.wire.calls import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -488,56 +486,3 @@ def test_every_form_of_authorization(token: str) -> None:
         *(["scheme-only-authorization"] if scheme else []),
         *(["case-changed-authorization"] if digits else []),
     }
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Cannot PUT /app/hook.php",
-        '{"path": "/app/hook.php", "error": "Not Found"}',
-        "http://localhost:3000/app/hook.php",
-        '<script src="/srv/x.js"></script><link href="/opt/app.css">',
-        "see https://example.com/home/user/docs and /docs/errors",
-        "at 12:30 (UTC)\nat position 3",
-        "application/json; charset=utf-8",
-        "Expected:\\nsomething",
-        "ratio 1/2/3 and/or",
-        "invalid type at payload (line 3)",
-        "/_next/static/chunks/pages/_error-1a2b.js",
-    ],
-)
-def test_no_internals_in(text: str) -> None:
-    assert internals(text) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "what"),
-    [
-        ('Traceback (most recent call last):\n  File "x.py", line 3, in f', "a stack trace"),
-        ('{"e": "Traceback (most recent call last):\\n  File \\"x.py\\", line 3"}', "a stack trace"),
-        ("<br> &nbsp; &nbsp;at parse (/app/node_modules/body-parser/lib/json.js:92:19)", "a stack trace"),
-        ('{"stack":"Error: x\\n    at async handle (file:///app/x.mjs:1:2)"}', "a stack trace"),
-        ("Error\n    at file:///app/server.mjs:10:5", "a stack trace"),
-        ("java.lang.NullPointerException\n\tat com.example.Mail.send(Mail.java:42)", "a stack trace"),
-        ("   at Mail.Hook.Post(String b) in C:\\src\\Hook.cs:line 12", "a stack trace"),
-        ("panic: runtime error: index out of range\n\ngoroutine 1 [running]:", "a stack trace"),
-        ("thread 'main' panicked at src/main.rs:3:5", "a stack trace"),
-        ("#0 /var/www/html/index.php(12): handle()", "a stack trace"),
-        ("/srv/mail/app.rb:12:in `call'", "a stack trace"),
-        ("open /etc/mail/templates: no such file", "a file path"),
-        ("ENOENT: no such file, open '/app/templates/NewTemplate.js'", "a file path"),
-        ("ENOENT: no such file, open '/home/deploy/mail/x.html'", "a file path"),
-        ('{"file": "\\/var\\/www\\/html\\/index.php"}', "a file path"),
-        ('{"file": "C:\\\\inetpub\\\\mail"}', "a file path"),
-        ("Module not found: node_modules/express", "a file path"),
-        ("/usr/local/lib/python3.11/json/decoder.py", "a file path"),
-    ],
-)
-def test_internals_in(text: str, what: str) -> None:
-    assert what in internals(text)
-
-
-def internals(text: str) -> list[str]:
-    """Return what an error body shows, of a receiver at ``/app/hook.php``."""
-    plain = respond_rules._plain(Call("/app/hook.php", (), b""), text)
-    return [what for what, pattern in respond_rules._INTERNALS.items() if pattern.search(plain)]

@@ -549,7 +549,7 @@ def test_it_answers_as_the_judgement_of_the_fixture_does(server: Serving, body: 
     headers = (("Content-Type", "application/json"),)
     verdict = judge_request(Request("POST", "/mail", headers, body))
     answer = post(server.url + "/mail", body)
-    assert (answer.status, answer.body) == (verdict.status, verdict.answer)
+    assert (answer.status, answer.body) == (verdict.status, verdict.response_body)
     (one,) = server.api.get("/api/messages")["messages"]
     assert [finding["rule"] for finding in one["findings"]] == [finding.rule for finding in verdict.findings]
 

@@ -1,4 +1,4 @@
-"""A receiver at a URL and the blocking connection to it, kept alive as Node's agent keeps it."""
+"""A receiver at a URL, and the blocking connection to it, kept alive as Node's agent keeps it."""
 
 from __future__ import annotations
 
@@ -9,30 +9,37 @@ import ssl
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import unquote
 
-from ..wire.outcomes import NoResponse, Outcome, Response
-from ..wire.responses import NotAResponse, ResponseReader, decode_content
-from ..wire.urls import DEFAULT_PORTS, host_header, request_target, split_url
+from ..wire.outcomes import NoResponse, Outcome, Response, format_surplus
+from ..wire.responses import NotAResponse, ResponseReader
+from ..wire.urls import Url
 
 if TYPE_CHECKING:
     from ..wire.calls import Call
+
+DEFAULT_TIMEOUT = 10.0
+"""Seconds that Logto's hosted sign-in page waits: ky's default (``packages/experience/src/apis/api.ts``)."""
+
+_RECEIVED_BYTES = 65536
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # only Linux has it
+# PollSelector needs no file descriptor of its own; Windows does not have it.
+_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
 
 class Channel(Protocol):
     """A way to one receiver; for a URL, one connection at a time that is kept alive. Not for two threads."""
 
     def exchange(self, call: Call, timeout: float) -> Outcome:
-        """Send a request and return what comes, within ``timeout`` seconds; redirects are not followed."""
+        """Send a request and return its outcome, within ``timeout`` seconds; redirects are not followed."""
 
     def late_bytes(self, seconds: float) -> tuple[str, ...]:
-        """Return what is wrong with what comes after the last answer, watching for some seconds."""
+        """Return the faults of what arrives after the last response, within ``seconds`` seconds."""
 
     def exchange_again(self, call: Call, timeout: float) -> Outcome | None:
-        """Send a request on the very connection of the last answer; None when that was announced to end."""
+        """Send a request on the connection of the last response; None when that announced its end."""
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Close the connection."""
 
 
 class Target(Protocol):
@@ -54,7 +61,7 @@ class Target(Protocol):
         """Return a new channel."""
 
     def close(self) -> None:
-        """Let go of what the target itself holds."""
+        """Release what the target itself holds."""
 
 
 class UrlTarget:
@@ -65,35 +72,28 @@ class UrlTarget:
         tls: What to trust for https; the system's authorities when None.
 
     Attributes:
-        authorization: What user and password in the URL make of ``Authorization``; None without them.
+        address: Host name or IP address, and port.
+        authorization: The ``Authorization`` that user and password in the URL stand for; None without them.
+        plain_url: The URL without user and password.
 
     Raises:
-        ValueError: The URL is not one of http or https.
+        ValueError: It is no http or https URL with a host, or Node cannot decode user and password.
     """
 
     on_wire = True
 
     def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
-        parts = split_url(url)
-        if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-            raise ValueError("An endpoint is an http or https URL with a host")
-        name = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode()
-        self.url = url
-        self.scheme = parts.scheme
-        self.address = (name, parts.port or DEFAULT_PORTS[parts.scheme])
-        self.host = host_header(parts.scheme, name, parts.port)
-        self.path = request_target(parts.path, parts.query)
+        parsed = Url.parse(url)
+        self.plain_url = parsed.plain
+        self.scheme = parsed.scheme
+        self.host = parsed.host
+        self.address = parsed.address
+        self.path = parsed.target
         self.authorization: str | None = None
-        if parts.username is not None:
-            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        if parsed.credentials is not None:
+            pair = ":".join(parsed.credentials)
             self.authorization = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        self._tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
-
-    @property
-    def plain_url(self) -> str:
-        """The URL without user and password."""
-        parts = split_url(self.url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        self._tls = (tls or ssl.create_default_context()) if parsed.scheme == "https" else None
 
     @property
     def has_query(self) -> bool:
@@ -101,14 +101,21 @@ class UrlTarget:
         return "?" in self.path
 
     def connect(self, timeout: float) -> socket.socket:
-        """Return a new connection; raises OSError where there is none."""
+        """Return a new connection.
+
+        Args:
+            timeout: Seconds for connecting and the TLS handshake.
+
+        Raises:
+            OSError: There is none.
+        """
         deadline = time.monotonic() + timeout
         connection = socket.create_connection(self.address, timeout)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is None:
                 return connection
-            connection.settimeout(_left(deadline))
+            connection.settimeout(_seconds_left(deadline))
             return self._tls.wrap_socket(connection, server_hostname=self.address[0])
         except BaseException:
             connection.close()
@@ -119,10 +126,12 @@ class UrlTarget:
         return _Connection(self)
 
     def close(self) -> None:
-        """Nothing to let go of: each channel has its own connection."""
+        """Do nothing: each channel has its own connection."""
 
 
 class _Connection:
+    """The channel to a URL."""
+
     def __init__(self, target: UrlTarget) -> None:
         self._target = target
         self._socket: socket.socket | None = None
@@ -131,40 +140,38 @@ class _Connection:
     def exchange(self, call: Call, timeout: float) -> Outcome:
         start = time.monotonic()
         deadline = start + timeout
-        if self._socket is not None and (not self._reusable or _ready(self._socket, selectors.EVENT_READ, 0)):
-            # Ended by the receiver, or bytes that nobody asked for: Node takes another connection then too.
+        if self._socket is not None and (not self._reusable or _wait(self._socket, selectors.EVENT_READ, 0)):
+            # The receiver closed it, or sent bytes that belong to no request: Node opens another one too.
             self.close()
-        reused = self._socket is not None
+        is_reused = self._socket is not None
         if self._socket is None:
             try:
                 self._socket = self._target.connect(timeout)
-            except OSError as problem:
-                return NoResponse("unreachable", _said(problem), time.monotonic() - start)
+            except OSError as error:
+                return NoResponse("unreachable", _format_error(error), time.monotonic() - start)
         outcome = self._exchange(self._socket, call, start, deadline)
-        if reused and isinstance(outcome, NoResponse) and outcome.kind in ("ended", "garbled"):
-            # The receiver closed an idle connection just when it was used, or what it sent belongs to the
-            # answer before: not the fault of this request, and rules of their own look at that.
-            again = self.exchange(call, max(0.0, deadline - time.monotonic()))
-            # Unless nobody is there any more: then this request may be what ended the receiver.
-            if not (isinstance(again, NoResponse) and again.kind == "unreachable"):
-                return again
-        if isinstance(outcome, NoResponse) and outcome.kind == "ended":
-            return replace(outcome, kind="cut")
-        return outcome
+        if is_reused and isinstance(outcome, NoResponse) and outcome.kind in ("ended", "garbled"):
+            # The receiver closed an idle connection just when it was used, or the last response was too long.
+            # Other rules judge that: it is no fault of this request.
+            second = self.exchange(call, max(0.0, deadline - time.monotonic()))
+            # Where nothing listens any longer, this request may be what ended the receiver.
+            if not (isinstance(second, NoResponse) and second.kind == "unreachable"):
+                return second
+        return _as_cut(outcome)
 
     def late_bytes(self, seconds: float) -> tuple[str, ...]:
         if self._socket is None:
             return ()
         deadline = time.monotonic() + seconds
         try:
-            # More than once: what comes over TLS may be no bytes of the answer.
-            while _ready(self._socket, selectors.EVENT_READ, max(0.0, deadline - time.monotonic())):
+            # In a loop: TLS has records of its own, which hold no bytes of a response.
+            while _wait(self._socket, selectors.EVENT_READ, max(0.0, deadline - time.monotonic())):
                 self._socket.settimeout(0)
-                late = self._socket.recv(65536)
+                late = self._socket.recv(_RECEIVED_BYTES)
                 self._reusable = False
-                # Node overlooks line breaks between messages.
+                # Node ignores empty lines between messages.
                 if not late or late.strip(b"\r\n"):
-                    return (_surplus(late),) if late else ()
+                    return (format_surplus(late),) if late else ()
         except (ssl.SSLWantReadError, BlockingIOError):
             return ()
         except OSError:
@@ -175,52 +182,46 @@ class _Connection:
         if self._socket is None or not self._reusable:
             return None
         start = time.monotonic()
-        outcome = self._exchange(self._socket, call, start, start + timeout)
-        if isinstance(outcome, NoResponse) and outcome.kind == "ended":
-            return replace(outcome, kind="cut")
-        return outcome
+        return _as_cut(self._exchange(self._socket, call, start, start + timeout))
 
     def _exchange(self, connection: socket.socket, call: Call, start: float, deadline: float) -> Outcome:
+        """Exchange on one connection; the kind is ``ended`` where that ended before any byte arrived."""
         reader = ResponseReader()
         unsent = memoryview(call.encode())
         kind = problem = ""
         self._reusable = False
         try:
-            connection.settimeout(_left(deadline))
-            unsent = unsent[_sent(connection, unsent) :]
+            connection.settimeout(_seconds_left(deadline))
+            unsent = unsent[_send(connection, unsent) :]
             while not reader.done:
                 if unsent:
-                    # As Node does: an answer may come, and count, before the request was read to its end.
-                    events = _ready(connection, selectors.EVENT_READ | selectors.EVENT_WRITE, _left(deadline))
+                    # As Node does: a response may arrive, and counts, before the request was read to its end.
+                    both = selectors.EVENT_READ | selectors.EVENT_WRITE
+                    events = _wait(connection, both, _seconds_left(deadline))
                     if events & selectors.EVENT_WRITE:
-                        unsent = unsent[_sent(connection, unsent) :]
+                        unsent = unsent[_send(connection, unsent) :]
                     if not events & selectors.EVENT_READ:
                         continue
-                connection.settimeout(_left(deadline))
+                connection.settimeout(_seconds_left(deadline))
                 if _QUICKACK is not None:
-                    # A server that writes head and body apart waits 40 ms for a late acknowledgement.
+                    # A server that writes head and body apart waits 40 ms for a delayed acknowledgement.
                     connection.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-                reader.feed(connection.recv(65536))
+                reader.feed(connection.recv(_RECEIVED_BYTES))
         except TimeoutError:
-            kind, problem = "timeout", _so_far(reader) or "no answer"
+            kind, problem = "timeout", _format_progress(reader) or "no response"
         except EOFError:
             kind = "cut" if reader.begun else "ended"
-            problem = _so_far(reader) or "the connection ended without an answer"
+            problem = _format_progress(reader) or "the connection ended without a response"
         except NotAResponse as error:
             kind, problem = "garbled", str(error)
         except OSError as error:
-            kind, problem = "cut" if reader.begun else "ended", _said(error)
+            kind, problem = "cut" if reader.begun else "ended", _format_error(error)
         seconds = time.monotonic() - start
         if kind:
             self.close()
             return NoResponse(kind, problem, seconds)
-        faults = [_surplus(reader.surplus)] if reader.surplus else []
-        body = bytes(reader.body)
-        encoding = next((value for name, value in reader.headers if name == "content-encoding"), "")
-        if reader.length == len(body) and decode_content(body, encoding) is None:
-            faults.append(f"Content-Encoding {encoding}, and a body that is not")
         self._reusable = reader.reusable and not reader.surplus and not unsent
-        return Response(reader.status, tuple(reader.headers), body, seconds, tuple(faults))
+        return Response.from_reader(reader, seconds)
 
     def close(self) -> None:
         if self._socket is not None:
@@ -228,51 +229,43 @@ class _Connection:
             self._socket = None
 
 
-DEFAULT_TIMEOUT = 10.0
-"""Seconds that Logto's hosted sign-in page waits: ky's default (``packages/experience/src/apis/api.ts``)."""
-
-
-_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux alone has it
-
-
-# Needs no file descriptor of its own, where there is a choice.
-_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)
-
-
-def _sent(connection: socket.socket, data: memoryview) -> int:
-    """Send what can be sent now, and return how much of it is done with."""
+def _send(connection: socket.socket, data: memoryview) -> int:
+    """Send what the socket takes now, and return how many bytes need not be sent any more."""
     try:
         return connection.send(data)
     except (BrokenPipeError, ConnectionResetError):
-        # A receiver may refuse a large request before it has read it: its answer counts, if there is one.
+        # A receiver may refuse a large request before it has read it: its response counts, if there is one.
         return len(data)
 
 
-def _ready(connection: socket.socket, events: int, seconds: float) -> int:
-    """Wait for one of some events, and return those that came."""
+def _wait(connection: socket.socket, events: int, seconds: float) -> int:
+    """Wait for one of some events, and return those that happened."""
     if events & selectors.EVENT_READ and isinstance(connection, ssl.SSLSocket) and connection.pending():
         return selectors.EVENT_READ
     with _Selector() as selector:
         selector.register(connection, events)
-        return sum(came for _, came in selector.select(seconds))
+        return sum(happened for _, happened in selector.select(seconds))
 
 
-def _so_far(reader: ResponseReader) -> str:
+def _as_cut(outcome: Outcome) -> Outcome:
+    """Return an outcome of ``_exchange`` as callers know it."""
+    if isinstance(outcome, NoResponse) and outcome.kind == "ended":
+        return replace(outcome, kind="cut")
+    return outcome
+
+
+def _format_progress(reader: ResponseReader) -> str:
     if reader.status:
         return f"status {reader.status} and {reader.length} bytes of body, and no end"
     return "part of a head, and no end" if reader.begun else ""
 
 
-def _surplus(data: bytes) -> str:
-    return f"{len(data)} bytes after the end of the answer"
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
+def _seconds_left(deadline: float) -> float:
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
         raise TimeoutError
-    return left
+    return seconds
 
 
-def _said(problem: OSError) -> str:
-    return problem.strerror or str(problem) or type(problem).__name__
+def _format_error(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__

@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 def encode_body(message: Mapping[str, Any]) -> bytes:
     """Return the body that the connector writes for a message.
 
-    The four known members in the connector's order, ``ip`` only when it is truthy; members without a value
-    are left out.
+    It has the four known members in the connector's order, and ``ip`` only when it is truthy.
 
     Args:
-        message: A message as ``json.loads`` returns it; further top-level members are dropped.
+        message: A message as ``json.loads`` returns it; other top-level members are dropped.
     """
     body = {name: message[name] for name in ("to", "type", "payload") if name in message}
     if message.get("ip"):
@@ -63,20 +62,20 @@ def encode_request(url: str, body: bytes, authorization: str | None = None) -> b
         authorization: The value of ``Authorization``; the header is left out when None.
 
     Raises:
-        ValueError: The URL is not one of http or https, or ``authorization`` is what no header can carry.
+        ValueError: The URL is no http or https URL with a host, or Node refuses ``authorization``.
     """
     target = UrlTarget(url)
     return connector_call(target, body, target.authorization or check_authorization(authorization)).encode()
 
 
 def check_authorization(authorization: str | None) -> str | None:
-    """Return a value of ``Authorization``, after a check that the connector could send it.
+    """Return a value of ``Authorization`` unchanged if the connector could send it.
 
     Args:
         authorization: The value, or None.
 
     Raises:
-        ValueError: Node refuses it: a control character, or one beyond ISO 8859-1.
+        ValueError: It has a control character or one beyond ISO 8859-1, which Node refuses.
     """
     if authorization is not None and not re.fullmatch("[\\t\x20-\x7e\x80-\xff]*", authorization):
         raise ValueError(

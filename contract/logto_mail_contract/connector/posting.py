@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..wire.outcomes import Outcome, Response
-from ..wire.urls import same_origin
+from ..wire.urls import resolve_location
 from .channel import DEFAULT_TIMEOUT, Channel, UrlTarget
 from .encoding import check_authorization, connector_call, encode_body
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..wire.calls import Call
 
 MAX_REDIRECTS = 10
-"""How many redirects got follows."""
+"""Redirects that got follows."""
 
 
 def post(
@@ -29,17 +29,20 @@ def post(
     timeout: float = DEFAULT_TIMEOUT,
     tls: ssl.SSLContext | None = None,
 ) -> Outcome:
-    """Post one message on a connection of its own, follow redirects as the connector does, return what comes.
+    """Post one message as Logto's connector does, on a connection of its own, and return the outcome.
+
+    Redirects are followed as by ``deliver``.
 
     Args:
-        url: The endpoint, as for ``encode_request``.
+        url: The endpoint, http or https; user and password in it become Basic authorization, which then
+            takes the place of ``authorization``, as it does in got.
         message: A message, or the bytes of a body.
         authorization: The value of ``Authorization``; the header is left out when None.
         timeout: Seconds for the whole exchange.
         tls: What to trust for https; the system's authorities when None.
 
     Raises:
-        ValueError: The URL or ``authorization`` cannot be sent.
+        ValueError: The URL is no http or https URL with a host, or Node refuses ``authorization``.
     """
     target = UrlTarget(url, tls)
     body = message if isinstance(message, bytes) else encode_body(message)
@@ -54,27 +57,27 @@ def post(
 def deliver(channel: Channel, call: Call, timeout: float) -> Outcome:
     """Send a request and follow redirects as the connector does: got with ``methodRewriting: false``.
 
-    300, 301, 302, 304, 307 and 308 with a ``Location`` are posted again, 303 is got without a body. Only a
-    redirect to the same origin is followed: nothing is ever sent to a host that nobody named.
+    After 300, 301, 302, 304, 307 and 308 with a ``Location`` it posts again; after 303 it sends a GET.
+    It follows only redirects to the same origin: no host gets a request that the caller did not name.
 
     Args:
         channel: The way to the receiver.
         call: The request.
-        timeout: Seconds for the whole.
+        timeout: Seconds for all requests together.
     """
     start = time.monotonic()
     statuses: tuple[int, ...] = ()
     while True:
         outcome = channel.exchange(call, max(0.0, start + timeout - time.monotonic()))
         location = outcome.redirect() if isinstance(outcome, Response) else None
-        onward = None if location is None else same_origin(call, location)
-        if onward is None or len(statuses) == MAX_REDIRECTS:
+        target = None if location is None else resolve_location(call, location)
+        if target is None or len(statuses) == MAX_REDIRECTS:
             if not statuses:
                 return outcome
             return replace(outcome, redirects=statuses, seconds=time.monotonic() - start)
         assert isinstance(outcome, Response)
         statuses = (*statuses, outcome.status)
         if outcome.status == 303:
-            kept = tuple(line for line in call.headers if line[0].lower() != "content-length")
-            call = replace(call, method="GET", headers=kept, body=b"")
-        call = replace(call, target=onward)
+            headers = tuple(line for line in call.headers if line[0].lower() != "content-length")
+            call = replace(call, method="GET", headers=headers, body=b"")
+        call = replace(call, target=target)

@@ -266,7 +266,7 @@ class MailEndpoint:
             answered = f"{reply} (scripted)" if reply else str(verdict.status)
             self.inbox.record(request, verdict, answered, time.time())
         if reply is None:
-            wire.answer(verdict.status, verdict.answer)
+            wire.answer(verdict.status, verdict.response_body)
         else:
             reply.send(wire)
         return True

@@ -68,7 +68,7 @@ class Delivery:
     @property
     def violations(self) -> tuple[Finding, ...]:
         """The findings that count as violations: those of level MUST."""
-        return self._verdict.broken
+        return self._verdict.violations
 
     @property
     def time(self) -> datetime:
@@ -295,7 +295,7 @@ class Inbox:
             if len(self._deliveries) > self._limit:
                 self._deliveries.popleft()
                 self.dropped += 1
-            if verdict.findings and verdict.broken and len(self._violating) < self._limit:
+            if verdict.findings and verdict.violations and len(self._violating) < self._limit:
                 self._violating.append(delivery)
             self._arrival.notify_all()
             for wake in self._wakers:

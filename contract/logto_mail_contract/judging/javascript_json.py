@@ -1,7 +1,7 @@
 """JSON as JavaScript reads and writes it.
 
-Logto's messages are written by ``JSON.stringify`` and its guard judges what ``JSON.parse`` returns. Python's
-``json`` differs at the edges: it takes ``NaN`` and, in bytes, UTF-16 and a byte order mark, it refuses
+Logto writes messages with ``JSON.stringify``, and its guard judges what ``JSON.parse`` returns. Python's
+``json`` differs at the edges. It accepts ``NaN`` and, in bytes, UTF-16 and a byte order mark. It refuses
 integers of thousands of digits, and it writes numbers in another form.
 """
 
@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 MAX_DEPTH = 500
-"""Nesting that is judged; Python's parser and many receivers' parsers fail somewhat beyond it."""
+"""Levels of nesting that are judged; the parsers of Python and of many receivers fail somewhat beyond it."""
 
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]|-?Infinity|NaN', re.DOTALL)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _ARRAY_INDEX = re.compile("0|[1-9][0-9]{0,9}")
-_INDEX_LIMIT = 2**32 - 1
-# Where JavaScript goes over to an exponent: ECMA-262, Number::toString.
-_MOST_DIGITS = 21
-_MOST_ZEROS = -6
+_ARRAY_INDEX_LIMIT = 2**32 - 1
+# JavaScript writes an exponent beyond these places of the decimal point: ECMA-262, Number::toString.
+_MAX_PLAIN_DIGITS = 21
+_MIN_PLAIN_POINT = -6
 
 
 class NotUtf8(ValueError):
-    """The bytes are no UTF-8 text, or a byte order mark stands before it."""
+    """The bytes are not UTF-8, or start with a byte order mark."""
 
 
 class TooDeep(ValueError):
@@ -37,8 +37,8 @@ class NotJson(ValueError):
     """``JSON.parse`` refuses the text.
 
     Attributes:
-        problem: What is wrong, without the place.
-        line: The line of the place, from 1; whoever reads a part of a file may add what stands before it.
+        problem: What is wrong, without its place.
+        line: The line of the place, from 1. A caller that read a part of a file may add the lines before it.
         column: The column of the place in characters, from 1.
     """
 
@@ -57,7 +57,7 @@ class Duplicate:
     """A key that one object of a text has more than once.
 
     Attributes:
-        pointer: The JSON pointer of the object, ``""`` also where a later duplicate hides the object.
+        pointer: The JSON pointer of the object; ``""`` also where a later duplicate hides the object.
         key: The key.
     """
 
@@ -72,8 +72,7 @@ class _DuplicateKey(Exception):
 def parse(text: str | bytes) -> Any:
     """Return the value that ``JSON.parse`` reads; of duplicate keys the last counts.
 
-    An integer keeps its digits where Python can hold it; one with more digits than Python converts becomes
-    what it is in JavaScript, infinity.
+    An integer keeps its digits. One with more digits than Python converts becomes infinity, as in JavaScript.
 
     Args:
         text: JSON text; bytes are read as UTF-8.
@@ -87,7 +86,7 @@ def parse(text: str | bytes) -> Any:
 
 
 def parse_with_duplicates(text: str | bytes) -> tuple[Any, tuple[Duplicate, ...]]:
-    """Return what ``parse`` returns, and the duplicate keys that it passed over.
+    """Return what ``parse`` returns, and the duplicate keys that it ignored.
 
     Args:
         text: JSON text; bytes are read as UTF-8.
@@ -99,12 +98,12 @@ def parse_with_duplicates(text: str | bytes) -> tuple[Any, tuple[Duplicate, ...]
     """
     if isinstance(text, bytes):
         text = _decode(text)
-    # No text nests deeper than it has opening brackets: one cheap count spares most texts the scan.
-    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+    # Count first: a text nests no deeper than it has opening brackets, and the scan is slow.
+    if text.count("[") + text.count("{") > MAX_DEPTH and _measure_depth(text) > MAX_DEPTH:
         raise TooDeep(f"The text nests deeper than {MAX_DEPTH} levels")
     try:
         try:
-            # JSON.stringify puts nothing around an object; decode looks for that, which costs a fifth more.
+            # JSON.stringify puts no space around an object; decode looks for it, which costs a fifth more.
             if text.startswith("{"):
                 value, end = _UNIQUE_KEYS.raw_decode(text)
                 if end == len(text):
@@ -115,7 +114,7 @@ def parse_with_duplicates(text: str | bytes) -> tuple[Any, tuple[Duplicate, ...]
     except json.JSONDecodeError as error:
         if text.startswith("\ufeff"):
             raise NotJson("a byte order mark (U+FEFF) stands before the JSON text", text, 0) from None
-        raise NotJson(_problem(error.msg), text, error.pos) from None
+        raise NotJson(_format_problem(error.msg), text, error.pos) from None
     except _Constant as constant:
         position = next(token.start() for token in _TOKEN.finditer(text) if token[0] == constant.args[0])
         raise NotJson(f"{constant.args[0]} is no JSON value", text, position) from None
@@ -126,17 +125,17 @@ def parse_with_duplicates(text: str | bytes) -> tuple[Any, tuple[Duplicate, ...]
 def stringify(value: Any) -> bytes:
     """Return the bytes that ``JSON.stringify`` and UTF-8 make of a value that ``parse`` returned.
 
-    Compact, array indices first among the keys and the rest in their order, non-ASCII as it is, lone
-    surrogates escaped, numbers as JavaScript writes them (``1.0`` as ``1``, infinity as ``null``, integers
-    rounded to a double).
+    The text is compact. Keys that are array indices come first, the others keep their order. Lone surrogates
+    are escaped, other characters are not. Numbers have the form of JavaScript: ``1.0`` is ``1``,
+    infinity is ``null``, an integer is rounded to a double.
 
     Args:
         value: A value as ``parse`` returns it.
 
     Raises:
-        TypeError: A part of the value is nothing that JSON has.
+        TypeError: JSON has no type for a part of the value.
     """
-    return _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", _written(value)).encode()
+    return _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", _write(value)).encode()
 
 
 def _decode(data: bytes) -> str:
@@ -150,7 +149,7 @@ def _decode(data: bytes) -> str:
         raise NotUtf8(f"byte 0x{data[error.start]:02x} at offset {error.start}: {error.reason}") from None
 
 
-def _depth(text: str) -> int:
+def _measure_depth(text: str) -> int:
     depth = deepest = 0
     for token in _TOKEN.finditer(text):
         if token[0] in "[{":
@@ -169,14 +168,14 @@ def _refuse_constant(name: str) -> NoReturn:
     raise _Constant(name)
 
 
-def _integer(digits: str) -> int | float:
+def _parse_integer(digits: str) -> int | float:
     try:
         return int(digits)
     except ValueError:  # more digits than sys.get_int_max_str_digits()
         return float(digits)
 
 
-def _only_unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _require_unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
         raise _DuplicateKey
@@ -184,7 +183,7 @@ def _only_unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _UNIQUE_KEYS = json.JSONDecoder(
-    object_pairs_hook=_only_unique, parse_constant=_refuse_constant, parse_int=_integer
+    object_pairs_hook=_require_unique, parse_constant=_refuse_constant, parse_int=_parse_integer
 )
 
 
@@ -199,14 +198,16 @@ def _parse_collecting(text: str) -> tuple[Any, tuple[Duplicate, ...]]:
             members[key] = value
         return members
 
-    decoder = json.JSONDecoder(object_pairs_hook=collect, parse_constant=_refuse_constant, parse_int=_integer)
+    decoder = json.JSONDecoder(
+        object_pairs_hook=collect, parse_constant=_refuse_constant, parse_int=_parse_integer
+    )
     value = decoder.decode(text)
     pointers = {id(part): pointer for pointer, part in walk(value) if isinstance(part, dict)}
     return value, tuple(Duplicate(pointers.get(id(members), ""), key) for members, key in repeated)
 
 
 def walk(value: Any) -> list[tuple[str, Any]]:
-    """Return every part of a value with its JSON pointer, the whole first; it does not recurse.
+    """Return every part of a value with its JSON pointer, the whole value first.
 
     Raises:
         TooDeep: The value nests deeper than MAX_DEPTH levels, or contains itself.
@@ -233,37 +234,37 @@ def escape(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-class _Written(str):
-    """Text that is JSON already."""
+class _JsonText(str):
+    """Text that is already JSON."""
 
     __slots__ = ()
 
 
-def _written(value: Any) -> str:
+def _write(value: Any) -> str:
     written: list[str] = []
-    # A stack of our own, since a value may nest deeper than Python's own stack has room.
+    # A list, not recursion: a value may nest deeper than Python's stack.
     waiting = [value]
     while waiting:
         part = waiting.pop()
         if isinstance(part, list):
-            waiting += _between("[", [[member] for member in part], "]")
+            waiting += _enclose("[", [[member] for member in part], "]")
         elif isinstance(part, dict):
-            members = [[_Written(f"{_scalar(key)}:"), part[key]] for key in _key_order(part)]
-            waiting += _between("{", members, "}")
+            members = [[_JsonText(f"{_write_scalar(key)}:"), part[key]] for key in _order_keys(part)]
+            waiting += _enclose("{", members, "}")
         else:
-            written.append(_scalar(part))
+            written.append(_write_scalar(part))
     return "".join(written)
 
 
-def _between(opening: str, members: list[list[Any]], closing: str) -> list[Any]:
-    parts: list[Any] = [_Written(opening)]
+def _enclose(opening: str, members: list[list[Any]], closing: str) -> list[Any]:
+    parts: list[Any] = [_JsonText(opening)]
     for number, member in enumerate(members):
-        parts += [_Written(","), *member] if number else member
-    return [_Written(closing), *reversed(parts)]
+        parts += [_JsonText(","), *member] if number else member
+    return [_JsonText(closing), *reversed(parts)]
 
 
-def _scalar(value: Any) -> str:
-    if isinstance(value, _Written):
+def _write_scalar(value: Any) -> str:
+    if isinstance(value, _JsonText):
         return value
     if value is None:
         return "null"
@@ -272,18 +273,18 @@ def _scalar(value: Any) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, (int, float)):
-        return _number(value)
+        return _write_number(value)
     raise TypeError(f"JSON has no {type(value).__name__}")
 
 
-def _key_order(members: dict[str, Any]) -> list[str]:
+def _order_keys(members: dict[str, Any]) -> list[str]:
     indices = sorted(
-        (key for key in members if _ARRAY_INDEX.fullmatch(key) and int(key) < _INDEX_LIMIT), key=int
+        (key for key in members if _ARRAY_INDEX.fullmatch(key) and int(key) < _ARRAY_INDEX_LIMIT), key=int
     )
     return [*indices, *(key for key in members if key not in indices)] if indices else list(members)
 
 
-def _number(value: float) -> str:
+def _write_number(value: float) -> str:
     try:
         double = float(value)
     except OverflowError:
@@ -298,15 +299,15 @@ def _number(value: float) -> str:
     point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
     digits = digits.rstrip("0")
     sign = "-" if double < 0 else ""
-    if len(digits) <= point <= _MOST_DIGITS:
+    if len(digits) <= point <= _MAX_PLAIN_DIGITS:
         return sign + digits.ljust(point, "0")
-    if 0 < point <= _MOST_DIGITS:
+    if 0 < point <= _MAX_PLAIN_DIGITS:
         return f"{sign}{digits[:point]}.{digits[point:]}"
-    if _MOST_ZEROS < point <= 0:
+    if _MIN_PLAIN_POINT < point <= 0:
         return f"{sign}0.{'0' * -point}{digits}"
     rest = f".{digits[1:]}" if len(digits) > 1 else ""
     return f"{sign}{digits[0]}{rest}e{point - 1:+d}"
 
 
-def _problem(message: str) -> str:
+def _format_problem(message: str) -> str:
     return (message[:1].lower() + message[1:]).removesuffix(" at").removesuffix(" starting")

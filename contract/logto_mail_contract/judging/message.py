@@ -30,10 +30,10 @@ class TemplateType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One ``SendMessageData`` document, read without judging it.
+    """One ``SendMessageData`` document, which need not be valid.
 
-    What is missing or has the wrong JSON type reads as None (an empty mapping for ``payload``), so that a
-    broken message can be looked at too; ``validate`` tells what is broken.
+    A member that is missing or has the wrong JSON type reads as None, ``payload`` as an empty mapping.
+    ``validate`` says what is wrong with a message.
 
     Args:
         raw: The document, a JSON object as ``json.loads`` returns it.
@@ -53,7 +53,7 @@ class Message:
 
     @property
     def ip(self) -> str | None:
-        """Who asked for the message; sent by Logto v1.35.0 and later, free text behind some proxies."""
+        """The IP address of the user; sent by Logto v1.35.0 and later, free text behind some proxies."""
         return text_member(self.raw, "ip")
 
     @property
@@ -69,7 +69,7 @@ class Message:
 
     @property
     def link(self) -> str | None:
-        """The link of an invitation; Logto sends whatever the caller gave, also nothing."""
+        """The link of an invitation. Logto sends the text that its caller gave, which may be empty."""
         return text_member(self.payload, "link")
 
     @property
@@ -79,7 +79,7 @@ class Message:
 
     @property
     def ui_locales(self) -> str | None:
-        """The ``ui_locales`` of the sign-in request as they came (``uiLocales`` in the payload)."""
+        """The ``ui_locales`` of the sign-in request, unchanged (``uiLocales`` in the payload)."""
         return text_member(self.payload, "uiLocales")
 
 

@@ -1,6 +1,6 @@
-"""Judges a request as a sender's: what it breaks, and what a receiver that keeps the contract answers.
+"""Judges a request that should deliver a message: its findings, and the response of a receiver that is right.
 
-No I/O: a server hands in what came, and sends what ``Verdict`` says.
+No I/O: a server hands in the request, and sends the response that ``Verdict`` holds.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a request is worth.
+    """The result of judging a request: status, findings, response body.
 
     Attributes:
-        status: The HTTP status to answer with.
-        findings: What the request and its message break.
-        answer: The body to answer with, JSON.
+        status: The HTTP status of the response.
+        findings: One for each rule that the request or its message fails, in the order of judging.
+        response_body: The body of the response, JSON.
     """
 
     status: int
     findings: tuple[Finding, ...]
-    answer: bytes
+    response_body: bytes
 
     @property
-    def broken(self) -> tuple[Finding, ...]:
-        """The findings that count as a violation: those of level MUST."""
+    def violations(self) -> tuple[Finding, ...]:
+        """The findings of level MUST."""
         return tuple(finding for finding in self.findings if finding.level == "MUST")
 
 
 _JSON = ["application/json"]
-_KEPT = Verdict(200, (), b'{"accepted":true}')
+_ACCEPTED = Verdict(200, (), b'{"accepted":true}')
 
 
 def judge_request(
@@ -47,16 +47,16 @@ def judge_request(
 ) -> Verdict:
     """Judge a request that should deliver a message.
 
-    The status is that of the first of these that is wrong: framing (400), without which nothing else is
-    known, method (405), ``Authorization`` (401), ``Content-Type`` (415), body (400). A body is answered with
-    400 only where the guard layer is broken: what breaks another layer alone, and what nests too deep to
-    judge, is a finding and is answered with 200.
+    The first of these that is wrong decides the status: framing (400), without which nothing else is known,
+    method (405), ``Authorization`` (401), ``Content-Type`` (415), body (400). A body gets a 400 only where it
+    fails the guard layer. A message that fails another layer alone, or nests too deep to judge, has findings
+    and gets a 200.
 
     Args:
-        request: What came.
+        request: The request.
         revision: A contract revision or Logto release; the current revision when None.
-        layer: The layer to hold the message to.
-        authorization: The exact value that ``Authorization`` must have; None when it is not looked at.
+        layer: The layer that the message must satisfy.
+        authorization: The exact value that ``Authorization`` must have; any value and none pass when None.
 
     Raises:
         catalogue.UnknownRevision: There is no such revision or release.
@@ -70,7 +70,7 @@ def judge(
 ) -> tuple[Verdict, Any]:
     """Judge a request as ``judge_request`` does, and return the body's JSON value beside the verdict.
 
-    The value is None also where the body was not looked at or is not JSON.
+    The value is None also where the body is not JSON, or where something before the body was wrong.
 
     Args:
         request: As for ``judge_request``.
@@ -90,12 +90,12 @@ def judge(
             405, rule_finding("sender/request/method", ("POST",), format_value(request.method))
         ), None
     if authorization is not None:
-        # Logto's connector writes the header as UTF-8: Node encodes head and body in one string. What stands
-        # in an environment need not be UTF-8.
+        # Logto's connector writes the header as UTF-8: Node encodes head and body in one string. An
+        # environment variable need not be UTF-8.
         wanted = authorization.encode("utf-8", "surrogateescape").decode("latin-1").strip(" \t")
-        came = [value.strip(" \t") for value in request.values("authorization")]
-        if came != [wanted]:
-            return _refused(401, _authorization_finding(came)), None
+        values = [value.strip(" \t") for value in request.values("authorization")]
+        if values != [wanted]:
+            return _refused(401, _authorization_finding(values)), None
     types = request.values("content-type")
     if types != _JSON and [value.partition(";")[0].strip(" \t").lower() for value in types] != _JSON:
         actual = " and ".join(map(format_value, types)) or "no Content-Type"
@@ -106,10 +106,10 @@ def judge(
     except (NotUtf8, NotJson) as problem:
         return _refused(400, text_finding(problem)), None
     except TooDeep as problem:
-        return Verdict(200, (text_finding(problem),), _KEPT.answer), None
+        return Verdict(200, (text_finding(problem),), _ACCEPTED.response_body), None
     findings = validator(revision, layer).findings(message)
     if not findings and not duplicates:
-        return _KEPT, message
+        return _ACCEPTED, message
     repeated = tuple(
         rule_finding(
             "sender/body/unique-keys",
@@ -119,26 +119,26 @@ def judge(
         )
         for duplicate in duplicates
     )
-    broken = findings if layer == "guard" else findings and validator(revision, "guard").findings(message)
-    if broken:
-        return Verdict(400, findings + repeated, _refusal(broken)), message
-    return Verdict(200, findings + repeated, _KEPT.answer), message
+    refusing = findings if layer == "guard" else findings and validator(revision, "guard").findings(message)
+    if refusing:
+        return Verdict(400, findings + repeated, _refusal(refusing)), message
+    return Verdict(200, findings + repeated, _ACCEPTED.response_body), message
 
 
-def _authorization_finding(came: list[str]) -> Finding:
+def _authorization_finding(values: list[str]) -> Finding:
     expected = ("the one value that the endpoint was given",)
-    if not came:
+    if not values:
         actual = "no Authorization header"
-    elif len(came) > 1:
-        actual = f"{len(came)} Authorization headers"
+    elif len(values) > 1:
+        actual = f"{len(values)} Authorization headers"
     else:
-        scheme, _, credential = came[0].partition(" ")
+        scheme, _, credential = values[0].partition(" ")
         # A well-known scheme is no secret; all else may be.
         known = credential and scheme.lower() in ("basic", "bearer")
         actual = (
             f"another value: {scheme} and {len(credential)} more characters (masked)"
             if known
-            else f"another value of {len(came[0])} characters (masked)"
+            else f"another value of {len(values[0])} characters (masked)"
         )
     return rule_finding("sender/request/authorization", expected, actual)
 

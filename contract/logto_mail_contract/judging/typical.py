@@ -1,7 +1,7 @@
-"""Messages with one feature each: what the deterministic cases of the rules send.
+"""Messages for the deterministic cases of the rules.
 
-Every function returns new values. Plain text and reserved domains throughout, except for the one feature that
-a function is named after, so that a receiver fails the rule of that feature and no other.
+Every function returns new values. They are plain text in reserved domains, so that a case that changes one
+feature fails the rule of that feature and no other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _IP = "203.0.113.7"
 
 
 def user(**changed: Any) -> dict[str, Any]:
-    """Return a user with every member set; Logto always sends all seven."""
+    """Return a user with all seven members, as Logto sends it; ``changed`` replaces members."""
     return {
         "id": "w13v2u89sxbs",
         "avatar": "https://example.com/foo.png",
@@ -33,7 +33,7 @@ def user(**changed: Any) -> dict[str, Any]:
 
 
 def application(**changed: Any) -> dict[str, Any]:
-    """Return an application with branding."""
+    """Return an application with branding; ``changed`` replaces members."""
     return {
         "id": "a1z9g7jcl36qklitq4a3d",
         "name": "Shop",
@@ -44,7 +44,7 @@ def application(**changed: Any) -> dict[str, Any]:
 
 
 def organization(**changed: Any) -> dict[str, Any]:
-    """Return an organization with branding."""
+    """Return an organization with branding; ``changed`` replaces members."""
     return {
         "id": "uavz4qsvncw7",
         "name": "Acme",
@@ -54,13 +54,13 @@ def organization(**changed: Any) -> dict[str, Any]:
 
 
 def typical(type: str, revision: str | None = None, *, to: str = RECIPIENT, **changed: Any) -> dict[str, Any]:
-    """Return a message with all context that Logto core gives that type.
+    """Return a message with all the context that Logto core adds to its type.
 
     Args:
         type: One of the template types of the revision.
         revision: A contract revision; the current one when None.
         to: The recipient.
-        changed: Variables to set in the payload.
+        changed: Variables to add to the payload, or to replace there.
     """
     payload: dict[str, Any]
     if revision == "1.22":
@@ -85,7 +85,7 @@ def without(message: dict[str, Any], variable: str) -> dict[str, Any]:
 
 
 def minimal(type: str, revision: str | None = None) -> dict[str, Any]:
-    """Return a message with as little as Logto core may send of that type; an invitation has its link.
+    """Return a message with the fewest variables that Logto core may send; an invitation has its link.
 
     Args:
         type: One of the template types of the revision.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from jsonschema import Draft202012Validator, ValidationError
 
-_ARTICLES = {
+_TYPE_NAMES = {
     "null": "null",
     "boolean": "true or false",
     "number": "a number",
@@ -30,14 +30,14 @@ _ARTICLES = {
     "object": "an object",
 }
 _BITS_OF_A_DOUBLE = 1024
-# What should be an object may be one that was written as text, the code in it.
-_SECRETS = ("", "/payload", "/payload/code", "/payload/link")
+# A whole message or payload is secret too: a sender may have written it as text, with the code in it.
+_SECRET_POINTERS = ("", "/payload", "/payload/code", "/payload/link")
 
 
 def validate(message: Any, revision: str | None = None, layer: str = "guard") -> tuple[Finding, ...]:
-    """Return what is wrong with a message; nothing means that it is valid.
+    """Return the findings about a message; it is valid when there are none.
 
-    Text is read as ``JSON.parse`` reads it: of duplicate keys the last counts, as it does for Logto's guard.
+    Text is read as ``JSON.parse`` reads it: of duplicate keys the last counts, as for Logto's guard.
 
     Args:
         message: JSON text, as ``str`` or as UTF-8 ``bytes``, or a value as ``json.loads`` returns it (a
@@ -50,11 +50,11 @@ def validate(message: Any, revision: str | None = None, layer: str = "guard") ->
     Raises:
         catalogue.UnknownRevision: There is no such revision or release.
         catalogue.UnknownLayer: That revision has no such layer.
-        TypeError: The value has a part that JSON has not, say a datetime, a tuple or NaN.
+        TypeError: JSON has no type for a part of the value, for example a datetime, a tuple or NaN.
     """
-    judge = validator(revision, layer)
+    judging = validator(revision, layer)
     try:
-        return judge.findings(_read(message))
+        return judging.findings(_read_message(message))
     except (NotUtf8, NotJson, TooDeep) as problem:
         return (text_finding(problem),)
 
@@ -68,22 +68,22 @@ def check(message: Any, revision: str | None = None, layer: str = "guard") -> Me
         layer: As for ``validate``.
 
     Raises:
-        ContractViolation: The message is not valid; its text tells every finding.
+        ContractViolation: The message is invalid; the text lists every finding.
         catalogue.UnknownRevision: There is no such revision or release.
         catalogue.UnknownLayer: That revision has no such layer.
-        TypeError: The value has a part that JSON has not.
+        TypeError: JSON has no type for a part of the value.
     """
-    judge = validator(revision, layer)
+    judging = validator(revision, layer)
     findings = validate(message, revision, layer)
     if findings:
         raise ContractViolation(
-            findings, f"The message breaks revision {judge.revision} of the contract, layer {layer}"
+            findings, f"The message breaks revision {judging.revision} of the contract, layer {layer}"
         )
-    return Message(_read(message))
+    return Message(_read_message(message))
 
 
 def validator(revision: str | None = None, layer: str = "guard") -> Validator:
-    """Return the validator of a revision and layer; there is one of each, made when first asked for.
+    """Return the validator of a revision and layer, which is made once.
 
     Args:
         revision: A contract revision or a Logto release; the current revision when None.
@@ -137,7 +137,7 @@ class Validator:
         return not self.findings(value)
 
     def findings(self, value: Any) -> tuple[Finding, ...]:
-        """Return what is wrong with a value, in the order of the places in the schema.
+        """Return the findings about a value, in the order of the schema.
 
         Args:
             value: A value as ``javascript_json.parse`` returns it.
@@ -146,9 +146,9 @@ class Validator:
             if self._is_valid(value):
                 return ()
         except ValueError:
-            # The compiled engine cannot read everything that Python can, a lone surrogate in a key say.
+            # The compiled engine cannot read every value, for example a lone surrogate in a key.
             pass
-        return tuple(map(self._finding, *_with_missing_names(self._errors(value))))
+        return tuple(map(self._explain, *_name_missing_members(self._errors(value))))
 
     def _errors(self, value: Any) -> Iterator[ValidationError]:
         if self._explaining is None:
@@ -157,17 +157,19 @@ class Validator:
             self._explaining = Draft202012Validator(self._schema)
         return self._explaining.iter_errors(value)
 
-    def _finding(self, error: ValidationError, missing: str | None) -> Finding:
+    def _explain(self, error: ValidationError, missing: str | None) -> Finding:
         pointer = "".join(f"/{escape(str(token))}" for token in error.absolute_path)
-        # What is wrong with the payload as a whole, unknown variables say, is the business of `values`.
+        # The rule `values` covers the payload as a whole, for example unknown variables.
         member = missing or (
             "*" if error.validator in ("additionalProperties", "propertyNames", "not") else None
         )
         place = pointer if member is None else f"{pointer}/{member}"
-        expected, actual = _outcomes(error, missing, pointer)
-        return _finding(f"message/{self.layer}/{self._slug(place)}", self.layer, pointer, expected, actual)
+        expected, actual = _format_outcomes(error, missing, pointer)
+        return _make_finding(
+            f"message/{self.layer}/{self._choose_slug(place)}", self.layer, pointer, expected, actual
+        )
 
-    def _slug(self, place: str) -> str:
+    def _choose_slug(self, place: str) -> str:
         tokens = place.split("/")[1:]
         if tokens[:1] != ["payload"] or len(tokens) == 1:
             return tokens[0] if tokens and tokens[0] in ("to", "type", "payload", "ip") else "object"
@@ -176,24 +178,26 @@ class Validator:
 
 
 def text_finding(problem: NotUtf8 | NotJson | TooDeep) -> Finding:
-    """Return the finding that says why a text cannot be judged as a message."""
+    """Return the finding about a text that cannot be judged as a message."""
     if isinstance(problem, NotUtf8):
-        return _finding("message/text/utf-8", None, "", ("UTF-8 text",), str(problem))
+        return _make_finding("message/text/utf-8", None, "", ("UTF-8 text",), str(problem))
     if isinstance(problem, TooDeep):
-        return _finding("message/text/depth", None, "", ("at most 500 levels of nesting",), str(problem))
-    return _finding("message/text/json", None, "", ("JSON as JSON.parse reads it",), str(problem))
+        return _make_finding("message/text/depth", None, "", ("at most 500 levels of nesting",), str(problem))
+    return _make_finding("message/text/json", None, "", ("JSON as JSON.parse reads it",), str(problem))
 
 
 def rule_finding(rule: str, expected: tuple[str, ...], actual: str) -> Finding:
-    """Return the finding that a request broke a rule of the catalogue.
+    """Return the finding that a request fails a rule of the catalogue.
 
     Raises:
         KeyError: There is no such rule.
     """
-    return _finding(rule, None, "", expected, actual)
+    return _make_finding(rule, None, "", expected, actual)
 
 
-def _finding(rule: str, layer: str | None, pointer: str, expected: tuple[str, ...], actual: str) -> Finding:
+def _make_finding(
+    rule: str, layer: str | None, pointer: str, expected: tuple[str, ...], actual: str
+) -> Finding:
     entry = catalogue.rules()[rule]
     return Finding(
         rule=rule,
@@ -207,7 +211,7 @@ def _finding(rule: str, layer: str | None, pointer: str, expected: tuple[str, ..
     )
 
 
-def _read(message: Any) -> Any:
+def _read_message(message: Any) -> Any:
     if isinstance(message, (str, bytes)):
         return parse(message)
     if isinstance(message, bytearray):
@@ -225,11 +229,11 @@ def _read(message: Any) -> Any:
             raise TypeError(f"At {pointer or 'the top'} stands NaN, which JSON has not")
         if isinstance(part, dict) and not all(isinstance(key, str) for key in part):
             raise TypeError(f"The object at {pointer or 'the top'} has a key that is not a str")
-    return _with_infinities([part for _, part in parts])
+    return _replace_huge_integers([part for _, part in parts])
 
 
 def _is_plain(value: Any) -> bool:
-    """Return whether a value is beyond doubt what ``json.loads`` returns; a cheap look, most values pass."""
+    """Return whether a value surely is one that ``json.loads`` returns; cheap, and true for most values."""
     level = [value]
     for _ in range(MAX_DEPTH):
         below: list[Any] = []
@@ -255,8 +259,8 @@ def _is_plain(value: Any) -> bool:
     return False
 
 
-def _with_infinities(parts: list[Any]) -> Any:
-    # An integer that Python refuses to print cannot be told about; in JavaScript it is infinity.
+def _replace_huge_integers(parts: list[Any]) -> Any:
+    # Python refuses to print such an integer; in JavaScript it is infinity.
     copies: dict[int, Any] = {}
 
     def copy(part: Any) -> Any:
@@ -272,7 +276,7 @@ def _with_infinities(parts: list[Any]) -> Any:
     return copy(parts[0])
 
 
-def _with_missing_names(
+def _name_missing_members(
     errors: Iterable[ValidationError],
 ) -> tuple[list[ValidationError], list[str | None]]:
     # jsonschema makes one error for each missing member, in the order of `required`, without its name.
@@ -292,17 +296,19 @@ def _with_missing_names(
     return found, names
 
 
-def _outcomes(error: ValidationError, missing: str | None, pointer: str) -> tuple[tuple[str, ...], str]:
+def _format_outcomes(
+    error: ValidationError, missing: str | None, pointer: str
+) -> tuple[tuple[str, ...], str]:
     instance: Any = error.instance
     schema: Any = error.schema
     value: Any = error.validator_value
-    actual = format_value(instance, secret=pointer in _SECRETS)
+    actual = format_value(instance, secret=pointer in _SECRET_POINTERS)
     match error.validator:
         case "required":
             return (f'a member "{missing}"',), f"an object without it, its members: {format_names(instance)}"
         case "type":
             types = value if isinstance(value, list) else [value]
-            return tuple(_ARTICLES[name] for name in types), actual
+            return tuple(_TYPE_NAMES[name] for name in types), actual
         case "enum":
             return tuple(json.dumps(option) for option in value), actual
         case "additionalProperties" if value is False:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from ..wire.calls import Call
     from ..wire.outcomes import Outcome
 
-_SECONDS_TO_END = 2.0
-_SECONDS_TO_CLOSE = 0.05
+_MAX_LIFESPAN_END_SECONDS = 2.0
+_MAX_IDLE_WAIT_SECONDS = 0.05
 
 
 class NotStarted(RuntimeError):
@@ -52,12 +52,12 @@ class _Worker:
             idle.set()
 
     def run(self, work: Callable[[Future[Any]], None], timeout: float) -> Any:
-        """Run work, which fulfils the future that it is given, and return what it is fulfilled with.
+        """Run work, which sets the result of the future that it is given, and return that result.
 
         Raises:
-            TimeoutError: It takes too long; the future is cancelled then.
+            TimeoutError: It takes too long; the future is cancelled.
         """
-        if not self._idle.wait(_SECONDS_TO_CLOSE):
+        if not self._idle.wait(_MAX_IDLE_WAIT_SECONDS):
             self._abandon()
         result: Future[Any] = Future()
         self._idle.clear()
@@ -79,13 +79,8 @@ class _Worker:
         self._jobs.put(None)
 
 
-class WsgiTarget:
-    """A WSGI application, called in this process.
-
-    Args:
-        app: The application.
-        path: The request target that messages are posted to.
-    """
+class _AppTarget(ABC):
+    """An application that is called without a wire."""
 
     on_wire = False
     scheme = "http"
@@ -95,21 +90,36 @@ class WsgiTarget:
         self.app = app
         self.path = path
 
+    @abstractmethod
+    def open(self) -> Channel: ...
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
+class WsgiTarget(_AppTarget):
+    """A WSGI application, called in this process.
+
+    Args:
+        app: The application.
+        path: The request target that messages are posted to.
+    """
+
     def open(self) -> Channel:
         """Return a channel with a thread of its own."""
         return _WsgiChannel(self.app)
 
     def close(self) -> None:
-        """Nothing to let go of: each channel has its own thread."""
+        """Do nothing: each channel has its own thread."""
 
 
 class _InProcessChannel(ABC):
-    """What a channel without a wire says of the wire: nothing."""
+    """A channel without a wire, on which nothing can come late."""
 
     @abstractmethod
     def exchange(self, call: Call, timeout: float) -> Outcome: ...
 
-    def late_bytes(self, seconds: float) -> tuple[str, ...]:  # noqa: ARG002 - there are none, ever
+    def late_bytes(self, seconds: float) -> tuple[str, ...]:  # noqa: ARG002 - the protocol names it
         return ()
 
     def exchange_again(self, call: Call, timeout: float) -> Outcome | None:
@@ -124,13 +134,13 @@ class _WsgiChannel(_InProcessChannel):
     def exchange(self, call: Call, timeout: float) -> Outcome:
         start = time.monotonic()
         try:
-            answer = self._worker.run(lambda result: self._call(call, result), timeout)
+            result = self._worker.run(lambda future: self._call(call, future), timeout)
         except TimeoutError:
-            return _silent(start)
-        return _outcome(answer, start)
+            return _make_timeout(start)
+        return _make_outcome(result, start)
 
     def _call(self, call: Call, future: Future[Any]) -> None:
-        begun: list[Any] = []
+        started: list[Any] = []
         body = bytearray()
 
         def write(data: bytes) -> None:
@@ -138,28 +148,29 @@ class _WsgiChannel(_InProcessChannel):
                 body.extend(data)
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            if begun and exc_info is None:
+            if started and exc_info is None:
                 raise AssertionError("start_response was called twice")
-            begun[:] = [status, headers]
+            started[:] = [status, headers]
             return write
 
-        result: Iterable[bytes] | None = None
+        pieces: Iterable[bytes] | None = None
+        result: Any
         try:
-            result = self._app(_environ(call), start_response)
-            for data in result:
+            pieces = self._app(_make_environ(call), start_response)
+            for data in pieces:
                 write(data)
-                if future.cancelled():  # nobody waits for it, and it may have no end
+                if future.cancelled():  # the deadline passed, and the body may have no end
                     break
-            if not begun:
+            if not started:
                 raise AssertionError("start_response was never called")  # noqa: TRY301 - as PEP 3333 wants
-            answer: Any = (int(begun[0].split(" ", 1)[0]), begun[1], bytes(body))
-        except BaseException as error:  # noqa: BLE001 - whatever the application raises is its answer
-            answer = error
+            result = (int(started[0].split(" ", 1)[0]), started[1], bytes(body))
+        except BaseException as error:  # noqa: BLE001 - an application may raise anything
+            result = error
         if not future.cancelled():
-            with suppress(Exception):  # cancelled just now
-                future.set_result(answer)
-        # Afterwards, as on a server: a receiver may do its work when the client has its answer.
-        close = getattr(result, "close", None)
+            with suppress(Exception):  # it was cancelled just now
+                future.set_result(result)
+        # Close last, as servers do: a receiver may do its work when the client has the response.
+        close = getattr(pieces, "close", None)
         if close is not None:
             with suppress(Exception):
                 close()
@@ -168,7 +179,7 @@ class _WsgiChannel(_InProcessChannel):
         self._worker.close()
 
 
-def _environ(call: Call) -> dict[str, Any]:
+def _make_environ(call: Call) -> dict[str, Any]:
     path, _, query = call.target.partition("?")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": call.method,
@@ -196,21 +207,20 @@ def _environ(call: Call) -> dict[str, Any]:
     return environ
 
 
-class AsgiTarget:
+class AsgiTarget(_AppTarget):
     """An ASGI application, called in this process, on an event loop in a thread of its own.
 
     Args:
-        app: The application; its lifespan is started with the first channel.
+        app: The application; its lifespan starts with the first channel.
         path: The request target that messages are posted to.
+        start_seconds: How long its lifespan may take to start.
     """
 
-    on_wire = False
-    scheme = "http"
-    host = "localhost"
-
-    def __init__(self, app: Callable[..., Any], path: str = "/") -> None:
-        self.app = app
-        self.path = path
+    def __init__(
+        self, app: Callable[..., Any], path: str = "/", *, start_seconds: float = DEFAULT_TIMEOUT
+    ) -> None:
+        super().__init__(app, path)
+        self._start_seconds = start_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lifespan: asyncio.Queue[MutableMapping[str, Any]] | None = None
@@ -221,7 +231,7 @@ class AsgiTarget:
         """Return a channel; the first one starts the loop and the application's lifespan.
 
         Raises:
-            NotStarted: The application says so, or says nothing.
+            NotStarted: The lifespan failed, or sent nothing in time.
         """
         with self._lock:
             if self._loop is None:
@@ -230,9 +240,9 @@ class AsgiTarget:
                 self._thread.start()
                 try:
                     starting = asyncio.run_coroutine_threadsafe(self._start_lifespan(), self._loop)
-                    problem = starting.result(DEFAULT_TIMEOUT)
+                    problem = starting.result(self._start_seconds)
                 except TimeoutError:
-                    problem = f"its lifespan said nothing for {DEFAULT_TIMEOUT:g} s"
+                    problem = f"its lifespan said nothing for {self._start_seconds:g} s"
                 if problem is not None:
                     self._end()
                     raise NotStarted(f"The ASGI application did not start: {problem}")
@@ -274,13 +284,13 @@ class AsgiTarget:
             return
         loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
         asyncio.run_coroutine_threadsafe(self._end_tasks(), loop)
-        # Where the application holds the loop, the thread ends when it is given back.
-        thread.join(_SECONDS_TO_END)
+        # The thread outlives this where the application blocks the loop.
+        thread.join(_MAX_LIFESPAN_END_SECONDS)
 
     async def _end_tasks(self) -> None:
         if self._lifespan is not None:
             await self._lifespan.put({"type": "lifespan.shutdown"})
-            await asyncio.wait([self._task], timeout=_SECONDS_TO_END / 2)
+            await asyncio.wait([self._task], timeout=_MAX_LIFESPAN_END_SECONDS / 2)
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
@@ -308,22 +318,22 @@ class _AsgiChannel(_InProcessChannel):
 
     def exchange(self, call: Call, timeout: float) -> Outcome:
         start = time.monotonic()
-        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        begun: list[asyncio.Task[None]] = []
+        results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        started: list[asyncio.Task[None]] = []
 
         def begin() -> None:
-            begun.append(self._loop.create_task(self._call(call, answers)))
-            self._tasks.add(begun[0])
+            started.append(self._loop.create_task(self._call(call, results)))
+            self._tasks.add(started[0])
 
         # Not run_coroutine_threadsafe: the futures that it chains cost as much as the rest of the exchange.
         self._loop.call_soon_threadsafe(begin)
         try:
-            return _outcome(answers.get(timeout=timeout), start)
+            return _make_outcome(results.get(timeout=timeout), start)
         except queue.Empty:
-            self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in begun])
-            return _silent(start)
+            self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in started])
+            return _make_timeout(start)
 
-    async def _call(self, call: Call, answers: queue.SimpleQueue[Any]) -> None:
+    async def _call(self, call: Call, results: queue.SimpleQueue[Any]) -> None:
         path, _, query = call.target.partition("?")
         scope = {
             "type": "http",
@@ -347,7 +357,7 @@ class _AsgiChannel(_InProcessChannel):
         async def receive() -> dict[str, Any]:
             if sent:
                 return sent.pop()
-            # The client stays until it has its answer.
+            # A client stays until it has the response.
             await ended.wait()
             return {"type": "http.disconnect"}
 
@@ -365,33 +375,33 @@ class _AsgiChannel(_InProcessChannel):
                 if not message.get("more_body", False):
                     ended.set()
                     # Now, not when the application returns: it may have work in the background.
-                    answers.put((status, headers, bytes(body)))
+                    results.put((status, headers, bytes(body)))
 
-        answer: Any = None
+        result: Any = (0, [], b"")
         try:
             await self._app(scope, receive, send)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - what it raises is its answer
-            answer = error
-        # Held until here, since the loop holds no task: the application may work on after its answer.
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - an application may raise anything
+            result = error
+        # The set kept the task alive until here: a loop holds tasks weakly, and work may follow the response.
         self._tasks.discard(asyncio.current_task())
         if not ended.is_set():
             ended.set()
-            answers.put(answer or (0, [], b""))
+            results.put(result)
 
     def close(self) -> None:
-        """The loop is the target's."""
+        """Do nothing: the loop belongs to the target."""
 
 
-def _silent(start: float) -> NoResponse:
+def _make_timeout(start: float) -> NoResponse:
     return NoResponse("timeout", "the application did not return", time.monotonic() - start)
 
 
-def _outcome(answer: Any, start: float) -> Outcome:
+def _make_outcome(result: Any, start: float) -> Outcome:
     seconds = time.monotonic() - start
-    if isinstance(answer, BaseException):
-        # Not an answer of its own making: what it says there, no client would read.
-        return NoResponse("raised", f"{type(answer).__name__}: {answer}", seconds)
-    status, headers, body = answer
+    if isinstance(result, BaseException):
+        # Not a 500 with this text: a server would not show it to a client.
+        return NoResponse("raised", f"{type(result).__name__}: {result}", seconds)
+    status, headers, body = result
     if not status:
-        return NoResponse("cut", "the application returned without an answer", seconds)
+        return NoResponse("cut", "the application returned without a response", seconds)
     return Response(status, tuple((name.lower(), value) for name, value in headers), body, seconds)

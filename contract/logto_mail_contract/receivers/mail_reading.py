@@ -1,103 +1,80 @@
-"""Reads a mail as a person would who opens it: text, links, codes."""
+"""Reads a mail as its recipient sees it: text, links, codes.
+
+Lexbor reads the HTML: it builds the tree that browsers build. The package needs it, not the extra ``smtp``,
+since an outbox may be any function, without an SMTP sink.
+"""
 
 from __future__ import annotations
 
-import html
 import re
 from functools import cached_property
-from html.entities import html5
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from selectolax.lexbor import LexborNode
+
     from .outbox import Mail
 
-# Where an HTML mail runs text, and where it begins a new piece.
+# An HTML mail shows these apart from what stands before and after them.
 _BLOCKS = re.compile(
-    "address|article|aside|blockquote|br|center|d[dlt]|div|fieldset|fig(caption|ure)|footer|form|h[1-6r]|header|"
-    "img|li|main|nav|[ou]l|p|pre|section|t(able|body|d|foot|h|head|r)"
+    "address|article|aside|blockquote|br|center|d[dlt]|div|fieldset|figcaption|figure|footer|form|h[1-6r]|header|"
+    "img|li|main|nav|[ou]l|p|pre|section|table|tbody|td|tfoot|th|thead|tr"
 )
-
-
-_UNSEEN = frozenset(("script", "style", "template", "title"))
-
+# Of a template, lexbor keeps the content outside the tree.
+_UNSEEN = frozenset(("iframe", "noembed", "noframes", "script", "style", "title"))
 
 LINK_ATTRIBUTES = frozenset(("action", "formaction", "href", "xlink:href"))
 
-
-_COMMENT = re.compile(r"<!--.*?-->|<!\[[^>]*>", re.DOTALL)
-
-
-_ATTRIBUTE = re.compile(r"""([^\s"'<>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+)))?""")
-
-
-_REFERENCE = re.compile(r"&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[A-Za-z][A-Za-z0-9]*;?)(?=(.?))", re.DOTALL)
-
-
-# What a mail may set between the digits of a code so that it reads well, and none of it is seen as a digit.
+# Separators that a mail may put between the digits of a code; some are invisible.
 BETWEEN_DIGITS = "[\\s\u00ad\u00b7\u200b-\u200f\u2010-\u2014\u2060\ufeff.-]{0,3}"
 
-
 _SIX_DIGITS = re.compile(rf"(?<![0-9])(?=([0-9](?:{BETWEEN_DIGITS}[0-9]){{5}})(?![0-9]))")
+_MAX_SHOWN = 160  # characters
 
 
-_MOST_SHOWN = 160
+class HtmlPart:
+    """The HTML of a mail.
 
-
-class HtmlPart(HTMLParser):
-    """What a mail client makes of HTML: the text that is seen, and the markup."""
+    Attributes:
+        elements: The names of the elements in document order, with those that a parser adds (``html``).
+        attributes: Names and decoded values of all attributes in document order.
+        text: The text that a mail client shows; one space stands for any run of spaces.
+        text_outside_links: The same without the text of links.
+    """
 
     def __init__(self, source: str) -> None:
-        super().__init__(convert_charrefs=True)
+        from selectolax.lexbor import LexborHTMLParser
+
         self.elements: list[str] = []
         self.attributes: list[tuple[str, str]] = []
-        self._hidden = ""
-        self._in_link = False
-        self._seen: list[str] = []
-        self._outside_links: list[str] = []
-        # Comments and Outlook's conditional sections hold nothing that is seen; html.parser fails on some.
-        self.feed(_COMMENT.sub("", source))
-        self.close()
-        self.text = re.sub(r"\s+", " ", "".join(self._seen))
-        self.text_outside_links = re.sub(r"\s+", " ", "".join(self._outside_links))
+        self._shown: list[str] = []
+        self._shown_outside_links: list[str] = []
+        # A charset such as unicode_escape makes surrogates, which UTF-8 has not.
+        root = LexborHTMLParser(source.encode("utf-8", "replace")).root
+        if root is not None:
+            self._read(root)
+        self.text = " ".join("".join(self._shown).split())
+        self.text_outside_links = " ".join("".join(self._shown_outside_links).split())
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - HTMLParser calls it so
-        self.elements.append(tag)
-        # From the source: html.parser reads character references in values otherwise than mail clients do.
-        source = (self.get_starttag_text() or "")[1 + len(tag) :]
-        for name, *values in _ATTRIBUTE.findall(source):
-            self.attributes.append((name.lower(), _attribute_value("".join(values))))
-        if tag in _UNSEEN and not self._hidden:
-            self._hidden = tag
-        self._in_link = self._in_link or tag == "a"
-        if _BLOCKS.fullmatch(tag):
-            self.handle_data(" ")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == self._hidden:
-            self._hidden = ""
-        self._in_link = self._in_link and tag != "a"
-        if _BLOCKS.fullmatch(tag):
-            self.handle_data(" ")
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self._seen.append(data)
-            if not self._in_link:
-                self._outside_links.append(data)
-
-
-def _attribute_value(source: str) -> str:
-    """Return what a mail client reads in an attribute: there, ``&copy=1`` keeps its ``&copy``."""
-
-    def read(reference: re.Match[str]) -> str:
-        name, following = reference[1], reference[2]
-        if name.startswith("#"):
-            return html.unescape(reference[0])
-        known = name in html5 and (name.endswith(";") or following != "=")
-        return html5[name] if known else reference[0]
-
-    return _REFERENCE.sub(read, source)
+    def _read(self, root: LexborNode) -> None:
+        hidden = links = 0  # how many of the open elements hide their text, or are links
+        waiting = [(root, 1)]  # 1: the element opens; -1: it closes
+        while waiting:
+            node, step = waiting.pop()
+            tag = node.tag or ""
+            if node.is_element_node:
+                hidden += step * (tag in _UNSEEN)
+                links += step * (tag == "a")
+            shown = " " if _BLOCKS.fullmatch(tag) else node.text_content or ""
+            if shown and not hidden:
+                self._shown.append(shown)
+                if not links:
+                    self._shown_outside_links.append(shown)
+            if step == 1 and node.is_element_node:
+                self.elements.append(tag)
+                self.attributes += [(name, value or "") for name, value in node.attributes.items()]
+                waiting.append((node, -1))
+                waiting += [(child, 1) for child in reversed(list(node.iter(include_text=True)))]
 
 
 class ReadMail:
@@ -136,8 +113,8 @@ class ReadMail:
     def __str__(self) -> str:
         kind, text = next(iter(self.parts.items()))
         text = " ".join(text.split())
-        more = "…" if len(text) > _MOST_SHOWN else ""
-        return f"subject {self.mail.subject[:_MOST_SHOWN]!r}, {kind} {text[:_MOST_SHOWN]!r}{more}"
+        more = "…" if len(text) > _MAX_SHOWN else ""
+        return f"subject {self.mail.subject[:_MAX_SHOWN]!r}, {kind} {text[:_MAX_SHOWN]!r}{more}"
 
 
 def shows_code(text: str, code: str, between: str = BETWEEN_DIGITS) -> bool:

@@ -1,8 +1,7 @@
-"""The mails that a receiver sends: an SMTP sink that catches them, and how they are read.
+"""The mails that a receiver sends: an SMTP sink that records them, and their decoded parts.
 
-An outbox is any callable that returns the mails sent so far, oldest first. ``SmtpSink`` is one: the receiver
-under test is pointed at its port. Where the receiver runs in the test's own process and hands its mails to
-something else, a function does as well::
+An outbox is any callable that returns the mails sent so far, oldest first. ``SmtpSink`` is one: configure its
+port in the receiver under test. Where the receiver runs in the test's own process, a function can be one::
 
     def outbox():
         return [Mail.from_message(mail.message(), recipients=mail.recipients()) for mail in django_outbox]
@@ -28,20 +27,20 @@ if TYPE_CHECKING:
     from email.message import EmailMessage, Message
     from types import TracebackType
 
-_FIRST_PAUSE = 0.002
-_LONGEST_PAUSE = 0.05
-_SECONDS_TO_START = 10.0
+_MIN_PAUSE_SECONDS = 0.002
+_MAX_PAUSE_SECONDS = 0.05
+_MAX_START_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Mail:
-    """One mail that a receiver handed over.
+    """One mail that a receiver sent.
 
-    Nothing here raises for a mail that is broken: what cannot be read is read as well as can be.
+    No property raises for a malformed mail: each reads as much of it as it can.
 
     Attributes:
         sender: The sender of the envelope.
-        recipients: The recipients of the envelope: who really gets it, whatever its headers say.
+        recipients: The recipients of the envelope. They get the mail, whatever its headers say.
         content: The mail itself: headers, an empty line, the body.
     """
 
@@ -79,14 +78,14 @@ class Mail:
 
     @cached_property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """The header lines in order: names as they were written, values unfolded and decoded."""
-        return tuple((name, _decoded(value)) for name, value in self._raw_headers())
+        """The header lines in order: names unchanged, values unfolded and decoded."""
+        return tuple((name, _decode(value)) for name, value in self._unfold_headers())
 
-    def _raw_headers(self) -> list[tuple[str, str]]:
-        return [(name, _unfolded(str(value))) for name, value in self.parts[0].raw_items()]
+    def _unfold_headers(self) -> list[tuple[str, str]]:
+        return [(name, _unfold(str(value))) for name, value in self.parts[0].raw_items()]
 
     def values(self, *names: str) -> list[str]:
-        """Return the values of every header line with one of these names, in whatever case."""
+        """Return the values of every header line with one of these names, in any case."""
         wanted = {name.lower() for name in names}
         return [value for name, value in self.headers if name.lower() in wanted]
 
@@ -94,7 +93,7 @@ class Mail:
         """Return the addresses in the header lines with these names."""
         wanted = {name.lower() for name in names}
         # Before decoding: an encoded word may hold commas, which separate nothing.
-        raw = [value for name, value in self._raw_headers() if name.lower() in wanted]
+        raw = [value for name, value in self._unfold_headers() if name.lower() in wanted]
         return [address for _, address in getaddresses(raw) if address]
 
     @property
@@ -105,14 +104,14 @@ class Mail:
     @cached_property
     def text(self) -> str:
         """The decoded plain text; empty when the mail has none."""
-        return "\n".join(self._texts("text/plain"))
+        return "\n".join(self._decode_texts("text/plain"))
 
     @cached_property
     def html(self) -> str:
         """The decoded HTML; empty when the mail has none."""
-        return "\n".join(self._texts("text/html"))
+        return "\n".join(self._decode_texts("text/html"))
 
-    def _texts(self, kind: str) -> Iterator[str]:
+    def _decode_texts(self, kind: str) -> Iterator[str]:
         for part in self.parts:
             if part.get_content_type() != kind or part.get_content_disposition() == "attachment":
                 continue
@@ -125,24 +124,24 @@ class Mail:
                 text = data.decode("utf-8", "replace")
             text = re.sub(r"\r\n?", "\n", text)
             if str(part.get_param("format", "")).lower() == "flowed":
-                text = _reflowed(text, delete_space=str(part.get_param("delsp", "")).lower() == "yes")
+                text = _reflow(text, delete_space=str(part.get_param("delsp", "")).lower() == "yes")
             yield text
 
 
-def _unfolded(value: str) -> str:
-    # Bytes beyond ASCII are UTF-8 in a header, where they are anything.
+def _unfold(value: str) -> str:
+    # Bytes beyond ASCII in a header can only be UTF-8.
     text = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return re.sub(r"[\r\n]+[ \t]?", " ", text).strip()
 
 
-def _decoded(value: str) -> str:
+def _decode(value: str) -> str:
     try:
         return str(make_header(decode_header(value)))
     except (LookupError, ValueError, MessageError):
         return value
 
 
-def _reflowed(text: str, *, delete_space: bool) -> str:
+def _reflow(text: str, *, delete_space: bool) -> str:
     # RFC 3676: a line that ends in a space goes on in the next one.
     lines: list[str] = []
     flowing = False
@@ -159,9 +158,9 @@ def _reflowed(text: str, *, delete_space: bool) -> str:
 
 
 class SmtpSink:
-    """An SMTP server that keeps every mail and delivers none; a context manager, and an outbox.
+    """An SMTP server that records every mail and delivers none; a context manager, and an outbox.
 
-    It takes any recipient and any credentials. Needs aiosmtpd.
+    It accepts any recipient and any credentials. Needs aiosmtpd.
 
     Args:
         host: The address to listen on.
@@ -216,7 +215,7 @@ class SmtpSink:
         )
         thread.start()
         try:
-            self._port = ready.result(_SECONDS_TO_START)
+            self._port = ready.result(_MAX_START_SECONDS)
         except OSError:
             thread.join()
             raise
@@ -241,8 +240,8 @@ class SmtpSink:
         sessions: list[Any] = []
 
         def session() -> Any:
-            # Addresses and texts beyond ASCII are taken as they are, as large mail providers do. A hostname
-            # is given so that none is looked up.
+            # Accept addresses and texts beyond ASCII, as large providers do. Without a hostname, aiosmtpd
+            # would look one up.
             made = smtp.SMTP(
                 self,
                 enable_SMTPUTF8=True,
@@ -268,28 +267,28 @@ class SmtpSink:
                 one.transport.abort()
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: ARG002, N802 - aiosmtpd's names
-        """Keep a mail; aiosmtpd calls it."""
+        """Record a mail; aiosmtpd calls it."""
         mail = Mail(envelope.mail_from or "", tuple(envelope.rcpt_tos), bytes(envelope.content))
         with self._lock:
             self._mails.append(mail)
         return "250 OK"
 
 
-def wait_until(kept: Callable[[], bool], seconds: float) -> bool:
-    """Wait until something holds, and return whether it did.
+def wait_until(is_met: Callable[[], bool], seconds: float) -> bool:
+    """Wait until a condition is met, and return whether it was.
 
-    Mails may come after the answer: a receiver may hand them to a queue.
+    It polls: a receiver may send mails from a queue after its response, and an outbox announces nothing.
 
     Args:
-        kept: Tells whether it holds; it is asked again and again.
+        is_met: The condition; it is called at least once, and then every few milliseconds.
         seconds: How long to wait for it.
     """
     deadline = time.monotonic() + seconds
-    pause = _FIRST_PAUSE
-    while not kept():
+    pause = _MIN_PAUSE_SECONDS
+    while not is_met():
         left = deadline - time.monotonic()
         if left <= 0:
             return False
         time.sleep(min(pause, left))
-        pause = min(2 * pause, _LONGEST_PAUSE)
+        pause = min(2 * pause, _MAX_PAUSE_SECONDS)
     return True

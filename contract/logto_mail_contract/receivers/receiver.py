@@ -130,18 +130,7 @@ class Receiver:
         authorization: str | None = None,
         revision: str | None = None,
     ) -> Receiver:
-        """Return an ASGI application as a receiver, called in this process.
-
-        Args:
-            app: The application.
-            path: The path of its endpoint.
-            authorization: The value of ``Authorization`` that it wants.
-            revision: A contract revision or Logto release; the current revision when None.
-
-        Raises:
-            ValueError: ``authorization`` is what no header can carry.
-            catalogue.UnknownRevision: There is no such revision or release.
-        """
+        """Return an ASGI application as a receiver, called in this process; else as ``wsgi``."""
         from .in_process import AsgiTarget
 
         return cls(AsgiTarget(app, path), authorization, revision)

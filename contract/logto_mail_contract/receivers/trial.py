@@ -6,13 +6,13 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..connector.posting import deliver
-from ..judging.responses import format_outcome, is_accepted
+from ..judging.responses import format_outcome, is_accepted, is_timeout
 from ..masking import escape_unprintable, mask_secrets
 from ..suite.results import EndOfRule, NotJudged, SubjectLost
 from ..suite.search import MAX_SHRINK_SECONDS, find_smallest
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS, Trial
 from ..wire.outcomes import NoResponse, Response
-from ..wire.urls import same_origin
+from ..wire.urls import resolve_location
 from .reproduce import reproduce, secrets_of
 from .requests import RequestMaker
 
@@ -117,7 +117,7 @@ class ReceiverTrial(Trial["Call | None"]):
             outcome = self.exchange(call)
         if isinstance(outcome, Response):
             location = outcome.redirect()
-            if location is not None and same_origin(call, location) is None:
+            if location is not None and resolve_location(call, location) is None:
                 raise NotJudged(
                     "the receiver redirects to another origin, where nothing is sent; "
                     "see receiver/respond/no-redirect"
@@ -277,8 +277,3 @@ class ReceiverTrial(Trial["Call | None"]):
 
     def mask(self, text: str) -> str:
         return mask_secrets(text, secrets_of(self.receiver, self.shell))
-
-
-def is_timeout(outcome: Outcome) -> bool:
-    """Return whether there was no response, or no end of it, in time."""
-    return isinstance(outcome, NoResponse) and outcome.kind == "timeout"

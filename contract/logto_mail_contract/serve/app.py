@@ -107,7 +107,7 @@ class StandingApp:
             await self._perform(reply, scope["state"]["transport"], receive)
         else:
             headers = tuple((name.lower().encode(), value.encode()) for name, value in further(verdict))
-            await respond(send, Content(verdict.status, "application/json", verdict.answer, headers))
+            await respond(send, Content(verdict.status, "application/json", verdict.response_body, headers))
 
     async def _perform(self, reply: Reply, transport: Any, receive: Receive) -> None:
         wire = StandingWire(transport)

@@ -125,7 +125,7 @@ class StandingEndpoint:
             self._last,
             time.time(),
             verdict.status,
-            bool(findings and verdict.broken),
+            bool(findings and verdict.violations),
             to,
             type,
             f"{reply} (scripted)" if reply else str(verdict.status),

@@ -310,10 +310,10 @@ class _Connection(HttpToolsProtocol):
         date = self.server_state.default_headers[0][1]
         if isinstance(verdict, StoreProblem):
             self._write(503, NOT_KEPT, {})
-        elif verdict.status == 200 and not self._closing and verdict.answer == _KEPT:
+        elif verdict.status == 200 and not self._closing and verdict.response_body == _KEPT:
             self.transport.write(_ANSWER % date)
         else:
-            self._write(verdict.status, verdict.answer, dict(further(verdict)))
+            self._write(verdict.status, verdict.response_body, dict(further(verdict)))
 
     def _write(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         date = self.server_state.default_headers[0][1].decode()

@@ -14,7 +14,7 @@ class Call:
         headers: The header lines in order; a value is written as UTF-8, as Node writes it.
         body: The body.
         method: The method.
-        scheme: ``http`` or ``https``, which no request tells and a redirect may change.
+        scheme: ``http`` or ``https``; the bytes do not show it, and a redirect may change it.
     """
 
     target: str

@@ -1,25 +1,29 @@
-"""What comes of a request: a response, or the reason that there is none."""
+"""The outcome of a request: a response, or the reason why there is none."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 from .responses import decode_content
+
+if TYPE_CHECKING:
+    from .responses import ResponseReader
 
 _REDIRECTS = (300, 301, 302, 303, 304, 307, 308)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What an endpoint answered.
+    """A response.
 
     Attributes:
         status: The HTTP status.
         headers: The header lines in order, names in lower case.
         body: The body.
         seconds: From the first byte sent to the last byte received.
-        faults: What is wrong with the framing of an answer that can be read nevertheless.
-        redirects: The statuses of the redirects that were followed to it.
+        faults: What is wrong with the framing of a response that is readable nevertheless.
+        redirects: The statuses of the redirects that led to it.
     """
 
     status: int
@@ -29,18 +33,34 @@ class Response:
     faults: tuple[str, ...] = ()
     redirects: tuple[int, ...] = ()
 
+    @classmethod
+    def from_reader(cls, reader: ResponseReader, seconds: float) -> Self:
+        """Return the response that a reader has read to its end, with the faults of its framing.
+
+        Args:
+            reader: The reader; its ``done`` is true.
+            seconds: From the first byte sent to the last byte received.
+        """
+        faults = [format_surplus(reader.surplus)] if reader.surplus else []
+        body = bytes(reader.body)
+        encoding = next((value for name, value in reader.headers if name == "content-encoding"), "")
+        is_stored_whole = reader.length == len(body)
+        if is_stored_whole and decode_content(body, encoding) is None:
+            faults.append(f"Content-Encoding {encoding}, and a body that is not")
+        return cls(reader.status, tuple(reader.headers), body, seconds, tuple(faults))
+
     def values(self, name: str) -> list[str]:
-        """Return the values of every header line with that name, given in lower case."""
+        """Return the values of every header line with a name, which is given in lower case."""
         return [value for header, value in self.headers if header == name]
 
     @property
     def content(self) -> bytes:
-        """The body, freed of its content encoding where that is possible."""
+        """The body without its content encoding, where it can be decoded."""
         content = decode_content(self.body, next(iter(self.values("content-encoding")), ""))
         return self.body if content is None else content
 
     def redirect(self) -> str | None:
-        """Return the location that the connector would go on to; None when it would not."""
+        """Return the ``Location`` that the connector would follow; None when it would follow none."""
         if self.status not in _REDIRECTS:
             return None
         return next(iter(self.values("location")), None)
@@ -48,14 +68,14 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class NoResponse:
-    """Why there is no answer.
+    """The reason why there is no response.
 
     Attributes:
-        kind: ``unreachable`` (no connection), ``timeout`` (no end of the answer in time), ``cut`` (the
-            connection ended before the answer did), ``garbled`` (what came is not HTTP) or ``raised`` (an
-            application in this process raised an exception, which a server would answer with 500).
+        kind: ``unreachable`` (no connection), ``timeout`` (no complete response in time), ``cut`` (the
+            connection ended before the response did), ``garbled`` (the receiver sent no HTTP) or ``raised``
+            (an application in this process raised an exception, which a server would turn into a 500).
         problem: What happened, for a person to read.
-        seconds: From the first byte sent until it was given up.
+        seconds: From the first byte sent until the request was given up.
         redirects: The statuses of the redirects that were followed before.
     """
 
@@ -66,3 +86,8 @@ class NoResponse:
 
 
 Outcome = Response | NoResponse
+
+
+def format_surplus(data: bytes) -> str:
+    """Return the fault that bytes are which follow a complete response."""
+    return f"{len(data)} bytes after the end of the response"

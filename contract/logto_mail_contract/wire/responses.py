@@ -1,202 +1,191 @@
-"""Reads HTTP/1.1 answers as strictly as Node does, whose parser decides whether a mail counts as sent.
+"""Reads HTTP/1.1 responses with llhttp, the parser of Node, which decides whether a mail counts as sent.
 
-No I/O: what came is handed in. ``tests/logto/test_transport_differential.py`` holds it to the real connector.
+No I/O: the caller hands in what a connection received. ``tests/logto/test_transport_differential.py`` holds
+the reader to the real connector.
 """
 
 from __future__ import annotations
 
-import re
 import zlib
+from contextlib import suppress
+
+import httptools
 
 MAX_HEAD_BYTES = 16 * 1024
-"""Bytes of a head that Node reads (its ``maxHeaderSize``)."""
+"""Bytes of reason, names and values that Node reads in one head, exclusive (its ``maxHeaderSize``)."""
 
 MAX_STORED_BODY_BYTES = 4 * 1024 * 1024
-"""Bytes of a body that are kept; the rest is counted and let go of, since a body may have no end."""
+"""Bytes of a body that a reader stores. It counts and drops the rest, since a body may have no end."""
 
-_STATUS_LINE = re.compile(rb"HTTP/(0\.9|1\.[01]|2\.0) ([0-9]{3})(?: [^\r\n]*)?")
-_HEADER_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?")
-_LENGTH = re.compile("[0-9]{1,15}")
+# Node counts no separators, and a line of one counted byte has four. A line of blanks would have no end.
+_MAX_RAW_HEAD_BYTES = 4 * MAX_HEAD_BYTES
+_TOO_LONG = f"a head of more than {MAX_HEAD_BYTES} bytes"
+_MAX_SHOWN_BYTES = 60
+_EMPTY_LINE = b"\r\n\r\n"  # after another line: so end a head and a chunked body
 
 
 class NotAResponse(ValueError):
-    """What came is not an HTTP answer, or not one that Node reads."""
+    """The connection received something that is not an HTTP response, or not one that Node reads."""
 
 
 class ResponseReader:
-    """One answer, read as it comes.
+    """One response, read piece by piece. Its methods ``on_…`` are the callbacks of the parser.
+
+    Args:
+        max_body_bytes: How many bytes of the body to store, at least; the last piece is stored whole.
 
     Attributes:
-        status: The status; 0 until the head of the final answer is there.
+        status: The status; 0 until the head of the final response is complete.
         headers: The header lines in order, names in lower case; a character is one byte of the wire.
-        body: The body, freed of chunked coding, as much of it as is kept.
-        length: How long the body is so far.
-        done: Whether the answer is there to its end.
-        reusable: Whether the connection can take another request.
-        surplus: What came after the end.
+        body: The stored bytes of the body, without chunked coding.
+        length: The length of the body so far, stored or not.
+        begun: Whether any byte of a response arrived since the last interim response.
+        done: Whether the response is complete.
+        reusable: Whether the connection can carry another request.
+        surplus: The bytes after the end, which are no part of the response.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_body_bytes: int = MAX_STORED_BODY_BYTES) -> None:
         self.status = 0
         self.headers: list[tuple[str, str]] = []
         self.body = bytearray()
         self.length = 0
+        self.begun = False
         self.done = False
         self.reusable = False
         self.surplus = b""
-        self._buffer = b""
-        self._left: int | None = 0  # bytes of the body or chunk that are still to come; None: to the end
-        self._chunked = False
-        self._after_chunk = False
-        self._in_trailer = False
-
-    @property
-    def begun(self) -> bool:
-        """Whether anything has come at all."""
-        return bool(self.status or self._buffer)
+        self._max_body_bytes = max_body_bytes
+        self._parser = httptools.HttpResponseParser(self)
+        self._incoming: list[tuple[str, str]] = []  # the header lines of the head that is being read
+        self._head_bytes = 0  # as Node counts them
+        self._raw_bytes = 0  # of the head, or since the last bytes of the body
+        self._left: int | None = None  # bytes that Content-Length announces and that did not arrive yet
+        self._until_close = False
+        self._problem = ""
+        self._head = b""  # the bytes of the head that is being read
+        self._tail = b""  # the last bytes that were parsed
 
     def feed(self, data: bytes) -> None:
-        """Take what came; empty bytes are the end of the connection.
+        """Read what a connection received; empty bytes mean that the connection ended.
 
         Raises:
-            NotAnAnswer: It is not an HTTP answer.
-            EOFError: The connection ended before the answer did.
+            NotAResponse: It is not an HTTP response.
+            EOFError: The connection ended before the response did.
         """
         if not data:
-            if self.status and self._left is None:
-                self.done = True
+            self.done = self.done or self._until_close
             if not self.done:
                 raise EOFError
             return
-        self._buffer = self._buffer + data if self._buffer else data
-        while not self.status:
-            if not self._read_head():
-                return
-        if self._chunked:
-            self._read_chunks()
-        elif self._left is None:
-            self._keep(self._buffer)
-            self._buffer = b""
-        else:
-            part = self._buffer[: self._left]
-            self._buffer = self._buffer[self._left :]
-            self._keep(part)
-            self._left -= len(part)
-            self.done = not self._left
+        start = 0
+        while start < len(data) and not self.done:
+            end = self._find_end_of_piece(data, start)
+            self._parse(data[start:end])
+            start = end
         if self.done:
-            self.surplus = self._buffer.lstrip(b"\r\n")  # empty lines between messages are tolerated
-            self._buffer = b""
+            self.surplus = data[start:].lstrip(b"\r\n")  # Node ignores empty lines between messages
+            # The parser refers to this reader: without a cut, each response waits for the garbage collector.
+            del self._parser
 
-    def _keep(self, data: bytes) -> None:
+    def _find_end_of_piece(self, data: bytes, start: int) -> int:
+        """Return the place up to which to parse at once.
+
+        The parser does not tell where a response ends, so no piece extends beyond a place where one may end.
+        """
+        if self._until_close:
+            return len(data)
+        if self._left is not None:
+            return min(start + self._left, len(data))
+        tail = b"" if start else self._tail
+        end = (tail + data).find(_EMPTY_LINE, start)
+        return len(data) if end < 0 else end + len(_EMPTY_LINE) - len(tail)
+
+    def _parse(self, piece: bytes) -> None:
+        self._raw_bytes += len(piece)
+        self._tail = (self._tail + piece)[1 - len(_EMPTY_LINE) :]
+        if not self.status:
+            self._head += piece
+        try:
+            self._parser.feed_data(piece)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            # What a callback found comes first: an error of the parser may follow from it.
+            raise NotAResponse(self._problem or self._locate(str(error))) from None
+        if self._raw_bytes > _MAX_RAW_HEAD_BYTES:
+            self._problem = _TOO_LONG
+        if self._problem:
+            raise NotAResponse(self._problem)
+
+    def _locate(self, reason: str) -> str:
+        """Return what the parser says, with the line of the head that it says it of."""
+        if self.status:
+            return f"{reason}, in the chunked body"
+        # The parser does not tell the place: find it with another one, line by line.
+        parser = httptools.HttpResponseParser(object())
+        line = b""
+        with suppress(httptools.HttpParserError):
+            for line in self._head.splitlines(keepends=True):
+                parser.feed_data(line)
+        shown = ascii(line[:_MAX_SHOWN_BYTES].decode("latin-1"))
+        return f"{reason}, at {shown}" + ("…" if len(line) > _MAX_SHOWN_BYTES else "")
+
+    def on_message_begin(self) -> None:
+        self.begun = True
+
+    def on_status(self, reason: bytes) -> None:
+        self._count(reason)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(name + value)
+        self._incoming.append((name.decode("latin-1").lower(), value.decode("latin-1").rstrip(" \t")))
+
+    def _count(self, text: bytes) -> None:
+        self._head_bytes += len(text)
+        if self._head_bytes >= MAX_HEAD_BYTES:
+            self._problem = _TOO_LONG
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = self._raw_bytes = 0
+        self._head = b""
+        headers, self._incoming = self._incoming, []
+        status = self._parser.get_status_code()
+        if status == 0:
+            self._problem = "the status 000"
+        elif status == 101:
+            self._problem = "101 Switching Protocols, which the request did not ask for"
+        if self._problem or status < 200:
+            return
+        self.status, self.headers = status, headers
+        self.reusable = self._parser.should_keep_alive()
+        if status in (204, 304):
+            return
+        codings = ",".join(value for name, value in headers if name == "transfer-encoding").lower()
+        if codings:
+            self._until_close = codings.rpartition(",")[2].strip(" \t") != "chunked"
+        else:
+            self._left = next((int(value) for name, value in headers if name == "content-length"), None)
+            self._until_close = self._left is None
+
+    def on_body(self, data: bytes) -> None:
+        self._raw_bytes = 0
         self.length += len(data)
-        if len(self.body) < MAX_STORED_BODY_BYTES:
+        if self._left is not None:
+            self._left -= len(data)
+        if len(self.body) < self._max_body_bytes:
             self.body += data
 
-    def _line(self, room: int) -> bytes | None:
-        end = self._buffer.find(b"\n", 0, room)
-        if end < 0:
-            if len(self._buffer) >= room:
-                raise NotAResponse(
-                    "a chunk that is not as long as its size says"
-                    if self._after_chunk
-                    else "a line without end"
-                )
-            return None
-        line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
-        if not line.endswith(b"\r"):
-            raise NotAResponse("a line that ends in LF without CR")
-        return line[:-1]
-
-    def _read_head(self) -> bool:
-        """Read one head; return whether it was there to its end."""
-        self._buffer = self._buffer.lstrip(b"\r\n")
-        start = self._buffer[:9]
-        if not b"HTTP/".startswith(start[:5]):
-            raise NotAResponse(f"it begins with {self._buffer[:30].decode('latin-1')!a}")
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0 or end > MAX_HEAD_BYTES:
-            if len(self._buffer) > MAX_HEAD_BYTES:
-                raise NotAResponse(f"a head of more than {MAX_HEAD_BYTES} bytes")
-            if b"\n\n" in self._buffer:
-                raise NotAResponse("a line that ends in LF without CR")
-            return False
-        first, *lines = self._buffer[:end].split(b"\r\n")
-        self._buffer = self._buffer[end + 4 :]
-        found = _STATUS_LINE.fullmatch(first)
-        if found is None:
-            raise NotAResponse(f"the status line {_shown(first)}")
-        headers = []
-        for line in lines:
-            header = _HEADER_LINE.fullmatch(line)
-            if header is None:
-                raise NotAResponse(f"the header line {_shown(line)}")
-            headers.append((header[1].decode("latin-1").lower(), header[2].decode("latin-1").rstrip(" \t")))
-        status = int(found[2])
-        if not status:
-            raise NotAResponse(f"the status line {_shown(first)}")
-        if status == 101:
-            raise NotAResponse("101 Switching Protocols, for which nobody asked")
-        lengths = [value for name, value in headers if name == "content-length"]
-        codings = ",".join(value for name, value in headers if name == "transfer-encoding").lower()
-        if len(lengths) > 1:
-            raise NotAResponse("more than one Content-Length")
-        if lengths and codings:
-            raise NotAResponse("both Content-Length and Transfer-Encoding")
-        if lengths and not _LENGTH.fullmatch(lengths[0]):
-            raise NotAResponse(f"Content-Length {_shown(lengths[0].encode('latin-1'))}")
-        if 100 <= status < 200:
-            return True
-        self.status, self.headers = status, headers
-        options = ",".join(value for name, value in headers if name == "connection").lower().split(",")
-        options = [option.strip() for option in options]
-        kept = "keep-alive" in options if found[1] == b"1.0" else "close" not in options
-        if status in (204, 304):
-            self._left = 0
-        elif codings:
-            self._chunked = codings.rpartition(",")[2].strip() == "chunked"
-            self._left = 0 if self._chunked else None
-        else:
-            self._left = int(lengths[0]) if lengths else None
-        self.reusable = kept and self._left is not None
-        return True
-
-    def _read_chunks(self) -> None:
-        while not self.done:
-            if self._left:
-                part = self._buffer[: self._left]
-                if not part:
-                    return
-                self._buffer = self._buffer[len(part) :]
-                self._left -= len(part)
-                self._keep(part)
-                self._after_chunk = not self._left
-                continue
-            line = self._line(2 if self._after_chunk else MAX_HEAD_BYTES)
-            if line is None:
-                return
-            if self._after_chunk:
-                self._after_chunk = False
-            elif self._in_trailer:
-                self.done = not line
-            else:
-                found = _CHUNK_LINE.fullmatch(line)
-                if found is None:
-                    raise NotAResponse(f"the size of a chunk, {_shown(line)}")
-                self._left = int(found[1], 16)
-                self._in_trailer = not self._left
+    def on_message_complete(self) -> None:
+        # Otherwise an interim response ended, and the final one is still to come.
+        self.done = bool(self.status)
+        self.begun = self.done
 
 
-def _shown(line: bytes) -> str:
-    return ascii(line[:60].decode("latin-1")) + ("…" if len(line) > 60 else "")
-
-
-def decode_content(body: bytes, encoding: str) -> bytes | None:
-    """Return a body freed of its content encoding, as the connector's client does it; None when that fails.
+def decode_content(body: bytes, encoding: str, max_bytes: int = MAX_STORED_BODY_BYTES) -> bytes | None:
+    """Return a body without its content encoding, decoded as got decodes it; None when that fails.
 
     Args:
         body: The body.
-        encoding: The value of ``Content-Encoding``; what is not gzip or deflate is left as it is.
+        encoding: The value of ``Content-Encoding``; a body that is neither gzip nor deflate stays as it is.
+        max_bytes: Where decoding stops, so that a small body cannot fill the memory.
     """
     encoding = encoding.lower()
     if encoding not in ("gzip", "deflate") or not body:
@@ -205,8 +194,8 @@ def decode_content(body: bytes, encoding: str) -> bytes | None:
     try:
         while body:
             member = zlib.decompressobj(31 if encoding == "gzip" else 15)
-            out += member.decompress(body, MAX_STORED_BODY_BYTES)
-            if member.unconsumed_tail or len(out) >= MAX_STORED_BODY_BYTES:
+            out += member.decompress(body, max_bytes)
+            if member.unconsumed_tail or len(out) >= max_bytes:
                 break
             if not member.eof:
                 return None

@@ -6,15 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
-from ...judging.responses import format_outcome, is_accepted
+from ...judging.responses import format_outcome, is_accepted, is_timeout
 from ...judging.typical import RECIPIENT, template_types
 from ..checks import check
-from ..trial import ReceiverTrial, is_timeout
 
 if TYPE_CHECKING:
     from ...connector.channel import Channel
     from ...wire.calls import Call
     from ...wire.outcomes import Outcome
+    from ..trial import ReceiverTrial
 
 _CLIENTS = 16
 _BURST = 4

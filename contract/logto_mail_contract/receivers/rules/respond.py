@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import html
-import re
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from ...judging.javascript_json import stringify
-from ...judging.responses import format_outcome, is_accepted
+from ...judging.responses import (
+    find_internals,
+    find_secrets,
+    format_outcome,
+    format_redirect,
+    is_accepted,
+    is_redirect,
+    is_timeout,
+)
 from ...judging.typical import template_types
-from ...masking import escape_unprintable
 from ...suite.results import NotApplicable
 from ...wire.outcomes import Outcome, Response
 from ..checks import check
-from ..trial import ReceiverTrial, is_timeout
 from .auth import wrong_values
 from .reject import DEPTH, broken_messages
 
 if TYPE_CHECKING:
     from ...connector.channel import Channel
     from ...wire.calls import Call
+    from ..trial import ReceiverTrial
 
 _LATE_BYTES = 0.1
 """Seconds in which bytes after the end of a response are still seen."""
@@ -58,27 +62,8 @@ def _no_redirect(trial: ReceiverTrial) -> None:
         if is_timeout(outcome):
             trial.skip(_SILENCE)
             return
-        redirected = isinstance(outcome, Response) and 300 <= outcome.status < 400
-        trial.judge(call, not redirected, f"{format_outcome(outcome)}; {_consequence(outcome)}", outcome)
-
-
-def _consequence(outcome: Outcome) -> str:
-    if not isinstance(outcome, Response) or not 300 <= outcome.status < 400:
-        return ""
-    location = outcome.redirect()
-    if location is None:
-        return (
-            "without Location, Logto counts a 304 as success"
-            if outcome.status == 304
-            else "Logto follows no such response, and reports the mail as failed"
-        )
-    there = f"Location {escape_unprintable(location)}"
-    if outcome.status == 303:
-        return f"{there}: Logto gets it without a body, and counts a 2xx there as success: the mail is lost"
-    return (
-        f"{there}: Logto posts the code there once more, without Authorization where host or port differ, "
-        "and the user waits for both"
-    )
+        actual = f"{format_outcome(outcome)}; {format_redirect(outcome)}"
+        trial.judge(call, not is_redirect(outcome), actual, outcome)
 
 
 @check("receiver/respond/within-limit")
@@ -160,44 +145,6 @@ def _status(outcome: Outcome) -> int:
     return outcome.status if isinstance(outcome, Response) else 0
 
 
-_INTERNALS = {
-    "a stack trace": re.compile(
-        r"Traceback \(most recent call last\)|"  # Python
-        r"^\s*File \"[^\"\n]+\", line \d+|"
-        r"\bat (?:async |new )?[\w.$<>\[\]]+ ?\([^()\s]*[./][^()\s]*:\d+(?::\d+)?\)|"  # Node, Java
-        r"^\s*at (?:async )?(?:file://)?/?[\w.\-/]+:\d+:\d+|"  # Node
-        r"^\s*at [\w.$`<>\[\],]+\(.*\) in .+:line \d+|"  # .NET
-        r"\bgoroutine \d+ \[|\bpanic: runtime error|\bpanicked at |"  # Go, Rust
-        r"^#\d+ \S+\(\d+\): |"  # PHP
-        r"[\w/]+\.rb:\d+:in [`']",  # Ruby
-        re.MULTILINE,
-    ),
-    "a file path": re.compile(
-        r"(?<![\w:/.])/(?:usr/(?:local|lib|src|share)|var/(?:www|lib|task|app|log|opt|runtime)|etc|tmp|root|"
-        r"(?:home|Users)/[\w.\-]+)/[\w.\-]+|"
-        # Folders that can as well be those of a URL, so only with what is a source of a program.
-        r"(?<![\w:/.])/(?:[\w.\-]+/)*[\w\-]+\.(?:py|rb|php|go|java|kt|cs|rs|exs?)\b(?=[:\"',)\s]|$)|"
-        r"(?<![\w:/.])/(?:app|srv|opt|code|work(?:space)?|project|build|data)/(?:[\w.\-]+/)*[\w.\-]+\.(?:tsx?|[cm]?js)\b|"
-        r"(?<!\w)[A-Za-z]:\\{1,2}[\w.\- ]+\\{1,2}[\w.\-]+|"
-        r"\b(?:node_modules|site-packages)/"
-    ),
-}
-_HTML_ADDRESS = re.compile(r"\b(?:src|href|action)\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s>]+)", re.IGNORECASE)
-
-
-def _plain(call: Call, text: str) -> str:
-    """Return the text of an error without markup and escapes, and without the path that was asked for."""
-    text = _HTML_ADDRESS.sub("", text)
-    text = html.unescape(re.sub(r"<br */?>", "\n", text)).replace("\xa0", " ")
-    # Text in JSON: line breaks, quotes and, from PHP, slashes are escaped.
-    text = text.replace("\\n", "\n").replace('\\"', '"').replace("\\/", "/")
-    path = call.target.partition("?")[0]
-    for own in (call.target, path, unquote(path)):
-        if len(own) > 1:
-            text = re.sub(rf"(?<![\w.\-/]){re.escape(own)}", "(the path)", text)
-    return text
-
-
 def _provoked_errors(trial: ReceiverTrial) -> list[tuple[Call, Response]]:
     """Return the responses of 400 and above to requests that carry what must not come back.
 
@@ -266,36 +213,21 @@ _CANARY_CREDENTIAL = "canary-credential"
 
 @check("receiver/respond/error-without-secrets")
 def _error_without_secrets(trial: ReceiverTrial) -> None:
-    own = trial.receiver.authorization or ""
-    own = own if _is_distinctive(own) else ""
-    credential = own.partition(" ")[2]
-    secrets = {
-        # Not as a part of a longer number or of an identifier, where it stands by chance.
-        "the code": rf"(?<![0-9A-Za-z]){_CANARY_CODE}(?![0-9A-Za-z])",
-        "the link": "canary-4711",
-        "the address": "canary-address",
-        "the Authorization": "|".join(
-            re.escape(text)
-            for text in (_CANARY_CREDENTIAL, own, credential if _is_distinctive(credential) else "")
-            if text
-        ),
-    }
     for call, response in _provoked_errors(trial):
-        text = response.content.decode(errors="replace")
-        leaks = [what for what, pattern in secrets.items() if re.search(pattern, text)]
+        leaks = find_secrets(
+            response,
+            code=_CANARY_CODE,
+            link="canary-4711",
+            address="canary-address",
+            authorizations=(_CANARY_CREDENTIAL, trial.receiver.authorization or ""),
+        )
         actual = f"{format_outcome(response)}; the body shows {' and '.join(leaks)}"
         trial.judge(call, not leaks, actual, response)
-
-
-def _is_distinctive(secret: str) -> bool:
-    """Return whether a credential is no word that an error may hold anyway."""
-    return len(secret) > 5 and (len(secret) > 15 or re.search("[0-9]", secret) is not None)
 
 
 @check("receiver/respond/error-without-internals")
 def _error_without_internals(trial: ReceiverTrial) -> None:
     for call, response in _provoked_errors(trial):
-        text = _plain(call, response.content.decode(errors="replace"))
-        leaks = [what for what, pattern in _INTERNALS.items() if pattern.search(text)]
+        leaks = find_internals(response, call.target)
         actual = f"{format_outcome(response)}; the body shows {' and '.join(leaks)}"
         trial.judge(call, not leaks, actual, response)

@@ -1,0 +1,8 @@
+"""Settings of Hypothesis for tests that run on a busy machine."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A decorator for a test under ``given``: how long an example takes says nothing on a busy machine."""
