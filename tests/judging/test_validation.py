@@ -270,7 +270,8 @@ def test_check_returns_the_message_or_raises() -> None:
 def test_unknown_revisions_and_layers_are_told() -> None:
     with pytest.raises(UnknownRevision):
         validate(VALID, "1.21")
-    with pytest.raises(UnknownRevision, match=r'text, "1\.35" say; it was 1\.35, a float'):
+    refused = r'invalid revision 1\.35: expected text such as "1\.35", not float'
+    with pytest.raises(UnknownRevision, match=refused):
         validate(VALID, 1.35)  # type: ignore[arg-type]
     with pytest.raises(UnknownLayer):
         validate(VALID, "1.32", "documented")
