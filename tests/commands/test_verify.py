@@ -395,9 +395,7 @@ def test_https_with_an_authority_of_its_own(capsys: pytest.CaptureFixture[str]) 
     authority.cert_pem.write_to_path("ca.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
-    served = Served(Good())
-    served._server.socket = context.wrap_socket(served._server.socket, server_side=True)
-    with served:
+    with Served(Good(), tls=context) as served:
         url = served.url.replace("http://127.0.0.1", "https://localhost")
         assert verify(url, *WITH, *FEW, "--ca-file", "ca.pem") == 0
         assert verify(url, *WITH, *FEW) == 3
@@ -537,7 +535,7 @@ class DiesOf(Good):
     def take(self, message: Any, asked: Asked) -> None:  # noqa: ARG002
         """Stop listening."""
         if message["type"] == self.type and self.served is not None:
-            self.served._server.socket.close()
+            self.served.stop_listening()
             self.served = None
             raise ConnectionError
 

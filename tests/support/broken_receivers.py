@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Self
 from logto_mail_contract.receivers.receiver import Receiver, Settings
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable
 
 TOKEN = "Bearer s3cret-T0ken"
@@ -180,11 +181,24 @@ def wsgi(receiver: Good) -> Callable[..., Iterable[bytes]]:
 class Served:
     """A receiver at a port of this machine; a context manager.
 
+    Args:
+        receiver: What responds.
+        threads: Whether each connection has a thread.
+        port: The port; a free one when 0.
+        tls: With which to serve https; plain http when None.
+
     Attributes:
         requests: How many requests have come.
     """
 
-    def __init__(self, receiver: Good, *, threads: bool = True, port: int = 0) -> None:
+    def __init__(
+        self,
+        receiver: Good,
+        *,
+        threads: bool = True,
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         kind = socketserver.ThreadingTCPServer if threads else socketserver.TCPServer
         self.requests = 0
         self._open: set[socket.socket] = set()
@@ -209,7 +223,13 @@ class Served:
             daemon_threads = True
 
         self._server = Server(("127.0.0.1", port), Handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    def stop_listening(self) -> None:
+        """Refuse connections from now on; those that are open stay."""
+        self._server.socket.close()
 
     def _one(self, handler: socketserver.StreamRequestHandler, receiver: Good) -> bool:
         first = handler.rfile.readline(65537).decode("latin-1")

@@ -33,7 +33,7 @@ _MAX_SHOWN = 160  # characters
 
 
 class HtmlPart:
-    """The HTML of a mail.
+    """The HTML of a mail. Lexbor's cost is quadratic in depth: 20,000 levels take 0.4 s.
 
     Attributes:
         elements: The names of the elements in document order, with those that a parser adds (``html``).
