@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from .endpoint.endpoint import MailEndpoint
     from .endpoint.server import EndpointNotStarted, MailServer
     from .findings import ContractViolation, Finding, Rule
-    from .inbox.inbox import Delivery, Inbox, MailNotReceived
+    from .inbox.delivery import Delivery, MailNotReceived
+    from .inbox.inbox import Inbox
     from .judging.message import Message, TemplateType
     from .judging.validation import check, validate
     from .receivers.contract import ReceiverContract
@@ -58,13 +59,13 @@ __all__ = [
 
 _MODULES = {
     "ContractViolation": "findings",
-    "Delivery": "inbox.inbox",
+    "Delivery": "inbox.delivery",
     "EndpointNotStarted": "endpoint.server",
     "Finding": "findings",
     "Inbox": "inbox.inbox",
     "Mail": "receivers.outbox",
     "MailEndpoint": "endpoint.endpoint",
-    "MailNotReceived": "inbox.inbox",
+    "MailNotReceived": "inbox.delivery",
     "MailServer": "endpoint.server",
     "Message": "judging.message",
     "Receiver": "receivers.receiver",

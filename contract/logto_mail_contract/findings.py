@@ -1,4 +1,4 @@
-"""What is required, what is wrong with a message or an exchange, and the failure that carries it."""
+"""Rules, findings, and the failure that carries findings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One requirement of a message, a sender or a receiver, as ``schemas/rules.json`` tells it."""
+    """One requirement of a message, a sender or a receiver, as ``schemas/rules.json`` states it.
+
+    Attributes:
+        id: A slug path such as ``message/guard/type``, never reused for another requirement.
+        role: Whose requirement it is: ``message``, ``sender`` or ``receiver``.
+        level: ``MUST``, ``SHOULD`` or ``INFO``.
+        requirement: The requirement, in one sentence.
+        outcomes: Every acceptable outcome, for a person to read.
+        consequence: What happens in Logto, or to the receiver, when the rule is broken.
+        source: Where the claim comes from: a file of Logto's source, or a page of its documentation.
+        since: The contract revision from which on it applies.
+    """
 
     id: str
     role: str
@@ -27,24 +38,22 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One broken rule at one place.
+    """A failed rule at one place.
 
     Attributes:
-        rule: The id of the broken rule, a slug path such as ``message/guard/type``; every id stands in
-            ``schemas/rules.json``.
+        rule: The id of the rule, for example ``message/guard/type``; every id is in ``schemas/rules.json``.
         level: The rule's level: ``MUST`` or ``SHOULD``.
-        layer: The layer that the finding speaks of, ``guard``, ``emitted`` or ``documented``; None where it
-            speaks of a text or a request.
-        pointer: The JSON pointer (RFC 6901) of the place in the message, ``""`` for the whole message. A
-            member that is missing is told at the object that lacks it.
+        layer: The layer, ``guard``, ``emitted`` or ``documented``; None for a text or a request.
+        pointer: The JSON pointer (RFC 6901) of the place in the message, ``""`` for the whole message. For a
+            missing member it is the object that lacks it.
         expected: Every acceptable outcome, for a person to read.
         actual: The one outcome that came, shortened; codes, links and credentials are masked.
         requirement: What the rule requires, in one sentence.
-        consequence: What follows in Logto, or for the receiver, when the rule is broken.
-        share: In how many of the cases the rule was broken, ``"1 of 14 messages"`` say; empty where there
+        consequence: What happens in Logto, or to the receiver, when the rule is broken.
+        share: In how many of the cases the rule failed, for example ``"1 of 14 messages"``; empty where there
             was one case.
-        message: What was sent, for a rule about an exchange.
-        reproduce: A command that shows the same once more.
+        message: The message that was sent, for a rule about an exchange.
+        reproduce: A command that reproduces the failure.
     """
 
     rule: str
@@ -60,7 +69,7 @@ class Finding:
     reproduce: str = ""
 
     def entry(self) -> dict[str, Any]:
-        """Return what a report about messages says of it; what belongs to an exchange alone is left out."""
+        """Return its members for a report about messages, without those that only an exchange has."""
         left_out = ("share", "message", "reproduce")
         return {name: value for name, value in asdict(self).items() if name not in left_out}
 
@@ -86,12 +95,12 @@ class Finding:
 class ContractViolation(AssertionError):
     """A message or an exchange broke the contract.
 
-    It is an AssertionError, so that pytest tells it as a failed test and not as an error in it.
+    It is an AssertionError, so that pytest reports a failed test.
 
     Args:
-        findings: What was broken, in the order in which it is to be read.
+        findings: The findings, in the order in which to read them.
         headline: What was judged, in one line.
-        hints: What the reader can do about it, a line each.
+        hints: What the reader can do, a line each.
 
     Attributes:
         findings: The findings, as a tuple.

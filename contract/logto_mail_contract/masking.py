@@ -21,12 +21,12 @@ def escape_unprintable(text: str) -> str:
 MAX_SHOWN_CHARACTERS = 120
 
 
-def format_value(value: Any, *, secret: bool = False, whole: bool = False) -> str:
+def format_value(value: Any, *, mask: bool = False, whole: bool = False) -> str:
     """Return a value for a person to read: one line, at most 120 characters, safe for any terminal.
 
     Args:
         value: A value as ``javascript_json.parse`` returns it.
-        secret: Show its form only: a letter as ``x``, a digit as ``#``.
+        mask: Show its form only: a letter as ``x``, a digit as ``#``.
         whole: Show what is in an object or array too.
     """
     if whole and isinstance(value, (dict, list)):
@@ -39,12 +39,28 @@ def format_value(value: Any, *, secret: bool = False, whole: bool = False) -> st
     if isinstance(value, str):
         # Cut before the text is made, for a value may hold megabytes.
         text = json.dumps(value[: MAX_SHOWN_CHARACTERS + 1])
-        if secret:
+        if mask:
             text = re.sub("[A-Za-z]", "x", re.sub("[0-9]", "#", text)) + " (masked)"
         return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"
-    if secret and isinstance(value, (int, float)) and not isinstance(value, bool):
+    if mask and isinstance(value, (int, float)) and not isinstance(value, bool):
         return "a number (masked)"
     return json.dumps(value)[:MAX_SHOWN_CHARACTERS]
+
+
+SECRET_VARIABLES = ("code", "link")
+"""The variables of a payload that let whoever reads them sign in."""
+
+
+def format_variable(name: str, value: Any, *, whole: bool = False) -> str:
+    """Return a variable of a payload for a person to read, masked where it is a code or link.
+
+    Args:
+        name: Its name in the payload.
+        value: Its value.
+        whole: Show what is in an object or array too.
+    """
+    mask = name in SECRET_VARIABLES
+    return format_value(value, mask=mask, whole=whole and not mask)
 
 
 def format_names(members: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
 """The pytest plugin: fixtures, options, the marker. Wiring only.
 
-Every pytest run of everybody who has the project installed loads this module: it imports nothing but pytest,
-and the rest when the first endpoint is asked for. PYTEST_DONT_REWRITE
+Every pytest run of everybody who installed the project loads this module. It imports pytest alone, and the
+rest when the first endpoint is asked for. PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OPTIONS = {
     "layer": ("layer that messages are held to: guard (default), emitted or documented", "L"),
     "host": ("address that the mail endpoint listens at (default: 127.0.0.1)", "HOST"),
     "port": ("port that the mail endpoint listens at (default: a free one)", "PORT"),
-    "path": ("path of mail_endpoint's URL (default: a fresh one for each test)", "PATH"),
+    "path": ("path of mail_endpoint's URL (default: a new one for each test)", "PATH"),
 }
 _TOLERATED = "mail_contract_tolerated"
 
@@ -34,9 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, (meaning, metavar) in _OPTIONS.items():
         group.addoption(f"--mail-contract-{name}", metavar=metavar, help=meaning)
         parser.addini(f"mail_contract_{name}", meaning)
-    parser.addini(
-        "mail_contract_excuses", "rules that may be broken: '<id>: <reason>' a line", type="linelist"
-    )
+    parser.addini("mail_contract_excuses", "rules that may fail: '<id>: <reason>' a line", type="linelist")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        "mail_contract_excuse(rule, reason=...): a rule that the receiver or sender under test may break "
+        "mail_contract_excuse(rule, reason=...): a rule that the receiver or sender under test may fail "
         "(logto-mail-contract)",
     )
     if any(_given(config, name) for name in _OPTIONS):
@@ -63,7 +61,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """Tell the revision and layer that this run holds messages to."""
+    """Show the revision and layer that this run holds messages to."""
     from . import catalogue
 
     desk = config.stash.get(_DESK, None)
@@ -76,7 +74,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Begin a test: with a path, an inbox and settings of its own."""
     config = item.config
     config.stash[_ITEM] = item
-    # Also for the first test that has the marker: what a session's fixture raises fails every later test too.
+    # Check the marker here, not in the fixture: what a session's fixture raises fails every later test.
     if _DESK in config.stash:
         config.stash[_DESK].begin(item)
     elif "mail_contract" in item.keywords:
@@ -84,17 +82,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell the violations that lenient endpoints tolerated."""
-    told = {
+    """Show the violations that lenient endpoints tolerated."""
+    tolerated = {
         (report.nodeid, text)
         for reports in terminalreporter.stats.values()
         for report in reports
         for name, text in getattr(report, "user_properties", ())
         if name == _TOLERATED
     }
-    if told:
+    if tolerated:
         terminalreporter.section("mail-contract: tolerated violations (lenient)")
-        for nodeid, text in sorted(told):
+        for nodeid, text in sorted(tolerated):
             terminalreporter.line(f"{nodeid}: {text}")
 
 
@@ -102,16 +100,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def mail_endpoint(pytestconfig: pytest.Config) -> MailEndpoint:
     """The fake mail endpoint, on a server of the session, with a URL and an inbox of its own for each test.
 
-    A test that sends it what breaks the contract fails, unless marked ``mail_contract(lenient=True)``. The
-    fixture has session scope, so that ``mail_endpoint.recording()`` can be used inside ``@given``; its
-    ``url``, ``inbox`` and settings are those of the test that runs.
+    A test that sends it what breaks the contract fails. ``mail_endpoint.expect_violation(rule)`` accepts a
+    violation by name, and the marker ``mail_contract(lenient=True)`` accepts all. The fixture has session
+    scope, so that ``mail_endpoint.recording()`` can be used inside ``@given``. Its ``url``, ``inbox`` and
+    settings are those of the test that runs.
     """
     return _desk(pytestconfig).main_endpoint()
 
 
 @pytest.fixture
 def make_mail_endpoint(pytestconfig: pytest.Config) -> Callable[..., MailEndpoint]:
-    """A function that makes further mail endpoints for a test, each with its own URL and inbox.
+    """A function that makes more mail endpoints for a test, each with its own URL and inbox.
 
     Its keyword arguments are ``revision``, ``layer``, ``authorization``, ``lenient``, ``path`` (all as for
     ``MailEndpoint.begin``), ``label`` (what messages call it) and ``https`` (True serves https with a
@@ -141,7 +140,7 @@ def mail_receiver(request: pytest.FixtureRequest) -> Generator[Receiver, None, N
 def mail_outbox() -> Outbox | None:
     """The mails that the receiver under test sends: a callable that returns them; None without one.
 
-    Override it, with an SmtpSink say, to turn on the rules ``receiver/deliver/*``.
+    Override it, for example with an SmtpSink, to turn on the rules ``receiver/deliver/*``.
     """
     return None
 

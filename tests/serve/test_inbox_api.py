@@ -1,12 +1,14 @@
-"""The inbox API over sockets; ``tests.serving`` holds every answer to ``schemas/inbox-api.openapi.json``."""
+"""The inbox API over sockets; ``tests.support.serving`` holds every response to the OpenAPI document."""
 
 from __future__ import annotations
 
 import base64
 import json
+import math
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -18,17 +20,19 @@ from tests.support.http_client import BROKEN, MESSAGE, TIMEOUT, Client, exchange
 from tests.support.serving import Event, Serving, Stream, check, document, serving, validator
 
 from logto_mail_contract import __version__
-from logto_mail_contract.serve import inbox_api
+from logto_mail_contract.inbox.store import MemoryStore, StoreProblem
 from logto_mail_contract.serve import server as standing_server
+from logto_mail_contract.serve.inbox_api import ApiLimits, InboxApi
 from logto_mail_contract.serve.reply_wire import StandingWire
-from logto_mail_contract.serve.store import StoreProblem
 from logto_mail_contract.wire.replies import Reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from logto_mail_contract.serve.store import Kept, Query, Recorded
+    from logto_mail_contract.inbox.matching import Query
+    from logto_mail_contract.inbox.recorded import Recorded
+    from logto_mail_contract.inbox.store import OnStored
 
 STORES = ["memory", "sqlite"]
 
@@ -129,7 +133,7 @@ def test_the_client_sees_drift(served: Serving) -> None:
 
 
 def test_the_document_has_the_paths_methods_and_parameters_of_the_server(served: Serving) -> None:
-    routes = served.server._app._api._routes
+    routes = InboxApi(served.endpoint).routes
     described = set()
     for path, item in document()["paths"].items():
         target = path.replace("{id}", "1")
@@ -142,8 +146,8 @@ def test_the_document_has_the_paths_methods_and_parameters_of_the_server(served:
                 document()["components"]["parameters"][one["$ref"].split("/")[-1]] for one in references
             ]
             names = [parameter["name"] for parameter in parameters if parameter["in"] == "query"]
-            told = served.api.refused(f"{target}?nonsense=1", method=method)
-            assert told.endswith(f"there is: {', '.join(names) or 'none'}.")
+            error = served.api.refused(f"{target}?nonsense=1", method=method)
+            assert error.endswith(f"there is: {', '.join(names) or 'none'}.")
     assert described == {pattern for pattern, _ in routes}
 
 
@@ -194,8 +198,8 @@ def test_a_summary_says_what_came(both: Serving) -> None:
         "link": "https://a.test/",
         "locale": "pt-BR",
         "status": 200,
-        "answered": "200",
-        "broken": False,
+        "response": "200",
+        "valid": True,
         "findings": [],
     }
 
@@ -205,7 +209,7 @@ def test_what_a_message_lacks_is_null(both: Serving) -> None:
         both.deliver(body)
     for summary in both.api.get("/api/messages")["messages"]:
         assert [summary[name] for name in ("to", "type", "code", "link", "locale")] == [None] * 5
-        assert (summary["status"], summary["answered"], summary["broken"]) == (400, "400", True)
+        assert (summary["status"], summary["response"], summary["valid"]) == (400, "400", False)
 
 
 def test_the_oldest_comes_first_and_limit_takes_the_newest(both: Serving) -> None:
@@ -281,7 +285,7 @@ def test_since_is_a_time_with_a_zone(served: Serving, shape: Callable[[datetime]
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "error"),
     [
         ("limit=0", "limit is a whole number from 1 to 1000"),
         ("limit=1001", 'it was "1001"'),
@@ -295,7 +299,7 @@ def test_since_is_a_time_with_a_zone(served: Serving, shape: Callable[[datetime]
         ("after=x", "after is the id of a message"),
         ("after=1234567890123456", "after is the id of a message"),
         ("after=%D9%A1", "after is the id of a message"),
-        ("since=2026-01-31T12:00:00", "2026-01-31T12:00:00Z say"),
+        ("since=2026-01-31T12:00:00", "for example 2026-01-31T12:00:00Z"),
         ("since=2026-01-31", "RFC 3339"),
         ("since=yesterday", 'it was "yesterday"'),
         ("since=2026-W05-6T12:00:00Z", "RFC 3339"),
@@ -311,13 +315,13 @@ def test_since_is_a_time_with_a_zone(served: Serving, shape: Callable[[datetime]
         ("&".join(f"x{number}=1" for number in range(30)), "20"),
     ],
 )
-def test_wrong_parameters_are_refused_with_what_there_is(served: Serving, query: str, told: str) -> None:
+def test_wrong_parameters_are_refused_with_what_there_is(served: Serving, query: str, error: str) -> None:
     for path in ("/api/messages", "/api/violations"):
-        assert told in served.api.refused(f"{path}?{query}")
+        assert error in served.api.refused(f"{path}?{query}")
 
 
 @pytest.mark.parametrize(
-    ("method", "target", "told"),
+    ("method", "target", "error"),
     [
         ("GET", "/healthz?x=1", "there is: none"),
         ("GET", "/api/openapi.json?x=1", "there is: none"),
@@ -338,20 +342,20 @@ def test_wrong_parameters_are_refused_with_what_there_is(served: Serving, query:
         ("GET", "/api/messages/latest?wait=inf", "wait is a number"),
     ],
 )
-def test_each_path_knows_its_parameters(served: Serving, method: str, target: str, told: str) -> None:
-    assert told in served.api.refused(target, method=method)
+def test_each_path_knows_its_parameters(served: Serving, method: str, target: str, error: str) -> None:
+    assert error in served.api.refused(target, method=method)
 
 
 @pytest.mark.parametrize("store", STORES)
 def test_the_oldest_go_first_and_are_counted(store: str, tmp_path: Path) -> None:
-    with serving(where(store, tmp_path), most=3) as server:
+    with serving(where(store, tmp_path), max_deliveries=3) as server:
         assert server.api.get("/api/messages") == {"messages": [], "total": 0, "dropped": 0, "last": 0}
         for number in range(5):
             server.deliver(message(code=str(number)))
         listing = server.api.get("/api/messages")
         assert codes(listing) == list("234")
         assert (listing["total"], listing["dropped"], listing["last"]) == (3, 2, 5)
-        assert "2 did; the last is 5" in server.api.refused("/api/messages/2", 404)
+        assert "2 were; the last is 5" in server.api.refused("/api/messages/2", 404)
         server.api.request("DELETE", "/api/messages")
         listing = server.api.get("/api/violations")
         assert (listing["total"], listing["dropped"], listing["last"]) == (0, 2, 5)
@@ -359,7 +363,7 @@ def test_the_oldest_go_first_and_are_counted(store: str, tmp_path: Path) -> None
         assert last(server) == 6
 
 
-def test_violations_are_the_broken_ones(both: Serving) -> None:
+def test_violations_are_the_invalid_ones(both: Serving) -> None:
     both.deliver()
     both.deliver(BROKEN)
     both.deliver(MESSAGE, "Content-Type: text/plain")
@@ -374,7 +378,7 @@ def test_violations_are_the_broken_ones(both: Serving) -> None:
     ]
     assert listing["total"] == 5
     first, second = listing["messages"][:2]
-    assert first["broken"]
+    assert not first["valid"]
     assert first["findings"][0]["rule"] == "message/guard/code"
     assert (first["findings"][0]["pointer"], first["findings"][0]["layer"]) == ("/payload/code", "guard")
     assert (second["findings"][0]["rule"], second["findings"][0]["layer"]) == (
@@ -399,7 +403,7 @@ def test_each_status_of_the_judgement_is_recorded() -> None:
         server.deliver({"to": "foo@example.com", "type": "Generic", "payload": {"code": "1"}}, right)
         found = server.api.get("/api/messages")["messages"]
         assert [entry["status"] for entry in found] == [200, 401, 415, 400, 405, 200]
-        assert [entry["broken"] for entry in found] == [False, True, True, True, True, True]
+        assert [entry["valid"] for entry in found] == [True, False, False, False, False, False]
         health = server.api.get("/healthz")
         assert (health["layer"], health["revision"], health["authorization"]) == ("emitted", "1.31", True)
         assert "s3cret" not in server.api.request("GET", "/api/violations").body.decode()
@@ -453,7 +457,7 @@ def test_nothing_came_says_what_did(both: Serving) -> None:
     assert answer.status == 404
     said = answer.json
     assert said["error"] == (
-        'No message with to "foo@example.com" and type "Register" has arrived; arrived says what did.'
+        'No message with to "foo@example.com" and type "Register" has arrived; arrived lists what did.'
     )
     assert [entry["id"] for entry in said["arrived"]] == list(range(cursor + 3, cursor + 13))
     assert [entry["mismatch"] for entry in said["arrived"][-4:]] == [
@@ -466,7 +470,7 @@ def test_nothing_came_says_what_did(both: Serving) -> None:
     assert waited.status == 404
     assert "within 0.05 s" in waited.json["error"]
     nothing = both.api.request("GET", f"/api/messages/latest?after={cursor + 12}").json
-    assert nothing == {"error": "No message has arrived; arrived says what did.", "arrived": []}
+    assert nothing == {"error": "No message has arrived; arrived lists what did.", "arrived": []}
 
 
 def test_a_client_that_leaves_while_it_waits_leaves_nothing_behind(served: Serving) -> None:
@@ -479,14 +483,12 @@ def test_a_client_that_leaves_while_it_waits_leaves_nothing_behind(served: Servi
     until(lambda: not served.call(lambda: served.server.server_state.connections))
 
 
-def test_a_stream_with_a_request_behind_it_ends_with_its_client(
-    served: Serving, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(inbox_api, "_EVENT_INTERVAL", 0.02)
-    with served.api.ask("GET", "/api/events") as client:
-        client.send(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 2)
-        until(lambda: served.listeners() == 1)
-    until(lambda: served.listeners() == 0)
+def test_a_stream_with_a_request_behind_it_ends_with_its_client() -> None:
+    with serving(api_limits=ApiLimits(keep_alive_seconds=0.02)) as server:
+        with server.api.ask("GET", "/api/events") as client:
+            client.send(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 2)
+            until(lambda: server.listeners() == 1)
+        until(lambda: server.listeners() == 0)
 
 
 def test_a_request_behind_a_scripted_reply_does_not_keep_the_server_from_stopping() -> None:
@@ -497,7 +499,7 @@ def test_a_request_behind_a_scripted_reply_does_not_keep_the_server_from_stoppin
             until(lambda: server.listeners() == 1)
 
 
-def test_who_waits_when_the_server_stops_is_told() -> None:
+def test_a_held_request_gets_503_when_the_server_stops() -> None:
     with serving() as server:
         target = "/api/messages/latest?wait=300"
         with server.api.ask("GET", target) as held:
@@ -657,7 +659,7 @@ def test_a_listing_of_large_bodies_holds_nobody_up(served: Serving) -> None:
         assert len(served.api.get("/api/messages")["messages"]) == 20
         with served.api.events("/api/events?after=0") as stream:
             for name in ("hello", *["message"] * 20):
-                assert stream.told()[0] == name
+                assert stream.read_event()[0] == name
         listed.set()
 
     thread = threading.Thread(target=listing)
@@ -672,7 +674,7 @@ def test_a_listing_of_large_bodies_holds_nobody_up(served: Serving) -> None:
     assert slowest < (time.monotonic() - start) / 4
 
 
-def test_events_tell_what_arrives(both: Serving) -> None:
+def test_events_send_what_arrives(both: Serving) -> None:
     both.deliver()
     cursor = last(both)
     with both.api.events() as events:
@@ -693,23 +695,23 @@ def test_events_tell_what_arrives(both: Serving) -> None:
 
 def test_events_are_filtered(both: Serving) -> None:
     with both.api.events("/api/events?to=a@example.com&type=SignIn") as events:
-        assert events.told()[0] == "hello"
+        assert events.read_event()[0] == "hello"
         both.deliver(message("b@example.com"))
         both.deliver(message("a@example.com", type="Register"))
         both.deliver(message("a@example.com"))
-        assert events.told() == ("message", "a@example.com")
+        assert events.read_event() == ("message", "a@example.com")
         both.api.request("DELETE", "/api/messages?to=b@example.com")
         both.api.request("DELETE", "/api/messages?to=a@example.com")
-        assert events.told() == ("deleted", "a@example.com")
+        assert events.read_event() == ("deleted", "a@example.com")
         both.api.request("DELETE", "/api/messages")
-        assert events.told() == ("deleted", None)
+        assert events.read_event() == ("deleted", None)
 
 
 def read_codes(events: Any, count: int) -> list[str]:
     return [events.next().data["code"] for _ in range(count)]
 
 
-def test_a_reconnect_tells_what_was_missed_once(both: Serving) -> None:
+def test_a_reconnect_gets_what_was_missed_once(both: Serving) -> None:
     for number in range(4):
         both.deliver(message(code=str(number)))
     first = both.api.get("/api/messages")["messages"][0]["id"]
@@ -725,7 +727,7 @@ def test_a_reconnect_tells_what_was_missed_once(both: Serving) -> None:
             both.deliver(message("x@example.com", code="new"))
             assert read_codes(events, 1) == ["new"]
             both.api.request("DELETE", "/api/messages?to=x@example.com")
-            assert events.told()[0] == "deleted"
+            assert events.read_event()[0] == "deleted"
     assert (
         "Last-Event-ID is the id" in both.api.request("GET", "/api/events", "Last-Event-ID: x").json["error"]
     )
@@ -737,18 +739,18 @@ def test_a_client_that_saw_only_hello_misses_nothing(served: Serving) -> None:
     assert hello is not None
     served.deliver(message(code="missed"))
     with served.api.events("/api/events", f"Last-Event-ID: {hello.id}") as events:
-        assert events.told()[0] == "hello"
+        assert events.read_event()[0] == "hello"
         assert read_codes(events, 1) == ["missed"]
 
 
-def test_all_that_was_missed_is_told_however_much(both: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox_api, "MAX_LISTED", 3)
-    for number in range(10):
-        both.deliver(message(code=str(number)))
-    first = both.api.get("/api/messages?after=0&limit=1")["messages"][0]["id"]
-    with both.api.events(f"/api/events?after={first}") as events:
-        assert events.told()[0] == "hello"
-        assert read_codes(events, 9) == list("123456789")
+@pytest.mark.parametrize("store", STORES)
+def test_all_that_was_missed_is_sent_however_much(store: str, tmp_path: Path) -> None:
+    with serving(where(store, tmp_path), api_limits=ApiLimits(max_listed=3)) as server:
+        for number in range(10):
+            server.deliver(message(code=str(number)))
+        with server.api.events("/api/events?after=1") as events:
+            assert events.read_event()[0] == "hello"
+            assert read_codes(events, 9) == list("123456789")
 
 
 def test_a_cursor_of_another_inbox_hides_nothing(served: Serving) -> None:
@@ -773,18 +775,17 @@ def test_replay_and_arrival_join_without_gap_or_double(both: Serving) -> None:
         writing = pool.submit(write)
         for _ in range(10):
             with both.api.events(f"/api/events?after={cursor}") as events:
-                assert events.told()[0] == "hello"
+                assert events.read_event()[0] == "hello"
                 wanted = last(both) - cursor
                 assert read_codes(events, wanted) == [str(number) for number in range(wanted)]
         writing.result(TIMEOUT)
 
 
-def test_a_quiet_stream_is_kept_alive(served: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox_api, "_EVENT_INTERVAL", 0.02)
-    with served.api.events() as events:
-        assert events.told()[0] == "hello"
+def test_a_quiet_stream_is_kept_alive() -> None:
+    with serving(api_limits=ApiLimits(keep_alive_seconds=0.02)) as server, server.api.events() as events:
+        assert events.read_event()[0] == "hello"
         assert events.next() == events.next() == Event("", None, None)
-        served.deliver(message(code="1"))
+        server.deliver(message(code="1"))
         event = events.next()
         while event == Event("", None, None):
             event = events.next()
@@ -796,7 +797,7 @@ def test_a_stream_ends_when_the_server_stops() -> None:
     with serving() as server:
         server.deliver()
         with server.api.events("/api/events?after=0") as events:
-            assert [events.told()[0] for _ in range(2)] == ["hello", "message"]
+            assert [events.read_event()[0] for _ in range(2)] == ["hello", "message"]
             server.stop()
             assert events.next() is None
 
@@ -812,21 +813,19 @@ def slow(server: Serving) -> Client:
     return client
 
 
-def test_a_client_that_falls_behind_may_come_back(served: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox_api, "_MOST_BEHIND", 5)
-    cursor = last(served)
-    with slow(served) as client:
-        for number in range(60):
-            served.deliver({**MESSAGE, "payload": {"code": str(number), "link": LONG}})
-        # It reads on, comes to the end of the stream, and has no gap in what it got.
-        raw = b"".join(Stream(client).chunks())
-    ids = [int(line[4:]) for line in raw.decode().split("\n") if line.startswith("id: ")]
-    assert ids == list(range(cursor, ids[-1] + 1))
-    assert ids[-1] < cursor + 60
-    with served.api.events("/api/events", f"Last-Event-ID: {ids[-1]}") as events:
-        assert events.told()[0] == "hello"
-        rest = cursor + 60 - ids[-1]
-        assert read_codes(events, rest) == [str(number) for number in range(60 - rest, 60)]
+def test_a_client_that_falls_behind_may_come_back() -> None:
+    with serving(api_limits=ApiLimits(max_queued_events=5)) as server:
+        with slow(server) as client:
+            for number in range(60):
+                server.deliver({**MESSAGE, "payload": {"code": str(number), "link": LONG}})
+            # It reads on, comes to the end of the stream, and has no gap in what it got.
+            raw = b"".join(Stream(client).chunks())
+        ids = [int(line[4:]) for line in raw.decode().split("\n") if line.startswith("id: ")]
+        assert ids == list(range(ids[-1] + 1))
+        assert ids[-1] < 60
+        with server.api.events("/api/events", f"Last-Event-ID: {ids[-1]}") as events:
+            assert events.read_event()[0] == "hello"
+            assert read_codes(events, 60 - ids[-1]) == [str(number) for number in range(ids[-1], 60)]
 
 
 def test_a_client_that_reads_no_more_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -848,8 +847,8 @@ def raw_answer(server: Serving, to: str = "foo@example.com") -> bytes:
         return client.read()
 
 
-def answered(server: Serving) -> str:
-    text: str = server.api.get("/api/messages?limit=1")["messages"][0]["answered"]
+def response(server: Serving) -> str:
+    text: str = server.api.get("/api/messages?limit=1")["messages"][0]["response"]
     return text
 
 
@@ -859,7 +858,7 @@ def test_an_answer_is_what_was_scripted(both: Serving) -> None:
     )
     assert listing == [
         {
-            "reply": "answer",
+            "reply": "response",
             "to": None,
             "times": 1,
             "status": 503,
@@ -872,12 +871,12 @@ def test_an_answer_is_what_was_scripted(both: Serving) -> None:
         b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nx-B: \xfc\r\nContent-Length: 7\r\n"
         b"Connection: close\r\n\r\nsp\xc3\xa4ter"
     )
-    assert answered(both) == "503 (scripted)"
+    assert response(both) == "503 (scripted)"
     summary = both.api.get("/api/messages")["messages"][0]
-    assert (summary["status"], summary["broken"]) == (200, False)
+    assert (summary["status"], summary["valid"]) == (200, True)
     assert both.api.get("/api/replies") == {"replies": []}
     assert both.deliver().json == {"accepted": True}
-    assert answered(both) == "200"
+    assert response(both) == "200"
 
 
 def test_an_answer_may_be_late(served: Serving) -> None:
@@ -885,7 +884,7 @@ def test_an_answer_may_be_late(served: Serving) -> None:
     began = time.monotonic()
     assert served.deliver().status == 200
     assert time.monotonic() - began >= 0.1
-    assert answered(served) == "200 after 0.1 s (scripted)"
+    assert response(served) == "200 after 0.1 s (scripted)"
 
 
 def test_the_message_is_in_the_inbox_before_a_late_answer(served: Serving) -> None:
@@ -908,7 +907,7 @@ def test_a_connection_is_reset(served: Serving) -> None:
     served.api.script({"reply": "reset"})
     with pytest.raises(ConnectionResetError):
         raw_answer(served)
-    assert answered(served) == "a reset (scripted)"
+    assert response(served) == "a reset (scripted)"
 
 
 def test_silence_lasts_until_the_client_leaves_or_the_server_stops() -> None:
@@ -917,7 +916,7 @@ def test_silence_lasts_until_the_client_leaves_or_the_server_stops() -> None:
         with Client(server.url) as client:
             client.send(client.request(target="/"))
             until(lambda: server.listeners() == 1)
-            assert answered(server) == "no answer (scripted)"
+            assert response(server) == "no answer (scripted)"
             client.socket.settimeout(0.05)
             with pytest.raises(TimeoutError):
                 client.read(1)
@@ -937,7 +936,7 @@ def test_an_endless_body_goes_on(served: Serving) -> None:
         assert (status, "content-length" in headers) == (200, False)
         assert client.read(3) == b"..."
     until(lambda: served.listeners() == 0)
-    assert answered(served) == "a body without end (scripted)"
+    assert response(served) == "a body without end (scripted)"
 
 
 def test_garbage_is_no_http(served: Serving) -> None:
@@ -945,7 +944,7 @@ def test_garbage_is_no_http(served: Serving) -> None:
     came = raw_answer(served)
     assert came
     assert not came.startswith(b"HTTP")
-    assert answered(served) == "garbage (scripted)"
+    assert response(served) == "garbage (scripted)"
 
 
 def test_an_answer_drips(served: Serving) -> None:
@@ -955,10 +954,10 @@ def test_an_answer_drips(served: Serving) -> None:
     assert came.startswith(b"HTTP/1.1 299 ")
     assert came.endswith(b"\r\n\r\nslow")
     assert time.monotonic() - began >= 0.001 * (len(came) - 1)
-    assert answered(served) == "299, byte by byte (scripted)"
+    assert response(served) == "299, byte by byte (scripted)"
 
 
-@pytest.mark.parametrize("kind", ["answer", "reset", "garbage", "endless", "drip", "late reset"])
+@pytest.mark.parametrize("kind", ["response", "reset", "garbage", "endless", "drip", "late reset"])
 def test_a_client_that_breaks_off_a_scripted_reply_is_no_error(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1027,10 +1026,10 @@ def test_refused_deliveries_use_nothing_up(both: Serving) -> None:
 @pytest.mark.parametrize(
     "posted",
     [
-        {"reply": "answer", "status": 404, "body": "x", "headers": {"A": "b"}, "delay": 1.5},
-        {"reply": "answer", "status": 302, "body": "x", "headers": {"Location": "/x"}, "delay": 0},
-        {"reply": "answer", "status": 302, "body": "", "headers": {"Location": "/x"}, "delay": 2},
-        {"reply": "answer", "status": 204, "body": "", "headers": {}, "delay": 86400},
+        {"reply": "response", "status": 404, "body": "x", "headers": {"A": "b"}, "delay": 1.5},
+        {"reply": "response", "status": 302, "body": "x", "headers": {"Location": "/x"}, "delay": 0},
+        {"reply": "response", "status": 302, "body": "", "headers": {"Location": "/x"}, "delay": 2},
+        {"reply": "response", "status": 204, "body": "", "headers": {}, "delay": 86400},
         {"reply": "redirect", "status": 308, "location": "/x"},
         {"reply": "reset"},
         {"reply": "silence"},
@@ -1046,7 +1045,7 @@ def test_the_listing_says_what_was_posted(served: Serving, posted: dict[str, Any
 
 
 @pytest.mark.parametrize(
-    ("posted", "told"),
+    ("posted", "error"),
     [
         (b"", "no JSON"),
         (b"{", "no JSON"),
@@ -1054,9 +1053,10 @@ def test_the_listing_says_what_was_posted(served: Serving, posted: dict[str, Any
         (b"[" * 501, "no JSON"),
         ([], "a JSON object; it was an array of 0"),
         (None, "a JSON object; it was null"),
-        ({"reply": "fire"}, "one of answer, redirect, reset, silence, endless, garbage, drip"),
-        ({"reply": None}, "one of answer"),
-        ({"reply": ["answer"]}, "one of answer"),
+        ({"reply": "fire"}, "one of response, redirect, reset, silence, endless, garbage, drip"),
+        ({"reply": None}, "one of response"),
+        ({"reply": ["response"]}, "one of response"),
+        ({"reply": "answer"}, 'it was "answer"'),
         ({"statuss": 500}, 'no "statuss"; it has: reply, to, times, status, body, headers, delay'),
         ({"reply": "reset", "status": 500}, 'kind reset has no "status"; it has: reply, to, times'),
         ({"status": "500"}, 'status is a whole number; it was "500"'),
@@ -1091,9 +1091,9 @@ def test_the_listing_says_what_was_posted(served: Serving, posted: dict[str, Any
     ],
     ids=lambda value: ascii(value)[:40],
 )
-def test_a_wrong_reply_is_refused_with_what_there_is(served: Serving, posted: Any, told: str) -> None:
+def test_a_wrong_reply_is_refused_with_what_there_is(served: Serving, posted: Any, error: str) -> None:
     body = posted if isinstance(posted, bytes) else json.dumps(posted).encode()
-    assert told in served.api.refused("/api/replies", 400, "POST", body)
+    assert error in served.api.refused("/api/replies", 400, "POST", body)
     assert served.api.get("/api/replies") == {"replies": []}
     if not isinstance(posted, bytes):
         assert not validator("components", "schemas", "Reply").is_valid(posted)
@@ -1141,7 +1141,7 @@ def test_a_script_that_did_not_come_whole_is_none(served: Serving) -> None:
 # The server.
 
 
-def test_health_tells_the_state(both: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_shows_the_state(both: Serving) -> None:
     both.deliver()
     state = both.api.get("/healthz")
     assert state == {
@@ -1155,53 +1155,78 @@ def test_health_tells_the_state(both: Serving, monkeypatch: pytest.MonkeyPatch) 
         "last": last(both),
     }
 
-    def full(_: Recorded, kept: Kept) -> None:
-        kept(StoreProblem("the disk is full"))
 
-    with monkeypatch.context() as patched:
-        patched.setattr(both.endpoint.store, "add", full)
-        assert both.deliver().status == 503
-        failing = both.api.request("GET", "/healthz")
-        assert failing.status == 503
-        assert (failing.json["status"], failing.json["error"]) == ("failing", "the disk is full")
-    assert both.deliver().status == 200
-    assert both.api.get("/healthz")["status"] == "ok"
+class FailingStore(MemoryStore):
+    """A store whose disk fails when a test says so.
 
+    Args:
+        limit: How many deliveries it keeps.
+    """
 
-def test_a_store_that_cannot_be_read_is_503(served: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: Any, **named: Any) -> Any:  # noqa: ARG001 - as a store has it
-        raise StoreProblem("the disk is gone")
+    def __init__(self, _: str, limit: int) -> None:
+        super().__init__(limit)
+        self.is_full = False
+        self.readable: float = math.inf
+        """How often it can still be read."""
 
-    with monkeypatch.context() as patched:
-        patched.setattr(served.endpoint.store, "select", fail)
-        patched.setattr(served.endpoint.store, "delete", fail)
-        for target in ("", "/latest", "/latest?wait=5", "/1", "/1/code", "/1/link", "/1/raw"):
-            assert served.api.refused(f"/api/messages{target}", 503) == "the disk is gone"
-        assert served.api.refused("/api/violations", 503) == "the disk is gone"
-        assert served.api.refused("/api/events?after=0", 503) == "the disk is gone"
-        assert served.api.refused("/api/messages", 503, "DELETE") == "the disk is gone"
-    assert served.listeners() == 0
+    def add(self, recorded: Recorded, on_stored: OnStored) -> None:
+        if self.is_full:
+            on_stored(StoreProblem("the disk is full"))
+        else:
+            super().add(recorded, on_stored)
 
-
-def test_a_stream_ends_when_the_store_fails_on_the_way(
-    served: Serving, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(inbox_api, "MAX_LISTED", 1)
-    for number in range(3):
-        served.deliver(message(code=str(number)))
-    store, pages = served.endpoint.store, iter(range(3))
-    select = store.select
-
-    def fail(query: Query, limit: int, *, newest: bool) -> list[Recorded]:
-        if next(pages, None) is None:
+    def select(self, query: Query, limit: int, *, newest: bool) -> list[Recorded]:
+        self.readable -= 1
+        if self.readable < 0:
             raise StoreProblem("the disk is gone")
-        return select(query, limit, newest=newest)
+        return super().select(query, limit, newest=newest)
 
-    monkeypatch.setattr(store, "select", fail)
-    with served.api.events("/api/events?after=0") as events:
-        assert events.told()[0] == "hello"
-        assert read_codes(events, 2) == ["0", "1"]
-        assert events.next() is None
+    def delete(self, to: str | None) -> int:
+        if self.readable <= 0:
+            raise StoreProblem("the disk is gone")
+        return super().delete(to)
+
+
+@contextmanager
+def failing(**options: Any) -> Iterator[tuple[Serving, FailingStore]]:
+    """Run a server with a store that can be made to fail."""
+    with serving(opening=FailingStore, **options) as server:
+        assert isinstance(server.endpoint.store, FailingStore)
+        yield server, server.endpoint.store
+
+
+def test_health_shows_that_the_store_cannot_be_written() -> None:
+    with failing() as (server, store):
+        store.is_full = True
+        assert server.deliver().status == 503
+        health = server.api.request("GET", "/healthz")
+        assert health.status == 503
+        assert (health.json["status"], health.json["error"]) == ("failing", "the disk is full")
+        store.is_full = False
+        assert server.deliver().status == 200
+        assert server.api.get("/healthz")["status"] == "ok"
+
+
+def test_a_store_that_cannot_be_read_is_503() -> None:
+    with failing() as (server, store):
+        store.readable = 0
+        for target in ("", "/latest", "/latest?wait=5", "/1", "/1/code", "/1/link", "/1/raw"):
+            assert server.api.refused(f"/api/messages{target}", 503) == "the disk is gone"
+        assert server.api.refused("/api/violations", 503) == "the disk is gone"
+        assert server.api.refused("/api/events?after=0", 503) == "the disk is gone"
+        assert server.api.refused("/api/messages", 503, "DELETE") == "the disk is gone"
+        assert server.listeners() == 0
+
+
+def test_a_stream_ends_when_the_store_fails_on_the_way() -> None:
+    with failing(api_limits=ApiLimits(max_listed=1)) as (server, store):
+        for number in range(3):
+            server.deliver(message(code=str(number)))
+        store.readable = 3
+        with server.api.events("/api/events?after=0") as events:
+            assert events.read_event()[0] == "hello"
+            assert read_codes(events, 2) == ["0", "1"]
+            assert events.next() is None
 
 
 READABLE = ["/api/messages", "/api/violations", "/api/replies", "/api/openapi.json", "/healthz"]
@@ -1259,7 +1284,7 @@ def test_an_unknown_path_is_404_and_no_delivery(served: Serving, target: str) ->
         with served.api.ask(method, target) as client:
             answer = client.answer()
         assert answer.status == 404
-        assert "/api/openapi.json tells what there is" in answer.json["error"]
+        assert "/api/openapi.json lists the paths" in answer.json["error"]
         if not target.startswith("/%"):
             check(method, target, answer)
     assert served.api.get("/api/messages")["total"] == 0
@@ -1395,7 +1420,7 @@ HEADERS: st.SearchStrategy[Any] = st.dictionaries(
 REPLIES = st.fixed_dictionaries(
     {},
     optional={
-        "reply": st.sampled_from(["answer", "redirect", "reset", "silence", "endless", "garbage", "drip"])
+        "reply": st.sampled_from(["response", "redirect", "reset", "silence", "endless", "garbage", "drip"])
         | ODD,
         "to": st.sampled_from([None, "foo@example.com"]) | ODD,
         "times": st.sampled_from([None, 1, 2.0, 10**30, 1e300]) | ODD,

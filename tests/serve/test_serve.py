@@ -20,9 +20,11 @@ from tests.support.http_client import BROKEN, MESSAGE, Client, post
 from logto_mail_contract.commands import main as cli
 from logto_mail_contract.commands import serve
 from logto_mail_contract.commands.parser import build_parser
+from logto_mail_contract.inbox.matching import Query
+from logto_mail_contract.inbox.store import MemoryStore
 from logto_mail_contract.serve.endpoint import StandingEndpoint
 from logto_mail_contract.serve.log import PrintedLog
-from logto_mail_contract.serve.store import MemoryStore, Query, SqliteStore
+from logto_mail_contract.serve.store import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -351,7 +353,7 @@ def test_a_delivery_that_cannot_be_stored_is_refused(tmp_path: Path) -> None:
     assert (state.status, state.json["status"]) == (503, "failing")
     assert "inbox.sqlite" in state.json["error"]
     # Reported once, not for each delivery.
-    assert out.count("what was kept before is there") == 1
+    assert out.count("Nothing stored before is lost") == 1
     with closing(SqliteStore(str(file), 100)) as store:
         assert [one.id for one in store.select(Query(), 100, newest=False)] == list(range(1, accepted + 1))
 
@@ -364,7 +366,7 @@ def test_a_deleted_store_is_reported(tmp_path: Path) -> None:
             path.unlink()
         assert [post(served.url).status for _ in range(2)] == [503, 503]
         _, out, _ = served.end()
-    assert out.count("was deleted or replaced while it was in use, and nothing is kept any more") == 1
+    assert out.count("was deleted or replaced while it was in use, and nothing more is stored") == 1
     assert not file.exists()
 
 
@@ -443,7 +445,7 @@ def test_a_port_in_use_is_an_error() -> None:
         (["--host", "mail..test"], "cannot listen at mail..test port 8025"),
         (["--max-messages", "0"], "--max-messages"),
         (["--store", "/"], "/ is a folder; name a file in it"),
-        (["--store", "/none/inbox.sqlite"], "The folder must be there and be writable"),
+        (["--store", "/none/inbox.sqlite"], "The folder must exist and be writable"),
         (["--port-file", "/none/port"], "/none/port cannot be written: No such file or directory"),
     ],
 )

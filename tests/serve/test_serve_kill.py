@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from logto_mail_contract.commands.main import main
-from logto_mail_contract.serve.store import Query, SqliteStore
+from logto_mail_contract.inbox.matching import Query
+from logto_mail_contract.serve.store import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from logto_mail_contract.serve.store import Kept, Recorded
+    from logto_mail_contract.inbox.recorded import Recorded
+    from logto_mail_contract.inbox.store import OnStored
 
 KILLS = 200
 CONNECTIONS = 4
@@ -128,7 +130,7 @@ def main_that_answers_early(words: list[str]) -> int:
     """Serve, and answer before what came is committed."""
     add = SqliteStore.add
 
-    def answer_early(store: SqliteStore, recorded: Recorded, kept: Kept) -> None:
+    def answer_early(store: SqliteStore, recorded: Recorded, kept: OnStored) -> None:
         asyncio.get_running_loop().call_later(0.01, add, store, recorded, print)
         kept(None)
 

@@ -193,11 +193,11 @@ def test_a_client_that_wants_to_be_asked_is_asked(server: Serving) -> None:
 
 def test_nobody_is_asked_in_the_middle_of_another_answer(server: Serving) -> None:
     with server.api.events() as stream:
-        assert stream.told()[0] == "hello"
+        assert stream.read_event()[0] == "hello"
         stream.client.send(HEAD + b"Expect: 100-continue\r\n" + LENGTH + b"\r\n")
         time.sleep(0.2)
         assert server.deliver().status == 200
-        assert stream.told() == ("message", "foo@example.com")
+        assert stream.read_event() == ("message", "foo@example.com")
 
 
 # What comes on one connection is answered in its order, whatever it is.
@@ -508,7 +508,7 @@ def test_a_fault_of_ours_ends_its_connection_alone(server: Serving, monkeypatch:
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched, Client(server.url) as client:
-        patched.setattr(StandingEndpoint, "take", fail)
+        patched.setattr(StandingEndpoint, "record", fail)
         client.send(GOOD)
         assert client.answer().status == 400
         assert client.read() == b""
@@ -650,7 +650,7 @@ def test_many_at_once_are_all_kept(server: Serving) -> None:
 
 def test_memory_stays_where_it_is() -> None:
     """Fifty thousand messages through an inbox of a hundred; ``bench/serve.py`` does it with a million."""
-    with serving(most=100) as server:
+    with serving(max_deliveries=100) as server:
         # In this process the log of the test would grow.
         server.log.deliveries = _Nothing()
 

@@ -16,16 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logto_mail_contract.serve import store
-from logto_mail_contract.serve.store import (
-    MemoryStore,
-    Query,
-    Recorded,
-    SqliteStore,
-    Store,
-    StoreProblem,
-    open_store,
-)
+from logto_mail_contract.inbox.matching import Query
+from logto_mail_contract.inbox.recorded import Recorded
+from logto_mail_contract.inbox.store import MemoryStore, Store, StoreProblem
+from logto_mail_contract.serve.store import SqliteStore, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,15 +32,16 @@ def recorded(id: int, to: str | None = "foo@example.com", **changed: Any) -> Rec
         id=id,
         arrived=1_700_000_000.0 + id,
         status=200,
-        broken=False,
+        valid=True,
         to=to,
         type="SignIn",
-        answered="200",
+        response="200",
         method="POST",
         target="/mail",
+        framing="",
         headers=(("Content-Type", "application/json"), ("X-Twice", "a"), ("X-Twice", "b")),
         findings="",
-        body=b'{"to":"foo@example.com"}',
+        body=b'{"to":"foo@example.com","payload":{}}',
     )
     return usual._replace(**changed)
 
@@ -71,8 +66,10 @@ def ids(store: Store, query: Query | None = None, limit: int = 100, *, newest: b
 
 @pytest.fixture(params=["memory", "file"])
 def open_one(request: pytest.FixtureRequest, tmp_path: Path) -> Opens:
-    def opened(most: int) -> Store:
-        store = open_store("memory" if request.param == "memory" else str(tmp_path / "inbox.sqlite"), most)
+    def opened(max_deliveries: int) -> Store:
+        store = open_store(
+            "memory" if request.param == "memory" else str(tmp_path / "inbox.sqlite"), max_deliveries
+        )
         request.addfinalizer(store.close)
         return store
 
@@ -86,10 +83,11 @@ def test_what_is_kept_comes_back_as_it_was(open_one: Opens) -> None:
         to="\ud800@example.com",
         type="\0\u2028",
         status=400,
-        broken=True,
-        answered="a reset (scripted)",
+        valid=False,
+        response="a reset (scripted)",
         method="PUT",
         target="/\xff?x=1",
+        framing="a body that broke off",
         headers=(("X-\xe9", "\xff"),),
         findings='[{"rule": "x"}]',
         body=b"\xff\0{",
@@ -111,7 +109,10 @@ def test_what_is_kept_comes_back_as_it_was(open_one: Opens) -> None:
         (Query(since=1_700_000_003.0), [3, 4]),
         (Query(after=2), [3, 4]),
         (Query(after=4), []),
-        (Query(broken=True), [4]),
+        (Query(invalid=True), [4]),
+        (Query(payload={}), [1, 2, 3, 4]),
+        (Query(payload={"code": "3"}), [3]),
+        (Query(to="bar@example.com", payload={"code": "3"}), []),
         (Query(accepted=True), [1, 2, 3]),
         (Query(to="bar@example.com", accepted=True), [2]),
     ],
@@ -122,8 +123,8 @@ def test_a_query_finds_what_it_says(open_one: Opens, query: Query, found: list[i
         store,
         recorded(1),
         recorded(2, "bar@example.com"),
-        recorded(3, type="Register"),
-        recorded(4, "bar@example.com", status=400, broken=True),
+        recorded(3, type="Register", body=b'{"payload": {"code": "3"}}'),
+        recorded(4, "bar@example.com", status=400, valid=False),
     )
     assert ids(store, query) == found
     assert ids(store, query, 1, newest=True) == found[-1:]
@@ -145,9 +146,8 @@ def test_a_bound_of_one_keeps_the_last(open_one: Opens) -> None:
     assert ids(store) == [3]
 
 
-def test_memory_is_bounded_by_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "MOST_BYTES", 1000)
-    memory = MemoryStore(100)
+def test_memory_is_bounded_by_bytes_too() -> None:
+    memory = MemoryStore(100, max_bytes=1000)
     keep(memory, *(recorded(number, body=bytes(300)) for number in range(1, 6)))
     assert (ids(memory), memory.total, memory.dropped) == ([3, 4, 5], 3, 2)
     keep(memory, recorded(6, body=bytes(5000)))
@@ -174,13 +174,13 @@ def test_deleting_by_recipient_leaves_the_others(open_one: Opens) -> None:
     st.lists(st.one_of(st.sampled_from("ab"), st.tuples(st.sampled_from("ab")), st.just(())), max_size=30),
     st.integers(1, 5),
 )
-def test_the_file_does_what_memory_does(steps: list[str | tuple[str, ...]], most: int) -> None:
+def test_the_file_does_what_memory_does(steps: list[str | tuple[str, ...]], limit: int) -> None:
     """A letter is a message to it, a letter in a tuple deletes its messages, an empty tuple all."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        closing(SqliteStore(str(Path(folder) / "inbox"), most)) as file,
+        closing(SqliteStore(str(Path(folder) / "inbox"), limit)) as file,
     ):
-        memory = MemoryStore(most)
+        memory = MemoryStore(limit)
         for number, step in enumerate(steps, 1):
             if isinstance(step, str):
                 keep(memory, recorded(number, step))
@@ -219,10 +219,21 @@ def test_a_smaller_bound_applies_to_what_is_there(path: Path) -> None:
         assert (ids(store), store.dropped) == ([4, 5], 3)
 
 
+class Connecting:
+    """Connects as a store does by itself, and keeps the connection for the test."""
+
+    connection: sqlite3.Connection
+
+    def __call__(self, path: Path, **options: Any) -> sqlite3.Connection:
+        self.connection = sqlite3.connect(path, **options)
+        return self.connection
+
+
 def test_what_comes_at_once_is_committed_at_once(path: Path) -> None:
     statements: list[str] = []
-    with closing(SqliteStore(str(path), 100)) as store:
-        store._database.set_trace_callback(statements.append)
+    connecting = Connecting()
+    with closing(SqliteStore(str(path), 100, connect=connecting)) as store:
+        connecting.connection.set_trace_callback(statements.append)
         keep(store, *map(recorded, range(1, 21)))
         assert statements.count("COMMIT") == 1
         assert ids(store) == list(range(1, 21))
@@ -254,11 +265,28 @@ def test_two_owners_are_one_too_many(path: Path) -> None:
 def test_a_file_of_a_newer_version_is_left_as_it_is(path: Path) -> None:
     with closing(SqliteStore(str(path), 10)) as store:
         keep(store, recorded(1))
-        store._database.execute("PRAGMA user_version = 7")
+    set_version(path, 7)
     before = path.read_bytes()
-    with pytest.raises(StoreProblem, match=r"newer mail-contract \(its format is 7, this one knows 1\)"):
+    with pytest.raises(StoreProblem, match=r"newer mail-contract \(its format is 7, this one knows 2\)"):
         SqliteStore(str(path), 10)
     assert path.read_bytes() == before
+
+
+def test_a_file_of_an_older_version_is_left_as_it_is(path: Path) -> None:
+    with closing(SqliteStore(str(path), 10)) as store:
+        keep(store, recorded(1))
+    set_version(path, 1)
+    before = path.read_bytes()
+    with pytest.raises(
+        StoreProblem, match=r"older .* 1, this one knows 2\).* Delete it, or name another file"
+    ):
+        SqliteStore(str(path), 10)
+    assert path.read_bytes() == before
+
+
+def set_version(path: Path, version: int) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA user_version = {version}")
 
 
 def test_a_file_of_something_else_is_left_as_it_is(path: Path) -> None:
@@ -284,8 +312,8 @@ def test_an_empty_file_is_taken(path: Path) -> None:
         keep(store, recorded(1))
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StoreProblem, match="The folder must be there and be writable"):
+def test_a_folder_that_is_not_there_is_an_error_that_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StoreProblem, match="The folder must exist and be writable"):
         SqliteStore(str(tmp_path / "none" / "inbox.sqlite"), 10)
 
 
@@ -299,26 +327,28 @@ def test_whatever_a_file_is_called_it_is_one(
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(StoreProblem, match=r"is a folder; name a file in it, .*inbox\.sqlite say"):
+    with pytest.raises(StoreProblem, match=r"is a folder; name a file in it, for example .*inbox\.sqlite"):
         open_store(str(tmp_path), 10)
 
 
 def test_a_full_disk_loses_nothing_and_is_survived(path: Path) -> None:
-    with closing(SqliteStore(str(path), 1000)) as store:
+    connecting = Connecting()
+    with closing(SqliteStore(str(path), 1000, connect=connecting)) as store:
         keep(store, recorded(1))
-        ((pages,),) = store._database.execute("PRAGMA page_count")
-        store._database.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(StoreProblem, match=r"disk is full \(SQLITE_FULL\).*make room on the disk"):
+        ((pages,),) = connecting.connection.execute("PRAGMA page_count")
+        connecting.connection.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(StoreProblem, match=r"disk is full \(SQLITE_FULL\).*Make room on the disk"):
             keep(store, recorded(2, body=bytes(100_000)))
         assert (ids(store), store.last, store.total) == ([1], 1, 1)
-        store._database.execute("PRAGMA max_page_count = 100000")
+        connecting.connection.execute("PRAGMA max_page_count = 100000")
         keep(store, recorded(3, body=bytes(100_000)))
         assert ids(store) == [1, 3]
 
 
-def test_all_that_came_at_once_hear_of_a_failure(path: Path) -> None:
-    with closing(SqliteStore(str(path), 1000)) as store:
-        store._database.execute("PRAGMA query_only = 1")
+def test_a_failure_is_reported_for_all_that_came_at_once(path: Path) -> None:
+    connecting = Connecting()
+    with closing(SqliteStore(str(path), 1000, connect=connecting)) as store:
+        connecting.connection.execute("PRAGMA query_only = 1")
 
         problems: list[StoreProblem | None] = []
 
@@ -332,7 +362,7 @@ def test_all_that_came_at_once_hear_of_a_failure(path: Path) -> None:
         assert "readonly" in str(problems[0])
 
 
-def test_a_read_only_file_loses_nothing_and_is_told() -> None:
+def test_a_read_only_file_loses_nothing_and_is_an_error_that_says_so() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder, path = Path(name), Path(name) / "inbox.sqlite"
         with closing(SqliteStore(str(path), 10)) as store:
@@ -350,7 +380,7 @@ def test_a_read_only_file_loses_nothing_and_is_told() -> None:
         assert path.read_bytes() == before
 
 
-def test_a_damaged_file_is_told(path: Path) -> None:
+def test_a_damaged_file_is_an_error_that_says_so(path: Path) -> None:
     with closing(SqliteStore(str(path), 10_000)) as store:
         keep(store, *(recorded(number, body=bytes(2000)) for number in range(1, 200)))
     content = bytearray(path.read_bytes())

@@ -18,7 +18,7 @@ BROKEN = {"to": "foo@example.com", "type": "SignIn", "payload": {"code": 42137}}
 
 
 class Answer(NamedTuple):
-    """One HTTP answer."""
+    """One HTTP response."""
 
     status: int
     headers: dict[str, str]
@@ -75,7 +75,7 @@ class Client:
         self.socket.shutdown(socket.SHUT_WR)
 
     def request(self, body: object = MESSAGE, *lines: str, method: str = "POST", target: str = "") -> bytes:
-        """Return a request; a body that is not bytes is written as JSON, lines are further header lines."""
+        """Return a request; a body that is not bytes is written as JSON, lines are extra header lines."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         named = [line.partition(":")[0].lower() for line in lines]
         standard = {"Content-Type": "application/json", "Content-Length": str(len(data))}
@@ -106,6 +106,10 @@ class Client:
         """Return the next answer, which has a Content-Length."""
         status, headers = self.head()
         return Answer(status, headers, b"" if head_only else self.read(int(headers["content-length"])))
+
+    def read_line(self) -> bytes:
+        """Return the next line with its end."""
+        return self._source.readline()
 
     def read(self, count: int = -1) -> bytes:
         """Return that many bytes, or all to the end."""

@@ -32,16 +32,18 @@ from logto_mail_contract.serve.store import open_store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from logto_mail_contract.inbox.recorded import Recorded
+    from logto_mail_contract.inbox.store import Store
     from logto_mail_contract.judging.requests import Verdict
-    from logto_mail_contract.serve.store import Recorded
+    from logto_mail_contract.serve.inbox_api import ApiLimits
 
     T = TypeVar("T")
 
 # Of the server.
 
 
-class Told:
-    """A log that keeps what it is told."""
+class KeepingLog:
+    """A log that keeps what it is given."""
 
     def __init__(self) -> None:
         self.deliveries: list[Recorded] = []
@@ -70,7 +72,7 @@ class _Errors(logging.Handler):
 class Serving:
     """A server that runs."""
 
-    def __init__(self, server: StandingServer, endpoint: StandingEndpoint, url: str, log: Told) -> None:
+    def __init__(self, server: StandingServer, endpoint: StandingEndpoint, url: str, log: KeepingLog) -> None:
         self.server = server
         self.endpoint = endpoint
         self.url = url
@@ -92,7 +94,7 @@ class Serving:
 
     def listeners(self) -> int:
         """Return how many wait for what arrives: held requests, streams, scripted replies under way."""
-        return len(self.endpoint._listeners)
+        return self.endpoint.inbox.listener_count
 
     def stop(self) -> None:
         """Have it stop, as the first signal does."""
@@ -102,27 +104,31 @@ class Serving:
 @contextmanager
 def serving(
     store: str = "memory",
-    most: int = 10_000,
+    max_deliveries: int = 10_000,
     *,
     revision: str | None = None,
     layer: str = "guard",
     authorization: str | None = None,
     guard_host: bool = True,
+    api_limits: ApiLimits | None = None,
+    opening: Callable[[str, int], Store] = open_store,
 ) -> Iterator[Serving]:
     """Run a server on a free port of 127.0.0.1 during a block.
 
     Args:
         store: As for ``--store``; opened in the server's thread, since SQLite wants that.
-        most: How many deliveries it keeps.
+        max_deliveries: How many deliveries it keeps.
         revision: The contract revision.
         layer: The layer.
         authorization: What ``Authorization`` must be.
         guard_host: Whether the inbox is refused to requests for a public host name.
+        api_limits: The bounds of the inbox API.
+        opening: Opens the store.
 
     Raises:
         AssertionError: An exception was logged, or the server did not stop.
     """
-    errors, log = _Errors(), Told()
+    errors, log = _Errors(), KeepingLog()
     started = threading.Event()
     running: list[Serving] = []
     failures: list[BaseException] = []
@@ -131,7 +137,7 @@ def serving(
         try:
             with (
                 socket.create_server(("127.0.0.1", 0), backlog=1024) as listening,
-                closing(open_store(store, most)) as opened,
+                closing(opening(store, max_deliveries)) as opened,
             ):
                 endpoint = StandingEndpoint(
                     opened, log, revision=revision, layer=layer, authorization=authorization
@@ -142,7 +148,9 @@ def serving(
                     running.append(Serving(server, endpoint, url, log))
                     started.set()
 
-                server = StandingServer(StandingApp(endpoint, guard_host=guard_host), ready)
+                server = StandingServer(
+                    StandingApp(endpoint, guard_host=guard_host, api_limits=api_limits), ready
+                )
                 server.run([listening])
         except BaseException as failure:  # noqa: BLE001 - raised in the thread of the test
             failures.append(failure)
@@ -289,7 +297,7 @@ class Stream:
 
     def chunks(self) -> Iterator[bytes]:
         """Yield what comes until the stream ends."""
-        while size := int(self.client._source.readline(), 16):
+        while size := int(self.client.read_line(), 16):
             yield self.client.read(size)
             self.client.read(2)
         self.client.read(2)
@@ -312,8 +320,8 @@ class Stream:
         assert not problems, "\n".join(map(str, problems))
         return Event(lines["event"], int(lines["id"]) if "id" in lines else None, data)
 
-    def told(self) -> tuple[str, Any]:
-        """Return the name of the next event, and the recipient that it speaks of."""
+    def read_event(self) -> tuple[str, Any]:
+        """Return the name of the next event, and its recipient."""
         event = self.next()
         assert event is not None
         return event.name, event.data.get("to")

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__, catalogue
+from ..inbox.store import StoreProblem
 from ..masking import count_noun
 from ..serve.app import StandingApp
 from ..serve.endpoint import StandingEndpoint
 from ..serve.log import PrintedLog
-from ..serve.store import StoreProblem, open_store
+from ..serve.store import open_store
 from .exit_codes import FAILED, INTERRUPTED, PASSED, WrongUse, read_authorization, say
 from .loopback import is_loopback
 

@@ -49,8 +49,8 @@ class Connection(threading.Thread):
             self._socket.close()
             self._server.connections.discard(self)
 
-    def hang_up(self) -> None:
-        """End the connection from another thread."""
+    def close(self) -> None:
+        """Close the connection from another thread."""
         with contextlib.suppress(OSError):
             # Not SSLSocket.shutdown, which pulls the TLS session from under a thread that reads.
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
@@ -66,7 +66,7 @@ class Connection(threading.Thread):
             )
             self._socket.do_handshake()
         except OSError as error:
-            self._server.stray(f"a connection whose TLS handshake failed: {error}")
+            self._server.note_unmatched(f"a connection whose TLS handshake failed: {error}")
             return False
         self._socket.settimeout(None)
         return True
@@ -76,7 +76,7 @@ class Connection(threading.Thread):
             came = read_request(source, lambda: self.send(b"HTTP/1.1 100 Continue\r\n\r\n"))
         except NotARequest as line:
             self.keep_alive = False
-            self._server.stray(f"{line}, which is no HTTP/1.1 request line")
+            self._server.note_unmatched(f"{line}, which is no HTTP/1.1 request line")
             self.answer(400, b'{"accepted":false,"reason":"This is no HTTP/1.1 request"}')
             self._drain(source)
             return

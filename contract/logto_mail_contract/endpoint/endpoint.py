@@ -8,7 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 from ..inbox.inbox import Inbox
-from ..judging.requests import judge_request
+from ..inbox.violations import is_skip, report
+from ..judging.requests import judge
 from ..judging.validation import validator
 from ..wire.replies import Endless, Garbage, Reset, Script, scripted_response
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
+    from ..findings import ContractViolation
+    from ..inbox.violations import ExpectedViolation
     from ..wire.requests import Request
     from .connection import Connection
     from .server import MailServer
@@ -38,6 +41,9 @@ class MailEndpoint:
         self._path: str | None = None
         self._lock = threading.Lock()
         self._script = Script()
+        self._expectations: list[ExpectedViolation] = []
+        # What a recording raised at its end, in case the test caught it.
+        self._ended: ContractViolation | None = None
 
     def begin(
         self,
@@ -48,10 +54,10 @@ class MailEndpoint:
         authorization: str | None = None,
         lenient: bool = False,
     ) -> None:
-        """Begin anew: at a path, with an empty inbox, nothing scripted, and these settings.
+        """Begin again: at a path, with an empty inbox, nothing scripted, and these settings.
 
         Args:
-            path: The path of the URL; a fresh one that nobody else has when None.
+            path: The path of the URL; a new one that is not used twice when None.
             revision: A contract revision or Logto release; the current revision when None.
             layer: ``guard``, ``emitted`` or ``documented``.
             authorization: The exact value that ``Authorization`` must have; None when it is not looked at.
@@ -64,18 +70,20 @@ class MailEndpoint:
             TypeError: ``authorization`` is neither text nor None.
         """
         self.close()
-        # Compiles the schema now, so that the first delivery is not the one that waits for it.
+        # Compile the schema now: the first delivery should not have to wait for it.
         self._revision = validator(revision, layer).revision
         self._layer = layer
         self.authorization = authorization
         self._closing = threading.Event()
         self._script = Script()
+        self._expectations = []
+        self._ended = None
         self.inbox = self._new_inbox(lenient=lenient)
-        # Last: from here on requests come.
+        # Mount last: requests can arrive as soon as the path is routed.
         self._path = self._server.mount(f"/{secrets.token_hex(4)}/mail" if path is None else path, self)
 
     def close(self) -> None:
-        """Take nothing more at the URL and let go of every reply that is still under way."""
+        """Stop receiving at the URL, and end every reply that is still being sent."""
         with self._lock:
             if self._path is not None:
                 self._server.unmount(self._path)
@@ -84,7 +92,7 @@ class MailEndpoint:
 
     @property
     def url(self) -> str:
-        """The URL to configure in the sender, Logto's HTTP email connector say.
+        """The URL to configure in the sender, for example in Logto's HTTP email connector.
 
         Raises:
             RuntimeError: The endpoint is closed.
@@ -110,7 +118,7 @@ class MailEndpoint:
 
     @property
     def authorization(self) -> str | None:
-        """The exact ``Authorization`` that is wanted, None when none is; may be set at any time."""
+        """The exact value that ``Authorization`` must have, None to ignore it; may be set at any time."""
         return self._authorization
 
     @authorization.setter
@@ -139,16 +147,16 @@ class MailEndpoint:
         delay: float = 0.0,
         times: int | None = None,
     ) -> None:
-        """Answer valid requests with a status and body from now on.
+        """Respond to accepted requests with a status and body from now on.
 
-        Requests that the endpoint refuses (400, 401, 405, 415) are answered as ever and use nothing up.
+        Requests that the endpoint refuses (400, 401, 405, 415) get their refusal and use no reply up.
 
         Args:
             status: The HTTP status.
             body: The body; text is sent as UTF-8.
-            headers: Further header lines.
-            delay: Seconds before the answer; ``math.inf`` never answers.
-            times: For how many requests, after those already scripted; None until ``reset_replies``.
+            headers: Extra header lines.
+            delay: Seconds before the response; ``math.inf`` never responds.
+            times: For how many requests, after the replies already scripted; None until ``reset_replies``.
 
         Raises:
             ValueError: ``delay`` is negative, ``times`` less than 1, ``status`` not of three digits, or a
@@ -157,7 +165,7 @@ class MailEndpoint:
         self._script.add(scripted_response(status, body, headers, delay=delay), times)
 
     def reply_redirect(self, location: str, status: int = 307, *, times: int | None = None) -> None:
-        """Answer valid requests with a redirect from now on.
+        """Respond to accepted requests with a redirect from now on.
 
         Args:
             location: The value of ``Location``.
@@ -170,7 +178,7 @@ class MailEndpoint:
         self.reply(status, headers={"Location": location}, times=times)
 
     def reply_reset(self, *, times: int | None = None) -> None:
-        """End the connection of valid requests with a TCP reset from now on.
+        """End the connection of accepted requests with a TCP reset from now on.
 
         Args:
             times: For how many requests; None until ``reset_replies``.
@@ -181,7 +189,7 @@ class MailEndpoint:
         self._script.add(Reset(), times)
 
     def reply_endless(self, *, times: int | None = None) -> None:
-        """Answer valid requests with a 200 whose body never ends from now on.
+        """Respond to accepted requests with a 200 whose body never ends from now on.
 
         Args:
             times: For how many requests; None until ``reset_replies``.
@@ -192,7 +200,7 @@ class MailEndpoint:
         self._script.add(Endless(), times)
 
     def reply_garbage(self, data: bytes = b"\0\1garbage\xff\r\n\r\n", *, times: int | None = None) -> None:
-        """Answer valid requests with bytes that are no HTTP from now on, and close.
+        """Respond to accepted requests with bytes that are no HTTP from now on, and close.
 
         Args:
             data: The bytes.
@@ -206,7 +214,7 @@ class MailEndpoint:
     def reply_drip(
         self, status: int = 200, body: str | bytes = b"", *, interval: float = 0.1, times: int | None = None
     ) -> None:
-        """Answer valid requests byte by byte from now on.
+        """Respond to accepted requests byte by byte from now on.
 
         Args:
             status: The HTTP status.
@@ -220,51 +228,104 @@ class MailEndpoint:
         self._script.add(scripted_response(status, body, drip=interval), times)
 
     def reset_replies(self) -> None:
-        """Forget what is scripted; replies that are under way go on."""
+        """Remove every scripted reply; those being sent go on."""
         self._script.reset()
 
     # Verifying.
 
     def verify(self) -> None:
-        """Tell the violations that no call of the inbox has told yet.
+        """Raise the violations that are due.
 
         Raises:
             ContractViolation: There are some, and the endpoint is not lenient.
         """
         __tracebackhide__ = True
-        self.inbox.tell()
+        self.inbox.verify()
+
+    def expect_violation(self, *rules: str) -> ExpectedViolation:
+        """Accept what breaks a rule during a block, as ``Inbox.expect_violation`` does.
+
+        ``with mail_endpoint.expect_violation("message/guard/type") as deliveries:`` accepts deliveries with
+        an unknown template type, and fails when none arrives within the block. A recording inside the block
+        accepts them too.
+        """
+        return self.inbox.expect_violation(*rules)
 
     def recording(self) -> Recording:
         """Give a block an inbox of its own, for use inside ``@given``: ``with ...recording() as inbox:``.
 
-        What arrives during the block goes to that inbox alone. At its end the violations that no call has
-        told raise ContractViolation; where the block itself raises, they are added as a note.
+        What arrives during the block goes to that inbox alone. At the end of the block the violations that
+        are due raise ContractViolation; where the block itself raises, they are added to that as a note.
         """
         return Recording(self)
+
+    def take_unreported(self, failure: BaseException | None = None) -> ContractViolation | None:
+        """Return as one failure the violations due that were not reported, and count them as reported.
+
+        Those of a recording count where the test has not failed: then it caught what the recording raised.
+
+        Args:
+            failure: What ends the test by itself, if anything. What it reports is not returned.
+        """
+        ended, self._ended = self._ended, None
+        violation = self.inbox.take_unreported(failure)
+        # Hypothesis catches what many examples raise, and then fails the test with one of them.
+        return violation or (ended if failure is None or is_skip(failure) else None)
+
+    def note_reported(self, failure: BaseException) -> None:
+        """Count as reported the violations that a failure reports."""
+        self._ended = None
+        self.inbox.note_reported(failure)
 
     def _new_inbox(self, *, lenient: bool) -> Inbox:
         start = time.time()
 
         def surroundings() -> list[str]:
-            strays = self._server.strays_since(start)
             lines = [f"{self._label} listens at {self.url}"] if self._path is not None else []
-            return lines + (["Requests that reached this server, but no inbox:", *strays] if strays else [])
+            if unmatched := self._server.unmatched_since(start):
+                lines += ["Requests that reached this server, but no inbox:", *unmatched]
+            return lines
 
-        return Inbox(self._label, lenient=lenient, surroundings=surroundings)
+        return Inbox(self._label, lenient=lenient, surroundings=surroundings, expectations=self._expectations)
+
+    def begin_recording(self) -> Inbox:
+        """Put a new inbox in the place of the present one, and return the present one."""
+        outer = self.inbox
+        self.inbox = self._new_inbox(lenient=outer.lenient)
+        return outer
+
+    def end_recording(self, outer: Inbox, failure: BaseException | None) -> None:
+        """Put the inbox of before in its place again, and raise the violations that are due.
+
+        Args:
+            outer: What ``begin_recording`` returned.
+            failure: What ends the block by itself, if anything; violations are added to it as a note.
+
+        Raises:
+            ContractViolation: There are some, and nothing to add them to.
+        """
+        __tracebackhide__ = True
+        inner, self.inbox = self.inbox, outer
+        if not inner.lenient:
+            self._ended = self._ended or inner.due_violation()
+            if failure is None:
+                inner.verify()
+            elif (violation := inner.take_unreported(failure)) is not None:
+                report([violation], failure)
 
     # What the server calls.
 
     def receive(self, path: str, request: Request, wire: Connection) -> bool:
-        """Judge a request, record it and answer it; return False where the path is no longer this one's."""
+        """Judge a request, record it and respond; return False where the path is no longer this one's."""
         with self._lock:
-            # Looked up again under the lock: what is late for one test must not reach the next one's inbox.
+            # Look up again under the lock: a request late for one test must not reach the next one's inbox.
             if not self._server.has(path, self):
                 return False
             wire.closing = self._closing
-            verdict = judge_request(request, self.revision, self.layer, self.authorization)
+            verdict, message = judge(request, self.revision, self.layer, self.authorization)
             reply = self._script.next() if verdict.status == 200 else None
-            answered = f"{reply} (scripted)" if reply else str(verdict.status)
-            self.inbox.record(request, verdict, answered, time.time())
+            response = f"{reply} (scripted)" if reply else str(verdict.status)
+            self.inbox.record(request, verdict, message, response, time.time())
         if reply is None:
             wire.answer(verdict.status, verdict.response_body)
         else:
@@ -282,9 +343,8 @@ class Recording:
         self._endpoint = endpoint
 
     def __enter__(self) -> Inbox:
-        self._outer = self._endpoint.inbox
-        self._endpoint.inbox = self._inner = self._endpoint._new_inbox(lenient=self._outer.lenient)  # noqa: SLF001
-        return self._inner
+        self._outer = self._endpoint.begin_recording()
+        return self._endpoint.inbox
 
     def __exit__(
         self,
@@ -293,5 +353,4 @@ class Recording:
         traceback: TracebackType | None,
     ) -> None:
         __tracebackhide__ = True
-        self._endpoint.inbox = self._outer
-        self._inner.tell(exc_value)
+        self._endpoint.end_recording(self._outer, exc_value)

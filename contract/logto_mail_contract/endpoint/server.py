@@ -1,7 +1,7 @@
-"""The fake mail endpoint: a real HTTP server, on pytest-httpserver, that records, judges and answers.
+"""The fake mail endpoint's server, on pytest-httpserver: records, judges and responds.
 
-Requests are read and judged below WSGI, because WSGI hides what a contract speaks of: the order and case of
-header lines, duplicates among them, and framing.
+Requests are read and judged below WSGI. WSGI hides what a contract speaks of: the order and case of header
+lines, duplicates among them, and framing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import io
 import re
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from pytest_httpserver import HTTPServer
 
@@ -21,14 +21,15 @@ from .endpoint import MailEndpoint
 if TYPE_CHECKING:
     import socket
     import ssl
+    from collections.abc import Callable
     from types import TracebackType
 
     from ..wire.requests import Request
 
-_POLL_INTERVAL = 0.01
-_STOP_TIMEOUT = 2.0
-_MOST_STRAYS = 10
-_LONGEST_STRAY = 200
+_POLL_SECONDS = 0.01
+_STOP_SECONDS = 2.0
+_MAX_UNMATCHED = 10
+_MAX_UNMATCHED_CHARACTERS = 200
 _PATH = re.compile(r"/[!$-;=@-Z_a-z~]*")
 
 
@@ -36,27 +37,71 @@ class EndpointNotStarted(RuntimeError):
     """The fake endpoint's server could not listen where it should."""
 
 
-class MailServer(HTTPServer):
-    """The server of any number of fake endpoints, each at a path of its own.
+class Handler(Protocol):
+    """Handles what comes to a MailServer in the place of endpoints."""
+
+    def deliver(self, request: Request, connection: Connection) -> bool:
+        """Respond to a request; return False for the server to respond with 404."""
+
+    def note_unmatched(self, what: str) -> None:
+        """Note what came on a connection and is no request."""
+
+
+class _HTTPServer(HTTPServer):
+    """pytest-httpserver, with each connection handed on unread.
 
     Args:
         host: The address to listen at.
-        port: The port; 0 takes a free one.
+        port: The port; 0 picks a free one.
+        on_connected: Called in the server's thread with each connection that was accepted.
+    """
+
+    def __init__(self, host: str, port: int, on_connected: Callable[[socket.socket], None]) -> None:
+        super().__init__(host, port, threaded=True)
+        self._on_connected = on_connected
+
+    def thread_target(self) -> None:
+        server = cast("Any", self.server)
+        # socketserver's own place for deciding how a connection is served.
+        server.process_request = lambda accepted, address: self._on_connected(accepted)  # noqa: ARG005 - its form
+        server.serve_forever(poll_interval=_POLL_SECONDS)
+
+
+class MailServer:
+    """The server of any number of fake endpoints, each at a path of its own; a context manager.
+
+    Args:
+        host: The address to listen at.
+        port: The port; 0 picks a free one.
         https: Whether to serve https, with a certificate of a new authority of its own; needs trustme.
+        handler: Handles every request in the place of endpoints; None where there are endpoints.
+
+    Attributes:
+        tls: The server's side of TLS; None for plain http.
+        ca_pem: The certificate of the authority that a sender must trust, PEM; None for plain http.
+        connections: The connections that are open.
 
     Raises:
         ModuleNotFoundError: https is asked for and trustme is not installed.
     """
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0, *, https: bool = False) -> None:
-        super().__init__(host, port, threaded=True)
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        https: bool = False,
+        handler: Handler | None = None,
+    ) -> None:
+        self._http = _HTTPServer(host, port, self._serve)
+        self._handler = handler
         self.tls: ssl.SSLContext | None = None
         self.ca_pem: bytes | None = None
         if https:
             self.tls, self.ca_pem = _tls_context(host)
         self.connections: set[Connection] = set()
         self._endpoints: dict[str, MailEndpoint] = {}
-        self._strays: deque[tuple[float, str]] = deque(maxlen=_MOST_STRAYS)
+        self._unmatched: deque[tuple[float, str]] = deque(maxlen=_MAX_UNMATCHED)
 
     def __enter__(self) -> Self:
         if not self.is_running():
@@ -72,11 +117,25 @@ class MailServer(HTTPServer):
         if self.is_running():
             self.stop()
 
+    @property
+    def host(self) -> str:
+        """The address that it listens at, as given."""
+        return self._http.host
+
+    @property
+    def port(self) -> int:
+        """The port that it listens at; before the start, as given."""
+        return self._http.port
+
+    def is_running(self) -> bool:
+        """Return whether it listens."""
+        return self._http.is_running()
+
     def start(self) -> None:
         """Start to listen.
 
         Raises:
-            EndpointNotStarted: The host or port cannot be had.
+            EndpointNotStarted: The host or port cannot be listened at.
         """
         said = io.StringIO()
         problem = None
@@ -84,40 +143,33 @@ class MailServer(HTTPServer):
             # Werkzeug prints why it cannot listen, and exits.
             with contextlib.redirect_stderr(said):
                 if 0 <= self.port < 65536:
-                    super().start()
-                else:  # which the system would take modulo 65536
+                    self._http.start()
+                else:  # the system would take it modulo 65536
                     problem = "a port is a number from 0 to 65535"
         except (SystemExit, OSError) as error:
             problem = said.getvalue().partition("\n")[0] or str(error)
         if problem is not None:
             raise EndpointNotStarted(
                 f"The mail endpoint cannot listen at {self.host} port {self.port}: {problem}. "
-                "Port 0 takes a free one; with pytest-xdist every worker needs a port of its own."
+                "Port 0 picks a free one; with pytest-xdist every worker needs a port of its own."
             )
 
-    def thread_target(self) -> None:
-        """Serve; called by pytest-httpserver in the server's thread."""
-        server = cast("Any", self.server)
-        # socketserver's own place for deciding how a connection is served.
-        server.process_request = self._connected
-        server.serve_forever(poll_interval=_POLL_INTERVAL)
-
-    def _connected(self, accepted: socket.socket, address: object) -> None:  # noqa: ARG002 - socketserver calls it so
+    def _serve(self, accepted: socket.socket) -> None:
         connection = Connection(self, accepted)
         self.connections.add(connection)
         connection.start()
 
     def stop(self) -> None:
-        """Stop listening, end every connection and wait for their threads."""
+        """Stop listening, close every connection and wait for their threads."""
         for endpoint in list(self._endpoints.values()):
             endpoint.close()
-        super().stop()
-        deadline = time.monotonic() + _STOP_TIMEOUT
+        self._http.stop()
+        deadline = time.monotonic() + _STOP_SECONDS
         for connection in list(self.connections):
             while connection.is_alive() and time.monotonic() < deadline:
                 # More than once: a TLS handshake may be about to put its socket in the place of this one.
-                connection.hang_up()
-                connection.join(_POLL_INTERVAL)
+                connection.close()
+                connection.join(_POLL_SECONDS)
 
     @property
     def url(self) -> str:
@@ -167,30 +219,35 @@ class MailServer(HTTPServer):
         return path
 
     def unmount(self, path: str) -> None:
-        """Route a path to nobody."""
+        """Stop routing a path."""
         self._endpoints.pop(path, None)
 
     def has(self, path: str, endpoint: MailEndpoint) -> bool:
         """Return whether a path is routed to an endpoint."""
         return self._endpoints.get(path) is endpoint
 
-    def deliver(self, request: Request, wire: Connection) -> bool:
-        """Have a request judged, recorded and answered; return False where no endpoint has its path."""
+    def deliver(self, request: Request, connection: Connection) -> bool:
+        """Have a request judged, recorded and responded to; return False where no endpoint has its path."""
+        if self._handler is not None:
+            return self._handler.deliver(request, connection)
         path = _path(request.target)
         endpoint = self._endpoints.get(path)
-        if endpoint is None or not endpoint.receive(path, request, wire):
-            self.stray(f"{request.method} {request.target}")
+        if endpoint is None or not endpoint.receive(path, request, connection):
+            self.note_unmatched(f"{request.method} {request.target}")
             return False
         return True
 
-    def stray(self, what: str) -> None:
-        """Note a request that reached no endpoint."""
-        line = what[:_LONGEST_STRAY].encode("ascii", "backslashreplace").decode()
-        self._strays.append((time.time(), line))
+    def note_unmatched(self, what: str) -> None:
+        """Note a request that reached no endpoint, or what came and is no request."""
+        if self._handler is not None:
+            self._handler.note_unmatched(what)
+            return
+        line = what[:_MAX_UNMATCHED_CHARACTERS].encode("ascii", "backslashreplace").decode()
+        self._unmatched.append((time.time(), line))
 
-    def strays_since(self, start: float) -> list[str]:
-        """Return what reached no endpoint since ``start``, a line each."""
-        return [f"  {what}" for when, what in list(self._strays) if when >= start]
+    def unmatched_since(self, start: float) -> list[str]:
+        """Return up to ten lines: what reached no endpoint since ``start``, in seconds since 1970."""
+        return [f"  {what}" for when, what in list(self._unmatched) if when >= start]
 
 
 def check_path(path: str) -> None:

@@ -1,4 +1,4 @@
-"""What the plugin keeps for a session once it is used: the test that runs, the servers, the endpoints."""
+"""A pytest session that uses mail endpoints: the test that runs, the servers, the endpoints."""
 
 from __future__ import annotations
 
@@ -14,13 +14,20 @@ if TYPE_CHECKING:
     from .server import MailServer
 
 TOLERATED = "mail_contract_tolerated"
-"""The user property of a test that tells what a lenient endpoint tolerated."""
+"""The user property of a test that names what a lenient endpoint tolerated."""
 
 _KEYWORDS = ("revision", "layer", "authorization", "lenient")
+_AT_THE_END = (
+    "This is reported at the end of the test: no line raised it, or the test caught it where one did. "
+    "Only expect_violation or lenient accepts a violation."
+)
 
 
 class _Watch:
-    """The hooks that judge each phase of a test; registered with the first endpoint: idle, they cost time."""
+    """The hooks that judge each phase of a test.
+
+    They are registered with the first endpoint, since hooks cost every test time.
+    """
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -33,14 +40,14 @@ class _Watch:
         try:
             result = yield
         except BaseException as error:
-            self._desk.tell(item, error)
+            self._desk.report(item, error)
             raise
-        self._desk.tell(item)
+        self._desk.report(item)
         return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Judge what came after the test's own code had ended, and let go of its endpoints."""
+        """Judge what came after the test's own code had ended, and close its endpoints."""
         __tracebackhide__ = True
         try:
             result = yield
@@ -54,19 +61,23 @@ class _Watch:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Tell a violation also where no wrapper around the call could.
+        """Report a violation also where no wrapper around the call could.
 
-        That is where the outcome of a unittest.TestCase takes its place, and in a test that asks for the
-        session's first endpoint in its own body, so that these hooks came too late for its call.
+        One case is a unittest.TestCase, whose own outcome replaces the violation. The other is a test that
+        asks for the session's first endpoint in its own body: these hooks come too late for its call.
         """
         raised = call.excinfo
+        if call.when == "setup" and raised is not None:
+            # Not twice: no hook of this class is around the setup.
+            self._desk.note_reported(raised.value)
         report = yield
         violation = (
             raised.value if raised and call.excinfo is not raised and _is_violation(raised.value) else None
         )
         if call.when == "call" and self._desk.called is not item:
-            violation = self._desk.violation(item)
-        if violation is None:
+            violation = self._desk.take_violation(item, raised.value if raised else None)
+        reported = str(call.excinfo.value) if call.excinfo is not None else None
+        if violation is None or str(violation) == reported:
             return report
         if report.passed or (report.skipped and not hasattr(report, "wasxfail")):
             report.outcome, report.longrepr = "failed", str(violation)
@@ -76,7 +87,7 @@ class _Watch:
 
 
 class Desk:
-    """What the plugin keeps for a session: the test that runs, the servers, the endpoints in use."""
+    """The state of a session: the test that runs, the servers, the endpoints in use."""
 
     def __init__(self, config: pytest.Config, given: dict[str, str | None]) -> None:
         self._host = given.pop("host") or "127.0.0.1"
@@ -108,38 +119,46 @@ class Desk:
         if self._main is not None:
             self._main.begin(path=self._path, **settings)
 
-    def tell(self, item: pytest.Item, failure: BaseException | None = None) -> None:
-        """Tell the violations that the test has not, beside a failure of its own if it has one."""
+    def report(self, item: pytest.Item, failure: BaseException | None = None) -> None:
+        """Report the violations that were not, beside a failure of the test's own if it has one."""
         __tracebackhide__ = True
+        violations = self._take_unreported(item, failure)
+        if violations:
+            from ..inbox.violations import report
+
+            report(violations, failure, _AT_THE_END)
+
+    def take_violation(self, item: pytest.Item, failure: BaseException | None) -> BaseException | None:
+        """Return the violations that were not reported as one failure, and count them as reported."""
+        violations = self._take_unreported(item, failure)
+        for other in violations[1:]:
+            violations[0].add_note(str(other))
+        return violations[0] if violations else None
+
+    def note_reported(self, failure: BaseException) -> None:
+        """Count as reported what a failure reports."""
+        for endpoint in self._endpoints():
+            endpoint.note_reported(failure)
+
+    def _take_unreported(self, item: pytest.Item, failure: BaseException | None) -> list[ContractViolation]:
         violations = []
         for endpoint in self._endpoints():
-            violation = endpoint.inbox.violation()
+            violation = endpoint.take_unreported(failure)
             if violation is not None and endpoint.lenient:
                 item.user_properties.append((TOLERATED, _in_short(violation)))
             elif violation is not None:
                 violations.append(violation)
-        if violations:
-            from ..inbox.inbox import tell
-
-            tell(violations, failure, "No line of the test raised this: it is told at the end of the test.")
-
-    def violation(self, item: pytest.Item) -> BaseException | None:
-        """Return the violations that the test has not told, as one failure."""
-        try:
-            self.tell(item)
-        except AssertionError as violation:
-            return violation
-        return None
+        return violations
 
     def end(self, item: pytest.Item, failure: BaseException | None = None) -> None:
-        """Let go of the endpoints of a test, and tell what came last."""
+        """Close the endpoints of a test, and report what came last."""
         __tracebackhide__ = True
         endpoints = self._endpoints()
-        # Closed first: what was recorded by then is judged, and nothing is recorded after that.
+        # Close first: nothing may be recorded after the last judgement.
         for endpoint in endpoints:
             endpoint.close()
         try:
-            self.tell(item, failure)
+            self.report(item, failure)
         finally:
             self._made.clear()
             self._item = None
@@ -169,7 +188,7 @@ class Desk:
         path: str | None = None,
         **settings: Any,
     ) -> MailEndpoint:
-        """Return a further endpoint, for the test that runs."""
+        """Return another endpoint, for the test that runs."""
         unknown = set(settings) - set(_KEYWORDS)
         if unknown:
             raise TypeError(
@@ -203,7 +222,7 @@ class Desk:
     def _settings_of(self, item: pytest.Item | None) -> dict[str, Any]:
         settings = dict(self.settings)
         markers = list(item.iter_markers("mail_contract")) if item else []
-        for marker in reversed(markers):  # the nearest comes first and counts most
+        for marker in reversed(markers):  # the nearest comes first and overrides the others
             unknown = [repr(argument) for argument in marker.args] + sorted(
                 set(marker.kwargs) - set(_KEYWORDS)
             )

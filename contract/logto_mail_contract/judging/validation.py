@@ -302,7 +302,7 @@ def _format_outcomes(
     instance: Any = error.instance
     schema: Any = error.schema
     value: Any = error.validator_value
-    actual = format_value(instance, secret=pointer in _SECRET_POINTERS)
+    actual = format_value(instance, mask=pointer in _SECRET_POINTERS)
     match error.validator:
         case "required":
             return (f'a member "{missing}"',), f"an object without it, its members: {format_names(instance)}"

@@ -15,6 +15,7 @@ from ..wire.replies import Reply, ScriptedResponse
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ..endpoint.connection import Connection
     from ..wire.requests import Request
     from .driver import Report
 
@@ -96,37 +97,37 @@ class Attempt:
             self._changed.wait_for(lambda: self.arrivals or self.unmatched, seconds)
 
 
-class _Origin(MailServer):
+class _Origin:
     """A server that records whatever comes and responds as the attempt says."""
 
     def __init__(self, destination: Destination, *, elsewhere: bool) -> None:
-        super().__init__()
+        self.server = MailServer(handler=self)
         self._destination = destination
         self._elsewhere = elsewhere
         self._attempts = threading.local()
 
-    def deliver(self, request: Request, wire: Any) -> bool:
+    def deliver(self, request: Request, connection: Connection) -> bool:
         """Record a request and respond to it."""
         attempt = self._destination.attempt_of(request.target)
         if attempt is None:
-            ScriptedResponse(200).send(wire)
+            ScriptedResponse(200).send(connection)
             return True
         # Each connection has a thread of its own.
         self._attempts.last = attempt
-        wire.closing = attempt.over
-        attempt.record(Arrival(request, self._elsewhere)).send(wire)
+        connection.closing = attempt.over
+        attempt.record(Arrival(request, self._elsewhere)).send(connection)
         return True
 
-    def stray(self, what: str) -> None:
+    def note_unmatched(self, what: str) -> None:
         """Note what was no request at the attempt that came on that connection before, else at this one."""
         attempt = getattr(self._attempts, "last", None) or self._destination.current
         if attempt is not None:
             attempt.unmatched.append(what)
 
-    def hang_up(self) -> None:
-        """End every connection."""
-        for connection in list(self.connections):
-            connection.hang_up()
+    def close_connections(self) -> None:
+        """Close every connection."""
+        for connection in list(self.server.connections):
+            connection.close()
 
 
 class Destination:
@@ -144,7 +145,7 @@ class Destination:
     def __enter__(self) -> Self:
         try:
             for origin in self._origins:
-                origin.start()
+                origin.server.start()
             # Bound and never listened at: the port stays reserved, and every connection is refused.
             self._dead.bind(("127.0.0.1", 0))
         except BaseException:
@@ -163,19 +164,19 @@ class Destination:
     def close(self) -> None:
         """Stop."""
         for origin in self._origins:
-            if origin.is_running():
-                origin.stop()
+            if origin.server.is_running():
+                origin.server.stop()
         self._dead.close()
 
     @property
     def url(self) -> str:
         """The origin that senders are given."""
-        return self._origins[0].url
+        return self._origins[0].server.url
 
     @property
     def other_url(self) -> str:
         """Another origin, at another port."""
-        return self._origins[1].url
+        return self._origins[1].server.url
 
     @property
     def dead_url(self) -> str:
@@ -205,4 +206,4 @@ class Destination:
         """End every connection, and accept whatever still comes."""
         attempt.over.set()
         for origin in self._origins:
-            origin.hang_up()
+            origin.close_connections()

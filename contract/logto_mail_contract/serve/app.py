@@ -8,9 +8,9 @@ from contextlib import suppress
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from .inbox_api import Content, InboxApi, gone, respond
+from ..inbox.store import StoreProblem
+from .inbox_api import Content, InboxApi, respond, wait_for_disconnect
 from .reply_wire import StandingWire
-from .store import StoreProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..wire.replies import Reply
     from ..wire.requests import Request
     from .endpoint import StandingEndpoint
-    from .inbox_api import Receive, Scope, Send
+    from .inbox_api import ApiLimits, Receive, Scope, Send
 
 READING = ("GET", "HEAD", "OPTIONS")
 """The methods of those who read the inbox; a request of any other is a delivery, but for the API."""
@@ -61,12 +61,15 @@ class StandingApp:
         guard_host: Whether the inbox is refused to requests for a public host name. To an endpoint that
             listens on loopback alone, only a page of a stranger comes so, whose name leads here (DNS
             rebinding).
+        api_limits: The bounds of the inbox API.
     """
 
-    def __init__(self, endpoint: StandingEndpoint, *, guard_host: bool) -> None:
+    def __init__(
+        self, endpoint: StandingEndpoint, *, guard_host: bool, api_limits: ApiLimits | None = None
+    ) -> None:
         self._endpoint = endpoint
         self._guard_host = guard_host
-        self._api = InboxApi(endpoint)
+        self._api = InboxApi(endpoint, api_limits)
         folder = files(__package__) / "page"
         self._page = {
             path: Content(200, type, folder.joinpath(name).read_bytes(), _PAGE_HEADERS)
@@ -113,7 +116,7 @@ class StandingApp:
         wire = StandingWire(transport)
         wire.start(reply)
         with self._endpoint.listening(lambda event: wire.let_go() if event is None else None):
-            await gone(receive)
+            await wait_for_disconnect(receive)
         wire.let_go()
 
     # What the server calls.
@@ -123,8 +126,8 @@ class StandingApp:
         return not self._endpoint.has_script
 
     def take(self, request: Request, taken: Callable[[Verdict | StoreProblem, Reply | None], None]) -> None:
-        """Judge a request and record it, as ``StandingEndpoint.take`` does."""
-        self._endpoint.take(request, taken)
+        """Judge a request and record it, as ``StandingEndpoint.record`` does."""
+        self._endpoint.record(request, taken)
 
     def flush(self) -> None:
         """Have recorded now what waits to be recorded."""

@@ -1,56 +1,49 @@
-"""The endpoint that stands by itself: judges, records, answers by script, and tells whoever listens.
+"""The endpoint that stands by itself: judges requests, records them, and picks the scripted reply.
 
-No HTTP here: a server hands in requests and sends what comes back.
+No HTTP here: a server hands in requests and sends the response.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..inbox.core import InboxCore
+from ..inbox.store import StoreProblem
 from ..judging.message import text_member
 from ..judging.requests import Verdict, judge
 from ..judging.validation import validator
 from ..wire.replies import Reply, Script
-from .store import Recorded, StoreProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
+    from ..inbox.core import Event
+    from ..inbox.matching import Query
+    from ..inbox.recorded import Recorded
+    from ..inbox.store import Store
     from ..wire.requests import Request
-    from .store import Query, Store
 
 
 class Log(Protocol):
-    """Is told what happens."""
+    """Prints what happens."""
 
     def delivery(self, recorded: Recorded, message: Any, verdict: Verdict) -> None:
-        """Tell a delivery.
+        """Report a delivery.
 
         Args:
             recorded: The delivery.
             message: The body's JSON value; None where there is none.
-            verdict: What it is worth.
+            verdict: The result of judging it.
         """
 
     def problem(self, text: str) -> None:
-        """Tell what went wrong on this side, or came and is no request."""
+        """Report a fault of this side, or what came and is no request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    """What was deleted: the deliveries to a recipient, all of them where ``to`` is None."""
-
-    to: str | None
-
-
-Taken = Callable[[Verdict | StoreProblem, Reply | None], None]
-Event = Recorded | Deleted | None
+OnRecorded = Callable[[Verdict | StoreProblem, Reply | None], None]
 
 
 class Stopping(Exception):
@@ -58,24 +51,23 @@ class Stopping(Exception):
 
 
 class StandingEndpoint:
-    """An endpoint with a store, scripted replies and listeners; for one event loop.
+    """An endpoint with an inbox and scripted replies; for one event loop.
 
     Args:
         store: Keeps the deliveries.
-        log: Is told what happens.
+        log: Prints what happens.
         revision: A contract revision or Logto release; the current revision when None.
         layer: ``guard``, ``emitted`` or ``documented``.
         authorization: The exact value that ``Authorization`` must have; None when it is not looked at.
 
     Attributes:
-        store: Keeps the deliveries.
-        log: Is told what happens.
+        inbox: The deliveries, their listeners, and waiting for them.
+        log: Prints what happens.
         revision: The contract revision that messages are held to.
         layer: The layer that messages are held to.
         authorization: The exact value that ``Authorization`` must have.
-        violations: How many deliveries broke the contract since the start.
-        stopping: Whether it is about to stop.
-        problem: Why the last delivery could not be kept; None when it was.
+        violations: How many invalid deliveries came since the start.
+        problem: Why the last delivery could not be stored; None when it was.
 
     Raises:
         catalogue.UnknownRevision: There is no such revision or release.
@@ -91,65 +83,50 @@ class StandingEndpoint:
         layer: str = "guard",
         authorization: str | None = None,
     ) -> None:
-        self.store = store
+        self.inbox = InboxCore(store)
         self.revision = validator(revision, layer).revision
         self.layer = layer
         self.authorization = authorization
         self.violations = 0
         self.problem: str | None = None
         self.log = log
-        self._last = store.last
         self._scripts: dict[str | None, Script] = {}
-        self._listeners: set[Callable[[Event], None]] = set()
-        self.stopping = False
+
+    @property
+    def store(self) -> Store:
+        """Keeps the deliveries."""
+        return self.inbox.store
 
     # Deliveries.
 
-    def take(self, request: Request, taken: Taken) -> None:
+    def record(self, request: Request, on_recorded: OnRecorded) -> None:
         """Judge a request and record it.
 
         Args:
             request: The request.
-            taken: Called when it is recorded, with its verdict, and the scripted reply if there is one; with
-                what is wrong in the place of the verdict when it cannot be recorded. The calls are in the
-                order in which requests are taken.
+            on_recorded: Called when it is recorded, with its verdict and the scripted reply, if any; with the
+                problem in the place of the verdict when it cannot be recorded. The calls are in the order of
+                the requests.
         """
         verdict, message = judge(request, self.revision, self.layer, self.authorization)
-        to = type = None
-        if isinstance(message, dict):
-            to, type = text_member(message, "to"), text_member(message, "type")
-        reply = self._next_reply(to) if self._scripts and verdict.status == 200 else None
-        findings = json.dumps([finding.entry() for finding in verdict.findings]) if verdict.findings else ""
-        self._last += 1
-        recorded = Recorded(
-            self._last,
-            time.time(),
-            verdict.status,
-            bool(findings and verdict.violations),
-            to,
-            type,
-            f"{reply} (scripted)" if reply else str(verdict.status),
-            request.method,
-            request.target,
-            request.headers,
-            findings,
-            request.body,
-        )
+        reply = None
+        if self._scripts and verdict.status == 200:
+            reply = self._take_reply(text_member(message, "to") if isinstance(message, dict) else None)
 
-        def kept(problem: StoreProblem | None) -> None:
-            if problem is not None:
+        def on_stored(recorded: Recorded | StoreProblem) -> None:
+            if isinstance(recorded, StoreProblem):
                 if self.problem is None:
-                    self.log.problem(str(problem))
-                self.problem = str(problem)
-                taken(problem, None)
+                    self.log.problem(str(recorded))
+                self.problem = str(recorded)
+                on_recorded(recorded, None)
                 return
             self.problem = None
-            self.violations += recorded.broken
+            self.violations += not recorded.valid
             self.log.delivery(recorded, message, verdict)
-            self._tell(recorded)
-            taken(verdict, reply)
+            on_recorded(verdict, reply)
 
-        self.store.add(recorded, kept)
+        response = f"{reply} (scripted)" if reply else str(verdict.status)
+        self.inbox.record(request, verdict, message, response, time.time(), on_stored)
 
     async def deliver(self, request: Request) -> tuple[Verdict, Reply | None]:
         """Judge a request and record it; return its verdict, and the scripted reply if there is one.
@@ -162,89 +139,47 @@ class StandingEndpoint:
         """
         outcome: asyncio.Future[tuple[Verdict | StoreProblem, Reply | None]]
         outcome = asyncio.get_running_loop().create_future()
-        self.take(request, lambda verdict, reply: outcome.set_result((verdict, reply)))
+        self.record(request, lambda verdict, reply: outcome.set_result((verdict, reply)))
         verdict, reply = await outcome
         if isinstance(verdict, StoreProblem):
             raise verdict
         return verdict, reply
 
-    # What is kept.
-
-    def delete(self, to: str | None) -> int:
-        """Delete the deliveries to a recipient, all of them when None, and return how many there were.
-
-        Raises:
-            StoreProblem: The store cannot be written.
-        """
-        deleted = self.store.delete(to)
-        self._tell(Deleted(to))
-        return deleted
-
     async def latest(self, query: Query, wait: float) -> Recorded | None:
-        """Return the newest delivery that is wanted, waiting until one arrives; None when none does.
+        """Return the newest wanted delivery, waiting until one arrives; None when none does.
 
         Args:
-            query: What is wanted.
+            query: Which deliveries are wanted.
             wait: Seconds to wait.
 
         Raises:
             Stopping: The endpoint stops meanwhile.
             StoreProblem: The store cannot be read.
         """
-        found = self.store.select(query, 1, newest=True)
-        if found or not wait:
-            return found[0] if found else None
-        arrived: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
 
-        def listen(event: Event) -> None:
-            if arrived.done():
-                return
-            if event is None:
-                arrived.set_exception(Stopping())
-            elif isinstance(event, Recorded) and query.matches(event):
-                arrived.set_result(event)
+        def check(found: Recorded | None) -> None:
+            if found is None and wait and self.inbox.stopping:
+                raise Stopping
 
-        with self.listening(listen):
-            try:
-                return await asyncio.wait_for(arrived, wait)
-            except TimeoutError:
-                return None
+        return await self.inbox.wait_async(query, wait, check, newest=True)
 
-    @contextmanager
-    def listening(self, listener: Callable[[Event], None]) -> Iterator[None]:
-        """Have a listener called with each event during a block.
-
-        Args:
-            listener: Called with a delivery that was recorded, with what was deleted, and with None when
-                the endpoint stops; at once when it has.
-        """
-        self._listeners.add(listener)
-        if self.stopping:
-            listener(None)
-        try:
-            yield
-        finally:
-            self._listeners.discard(listener)
+    def listening(self, listener: Callable[[Event], None]) -> AbstractContextManager[None]:
+        """Have a listener called with each event during a block, as ``InboxCore.listening`` does."""
+        return self.inbox.listening(listener)
 
     def stop(self) -> None:
-        """Let go of everyone who waits."""
-        self.stopping = True
-        self._tell(None)
-
-    def _tell(self, event: Event) -> None:
-        if self._listeners:
-            for listener in tuple(self._listeners):
-                listener(event)
+        """End every wait."""
+        self.inbox.stop()
 
     # Scripted replies.
 
     def script(self, to: str | None, reply: Reply, times: int | None) -> None:
-        """Answer valid deliveries with a reply from now on.
+        """Respond to valid deliveries with a reply from now on.
 
         Args:
-            to: Only deliveries to this recipient, before what is scripted for all; all of them when None.
+            to: The recipient whose deliveries get it; None for all deliveries without a reply of their own.
             reply: The reply.
-            times: For how many deliveries, after those already scripted; None until it is deleted.
+            times: For how many deliveries, after the replies already scripted; None until it is deleted.
 
         Raises:
             ValueError: ``times`` is less than 1.
@@ -271,7 +206,7 @@ class StandingEndpoint:
             self._scripts.pop(to, None)
         return before - len(self.scripted())
 
-    def _next_reply(self, to: str | None) -> Reply | None:
+    def _take_reply(self, to: str | None) -> Reply | None:
         for key in dict.fromkeys((to, None)):
             script = self._scripts.get(key)
             if script is not None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..findings import Finding
+    from ..inbox.recorded import Recorded
     from ..judging.requests import Verdict
-    from .store import Recorded
 
 _FLUSH_SECONDS = 0.05
 _CLOSE_SECONDS = 1.0
@@ -61,8 +61,8 @@ class PrintedLog:
                     "type": recorded.type,
                     **({} if self._redact else {"code": code, "link": link}),
                     "status": recorded.status,
-                    "response": recorded.answered,
-                    "valid": not recorded.broken,
+                    "response": recorded.response,
+                    "valid": recorded.valid,
                     "findings": [finding.entry() for finding in verdict.findings],
                 },
                 recorded.arrived,
@@ -77,9 +77,9 @@ class PrintedLog:
             what += f"  code {_shorten(code)}"
         if link is not None:
             what += f"  link {_shorten(link)}"
-        outcome = "invalid" if recorded.broken else "noted" if verdict.findings else "valid"
+        outcome = "invalid" if not recorded.valid else "noted" if verdict.findings else "valid"
         clock = self._format_time(recorded.arrived)
-        line = f"{clock}  #{recorded.id}  {what}  {recorded.answered}, {outcome}"
+        line = f"{clock}  #{recorded.id}  {what}  {recorded.response}, {outcome}"
         self._write("".join([line, *map(_format_finding, verdict.findings)]))
 
     def problem(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Scripted replies as JSON documents, in the form in which the inbox API takes and lists them."""
+"""Scripted replies as JSON documents: reads what is posted to the inbox API, writes what it lists."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ..masking import format_value
 from ..wire.replies import Endless, Garbage, Reply, Reset, ScriptedResponse, scripted_response
 
 MAX_PAUSE_SECONDS = 86_400
-"""Seconds that a delay or an interval may have; ``silence`` is for more."""
+"""The longest delay or interval; ``silence`` never responds."""
 
 _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
-    "answer": {"status": (int,), "body": (str,), "headers": (dict,), "delay": (int, float)},
+    "response": {"status": (int,), "body": (str,), "headers": (dict,), "delay": (int, float)},
     "redirect": {"location": (str,), "status": (int,)},
     "reset": {},
     "silence": {},
@@ -23,21 +23,21 @@ _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
 
 
 def read(document: Any) -> tuple[str | None, Reply, int | None]:
-    """Return what a document scripts: for whom, what, and for how many deliveries.
+    """Return what a document scripts: the recipient, the reply, and for how many deliveries.
 
     Args:
         document: The document, a JSON value.
 
     Raises:
-        ValueError: A member has a value that it cannot have.
-        TypeError: A member has a value of another type than it should.
+        ValueError: A member is unknown, or has a value out of bounds.
+        TypeError: The document or a member has the wrong JSON type.
     """
     if not isinstance(document, dict):
         raise TypeError(f"A scripted reply is a JSON object; it was {format_value(document)}.")
-    kind = document.get("reply", "answer")
+    kind = document.get("reply", "response")
     if not isinstance(kind, str) or kind not in _FIELDS:
         raise ValueError(f"reply is one of {', '.join(_FIELDS)}; it was {format_value(kind)}.")
-    # To JSON 2.0 is a whole number.
+    # In JSON, 2.0 is a whole number too.
     document = {
         name: int(value) if isinstance(value, float) and value.is_integer() else value
         for name, value in document.items()
@@ -55,7 +55,7 @@ def read(document: Any) -> tuple[str | None, Reply, int | None]:
         raise TypeError(f"to is an address or null; it was {format_value(to)}.")
     if times is not None and not (isinstance(times, int) and not isinstance(times, bool) and times >= 1):
         raise ValueError(f"times is 1 or more, or null until it is deleted; it was {format_value(times)}.")
-    return to, _made(kind, given), times
+    return to, _make_reply(kind, given), times
 
 
 _TYPES: dict[tuple[type, ...], str] = {
@@ -66,7 +66,7 @@ _TYPES: dict[tuple[type, ...], str] = {
 }
 
 
-def _made(kind: str, given: dict[str, Any]) -> Reply:
+def _make_reply(kind: str, given: dict[str, Any]) -> Reply:
     if kind == "reset":
         return Reset()
     if kind == "endless":
@@ -96,29 +96,34 @@ def _made(kind: str, given: dict[str, Any]) -> Reply:
     return scripted_response(given.get("status", 200), body, headers, delay=delay, drip=drip)
 
 
-def written(to: str | None, reply: Reply, times: int | None) -> dict[str, Any]:
+def write(to: str | None, reply: Reply, times: int | None) -> dict[str, Any]:
     """Return the document that scripts a reply.
 
     Args:
-        to: The recipient that it is for, None for all.
+        to: The recipient whose deliveries get it; None for all.
         reply: The reply.
         times: For how many deliveries; None until it is deleted.
     """
-    told: dict[str, Any]
+    document: dict[str, Any]
     if not isinstance(reply, ScriptedResponse):
-        told = {"reply": type(reply).__name__.lower()}
+        document = {"reply": type(reply).__name__.lower()}
     elif not isfinite(reply.delay):
-        told = {"reply": "silence"}
+        document = {"reply": "silence"}
     elif reply.drip:
-        told = {"reply": "drip", "status": reply.status, "body": reply.body.decode(), "interval": reply.drip}
+        document = {
+            "reply": "drip",
+            "status": reply.status,
+            "body": reply.body.decode(),
+            "interval": reply.drip,
+        }
     elif list(reply.headers) == ["Location"] and not reply.body and not reply.delay:
-        told = {"reply": "redirect", "status": reply.status, "location": reply.headers["Location"]}
+        document = {"reply": "redirect", "status": reply.status, "location": reply.headers["Location"]}
     else:
-        told = {
-            "reply": "answer",
+        document = {
+            "reply": "response",
             "status": reply.status,
             "body": reply.body.decode(),
             "headers": dict(reply.headers),
             "delay": reply.delay,
         }
-    return {**told, "to": to, "times": times}
+    return {**document, "to": to, "times": times}

@@ -16,10 +16,10 @@ import uvicorn
 from httptools import HttpParserCallbackError, HttpParserInvalidURLError, HttpRequestParser, parse_url
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ..inbox.store import StoreProblem
 from ..wire.replies import ScriptedResponse
 from ..wire.requests import Request
 from .app import NOT_KEPT, READING, further
-from .store import StoreProblem
 
 if TYPE_CHECKING:
     import socket

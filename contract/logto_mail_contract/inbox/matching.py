@@ -1,0 +1,121 @@
+"""Which deliveries are wanted, and why another one is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..judging.javascript_json import NotJson, NotUtf8, TooDeep, parse
+from ..masking import format_value, format_variable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .recorded import Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which deliveries are wanted. A member that is None or False excludes none.
+
+    Attributes:
+        to: The recipient, compared exactly.
+        type: The template type, compared exactly.
+        payload: Variables that the payload must have; objects in it may have further members.
+        since: The earliest arrival, in seconds since 1970.
+        after: A cursor: only deliveries with a higher id are wanted.
+        invalid: Whether only those are wanted that break a rule of level MUST.
+        accepted: Whether only those are wanted that the judgement accepts.
+    """
+
+    to: str | None = None
+    type: str | None = None
+    payload: Mapping[str, Any] | None = None
+    since: float | None = None
+    after: int | None = None
+    invalid: bool = False
+    accepted: bool = False
+
+    def matches(self, recorded: tuple[Any, ...]) -> bool:
+        """Return whether a delivery is wanted.
+
+        Args:
+            recorded: A Recorded, or a tuple that begins and ends with the same members.
+        """
+        id, arrived, status, valid, to, type = recorded[:6]
+        return bool(
+            (self.to is None or to == self.to)
+            and (self.type is None or type == self.type)
+            and (self.since is None or arrived >= self.since)
+            and (self.after is None or id > self.after)
+            and (not valid or not self.invalid)
+            and (status == 200 or not self.accepted)
+            # Last: only this has to parse the body.
+            and (self.payload is None or _payload_mismatch(parse_body(recorded[-1]), self.payload) is None)
+        )
+
+    def mismatch(self, recorded: Recorded) -> str | None:
+        """Return why a delivery is not the wanted one, None where nothing in it speaks against that."""
+        if self.accepted and recorded.status != 200:
+            return f"it was refused with {recorded.status}"
+        if self.to is None and self.type is None and self.payload is None:
+            return None
+        message = parse_body(recorded.body)
+        if not isinstance(message, dict):
+            return "it is no message"
+        differences = [
+            f"its {name} is {format_value(message.get(name))}"
+            for name, wanted, came in (("to", self.to, recorded.to), ("type", self.type, recorded.type))
+            if wanted is not None and wanted != came
+        ]
+        if not differences and self.payload is not None:
+            return _payload_mismatch(message, self.payload)
+        return " and ".join(differences) or None
+
+    def __str__(self) -> str:
+        parts = [
+            f"{name} {format_value(value)}"
+            for name, value in (("to", self.to), ("type", self.type))
+            if value is not None
+        ]
+        if self.payload is not None:
+            parts += [
+                f"payload {name} {format_variable(name, value, whole=True)}"
+                for name, value in self.payload.items()
+            ]
+        return f"message with {' and '.join(parts)}" if parts else "message"
+
+
+def parse_body(body: bytes) -> Any:
+    """Return the JSON value of a body, None also where it is not JSON."""
+    try:
+        return parse(body)
+    except (NotUtf8, NotJson, TooDeep):
+        return None
+
+
+def _payload_mismatch(message: Any, wanted: Mapping[str, Any]) -> str | None:
+    if not isinstance(message, dict):
+        return "it is no message"
+    return _difference(message.get("payload"), wanted, "payload")
+
+
+def _difference(actual: Any, wanted: Any, place: str) -> str | None:
+    if isinstance(wanted, dict) and isinstance(actual, dict):
+        for name, value in wanted.items():
+            if name not in actual:
+                return f"its {place} has no {name}"
+            difference = _difference(actual[name], value, f"{place}.{name}")
+            if difference:
+                return difference
+        return None
+    if isinstance(wanted, list) and isinstance(actual, list) and len(wanted) == len(actual):
+        differences = (
+            _difference(one, other, f"{place}[{number}]")
+            for number, (one, other) in enumerate(zip(actual, wanted, strict=True))
+        )
+        return next(filter(None, differences), None)
+    # In JSON true is no number, though in Python it equals 1.
+    if isinstance(actual, bool) == isinstance(wanted, bool) and actual == wanted:
+        return None
+    return f"its {place} is {format_variable(place.removeprefix('payload.'), actual)}"

@@ -1,0 +1,95 @@
+"""One delivery as an inbox records it: text, numbers and bytes, so that any store can keep it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..findings import Finding
+from ..judging.message import text_member
+from ..wire.requests import Request
+
+if TYPE_CHECKING:
+    from ..judging.requests import Verdict
+
+
+class Recorded(NamedTuple):
+    """One delivery as it is stored.
+
+    Attributes:
+        id: Its number. Numbers rise from 1 and are never used again.
+        arrived: When the request had come in whole, in seconds since 1970.
+        status: The status that the judgement asks for.
+        valid: Whether it breaks no rule of level MUST.
+        to: The recipient; None where there is no message with one.
+        type: The template type; None where there is no message with one.
+        response: How it was responded to, for a person to read.
+        method: The request's method.
+        target: The request's target.
+        framing: What was wrong with the request's framing; empty where nothing was.
+        headers: The header lines as they came.
+        findings: The rules that it breaks, a JSON array; empty where it breaks none.
+        body: The body's bytes.
+    """
+
+    id: int
+    arrived: float
+    status: int
+    valid: bool
+    to: str | None
+    type: str | None
+    response: str
+    method: str
+    target: str
+    framing: str
+    headers: tuple[tuple[str, str], ...]
+    findings: str
+    body: bytes
+
+    @property
+    def request(self) -> Request:
+        """The request as it came."""
+        return Request(self.method, self.target, self.headers, self.body, self.framing or None)
+
+
+def record_request(
+    id: int, arrived: float, request: Request, verdict: Verdict, message: object, response: str
+) -> Recorded:
+    """Return what is stored of a request.
+
+    Args:
+        id: Its number.
+        arrived: When it had come in whole, in seconds since 1970.
+        request: The request as it came.
+        verdict: The result of judging it.
+        message: The body's JSON value; None where there is none.
+        response: How it is responded to, for a person to read.
+    """
+    to = type = None
+    if isinstance(message, dict):
+        to, type = text_member(message, "to"), text_member(message, "type")
+    findings = verdict.findings
+    return Recorded(
+        id,
+        arrived,
+        verdict.status,
+        not (findings and verdict.violations),
+        to,
+        type,
+        response,
+        request.method,
+        request.target,
+        request.framing or "",
+        request.headers,
+        json.dumps([finding.entry() for finding in findings]) if findings else "",
+        request.body,
+    )
+
+
+def read_findings(recorded: Recorded) -> tuple[Finding, ...]:
+    """Return the findings of a delivery, as the verdict had them."""
+    if not recorded.findings:
+        return ()
+    return tuple(
+        Finding(**{**entry, "expected": tuple(entry["expected"])}) for entry in json.loads(recorded.findings)
+    )

@@ -1,0 +1,143 @@
+"""Where an inbox keeps what was delivered: the protocol of a store, and the store in memory."""
+
+from __future__ import annotations
+
+import gc
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+from typing import Protocol
+
+from .matching import Query
+from .recorded import Recorded
+
+MAX_STORED_BYTES = 256 * 1024 * 1024
+"""Bytes of all bodies together that a store in memory keeps."""
+
+_ROWS_PER_COLLECTION = 1000
+
+
+class StoreProblem(Exception):
+    """The store cannot be opened, read or written; the text says what happened, and what to do."""
+
+
+OnStored = Callable[[StoreProblem | None], None]
+
+
+class Store(Protocol):
+    """Keeps deliveries in the order of arrival, up to a number; the oldest go first.
+
+    Attributes:
+        last: The highest id ever stored, 0 at first.
+        total: How many deliveries are stored now.
+        dropped: How many were ever dropped to make room.
+    """
+
+    last: int
+    total: int
+    dropped: int
+
+    def add(self, recorded: Recorded, on_stored: OnStored) -> None:
+        """Store a delivery.
+
+        Args:
+            recorded: The delivery.
+            on_stored: Called when it is stored, in the order of the calls; with the problem where it is not.
+        """
+
+    def flush(self) -> None:
+        """Store now what waits to be stored."""
+
+    def select(self, query: Query, limit: int, *, newest: bool) -> list[Recorded]:
+        """Return the wanted deliveries, oldest first.
+
+        Args:
+            query: Which deliveries are wanted.
+            limit: How many at most.
+            newest: Whether the newest of them are wanted, not the oldest.
+
+        Raises:
+            StoreProblem: The store cannot be read.
+        """
+
+    def delete(self, to: str | None) -> int:
+        """Delete the deliveries to a recipient, all of them when None, and return how many there were.
+
+        Raises:
+            StoreProblem: The store cannot be written.
+        """
+
+    def close(self) -> None:
+        """Store what waits, and release the store."""
+
+
+class MemoryStore:
+    """A store that lives as long as the process.
+
+    Args:
+        max_deliveries: How many deliveries it keeps.
+        max_bytes: How many bytes of bodies it keeps, all deliveries together.
+    """
+
+    def __init__(self, max_deliveries: int, max_bytes: int = MAX_STORED_BYTES) -> None:
+        # Plain tuples of text and numbers: the garbage collector untracks them after one look. It would scan
+        # a hundred thousand objects of any other kind again and again, and stop every request meanwhile.
+        self._rows: deque[Row] = deque()
+        self._max_deliveries = max_deliveries
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self.last = 0
+        self.total = 0
+        self.dropped = 0
+
+    def add(self, recorded: Recorded, on_stored: OnStored) -> None:
+        self._bytes += len(recorded.body)
+        while self.total >= self._max_deliveries or (self._bytes > self._max_bytes and self._rows):
+            self._bytes -= len(self._rows.popleft()[-1])
+            self.total -= 1
+            self.dropped += 1
+        self._rows.append(to_row(recorded))
+        self.total += 1
+        self.last = recorded.id
+        if recorded.id % _ROWS_PER_COLLECTION == 0:
+            # The collector counts allocations less deallocations. A full inbox allocates as much as it frees,
+            # so that no collection would run for long, and then one over everything.
+            gc.collect(0)
+        on_stored(None)
+
+    def flush(self) -> None:
+        pass
+
+    def select(self, query: Query, limit: int, *, newest: bool) -> list[Recorded]:
+        # Ids rise, so the cursor bounds how many rows can stand behind it: skip the others unseen.
+        later = self.total if query.after is None else min(max(self.last - query.after, 0), self.total)
+        rows = reversed(self._rows) if newest else iter(self._rows)
+        possible = islice(rows, later) if newest else islice(rows, self.total - later, None)
+        found = list(map(from_row, islice(filter(query.matches, possible), limit)))
+        return found[::-1] if newest else found
+
+    def delete(self, to: str | None) -> int:
+        before = self.total
+        deleted = Query(to=to)
+        self._rows = deque(row for row in self._rows if not deleted.matches(row))
+        self.total = len(self._rows)
+        self._bytes = sum(len(row[-1]) for row in self._rows)
+        return before - self.total
+
+    def close(self) -> None:
+        pass
+
+
+Row = tuple[int, float, int, bool, str | None, str | None, str, str, str, str, str, str, bytes]
+"""The members of a Recorded, the header lines as one text: no header line can have a line break."""
+
+
+def to_row(recorded: Recorded) -> Row:
+    """Return a delivery as a plain tuple of text, numbers and bytes."""
+    return (*recorded[:10], "\n".join(map(": ".join, recorded.headers)), *recorded[11:])
+
+
+def from_row(row: Row) -> Recorded:
+    """Return the delivery that ``to_row`` made a row of."""
+    lines = (line.partition(": ") for line in row[10].split("\n") if line)
+    return Recorded(*row[:10], tuple((name, value) for name, _, value in lines), *row[11:])

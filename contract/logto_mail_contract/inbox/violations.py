@@ -1,0 +1,195 @@
+"""The violations of an inbox: due until the test ends, unless they are accepted by name."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from .. import catalogue
+from ..findings import ContractViolation
+from .core import MAX_LISTED_DELIVERIES
+from .delivery import MailNotReceived
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from ..findings import Finding
+    from .delivery import Delivery
+
+
+class Violations:
+    """What deliveries of an inbox broke and nobody accepted by name.
+
+    Looking changes nothing: what is due stays due. What the end of the test reported is remembered, since it
+    must not be reported twice.
+
+    Args:
+        label: What the inbox belongs to, for messages.
+        limit: How many deliveries are remembered.
+        expectations: The blocks that accept violations now, shared by the inboxes of an endpoint.
+    """
+
+    def __init__(self, label: str, limit: int, expectations: list[ExpectedViolation]) -> None:
+        self.expectations = expectations
+        self._label = label
+        self._limit = limit
+        self._due: list[tuple[Delivery, tuple[Finding, ...]]] = []
+        self._reported = 0
+        # For each error that was raised and still lives: how many of the due deliveries it reports.
+        self._raised: WeakKeyDictionary[ContractViolation, int] = WeakKeyDictionary()
+
+    def add(self, delivery: Delivery) -> None:
+        """Add what a delivery breaks, but for what is accepted now."""
+        accepted: set[str] = set()
+        for expectation in tuple(self.expectations):
+            accepted |= expectation.add(delivery)
+        due = tuple(finding for finding in delivery.violations if finding.rule not in accepted)
+        if due and len(self._due) < self._limit:
+            self._due.append((delivery, due))
+
+    def due(self) -> ContractViolation | None:
+        """Return what is due as one failure; looking changes nothing."""
+        return self._format(self._due) if self._due else None
+
+    def raise_due(self) -> None:
+        """Raise what is due, as often as it is called.
+
+        Raises:
+            ContractViolation: There are violations that nobody accepted.
+        """
+        __tracebackhide__ = True
+        violation = self.due()
+        if violation is not None:
+            self._raised[violation] = len(self._due)
+            raise violation
+
+    def note_reported(self, failure: BaseException | None) -> None:
+        """Count as reported what a failure reports."""
+        if isinstance(failure, ContractViolation):
+            self._reported = max(self._reported, self._raised.get(failure, 0))
+
+    def take_unreported(self, failure: BaseException | None) -> ContractViolation | None:
+        """Return as one failure what is due and was not reported, and count it as reported.
+
+        Args:
+            failure: What ends the test or block by itself, if anything. What it reports is not returned.
+        """
+        self.note_reported(failure)
+        unreported = self._due[self._reported :]
+        self._reported = len(self._due)
+        return self._format(unreported) if unreported else None
+
+    def _format(self, due: Sequence[tuple[Delivery, tuple[Finding, ...]]]) -> ContractViolation:
+        lines = [f"{self._label} received what breaks the contract:"]
+        for delivery, violations in due[:MAX_LISTED_DELIVERIES]:
+            lines.append(f"  delivery {delivery}; breaks {', '.join(finding.rule for finding in violations)}")
+        if len(due) > MAX_LISTED_DELIVERIES:
+            lines.append(f"  … and {len(due) - MAX_LISTED_DELIVERIES} more")
+        # Each rule and place once: a sender that errs, errs every time.
+        findings: dict[tuple[str, str], Finding] = {}
+        for _, violations in due:
+            for finding in violations:
+                findings.setdefault((finding.rule, finding.pointer), finding)
+        rules = ", ".join(f'"{rule}"' for rule in dict.fromkeys(rule for rule, _ in findings))
+        return ContractViolation(
+            findings.values(),
+            "\n".join(lines),
+            [
+                f"to accept    with mail_endpoint.expect_violation({rules}): …",
+                "to silence   @pytest.mark.mail_contract(lenient=True), or lenient=True for this endpoint",
+            ],
+        )
+
+
+class ExpectedViolation:
+    """The block that ``Inbox.expect_violation`` opens.
+
+    Not made by ``contextlib.contextmanager``: its frames would stand in the traceback of every failure.
+
+    Args:
+        expectations: The list that it stands in during the block.
+        rules: The ids of the rules that deliveries may break.
+        arrived: Returns what arrived, in lines, for the failure.
+
+    Raises:
+        ValueError: No rule is named, or one that no message or request can break.
+    """
+
+    def __init__(
+        self, expectations: list[ExpectedViolation], rules: Sequence[str], arrived: Callable[[], str]
+    ) -> None:
+        if not rules:
+            raise ValueError('expect_violation needs the id of a rule, for example "message/guard/type"')
+        known = [rule.id for rule in catalogue.rules().values() if rule.role in ("message", "sender")]
+        for rule in rules:
+            if rule not in known:
+                nearest = get_close_matches(str(rule), known, 1, cutoff=0.0)[0]
+                raise ValueError(
+                    f"There is no rule {rule!r} of a message or sender; did you mean {nearest!r}?"
+                )
+        self._expectations = expectations
+        self._rules = frozenset(rules)
+        self._arrived = arrived
+        self._deliveries: list[Delivery] = []
+
+    def add(self, delivery: Delivery) -> set[str]:
+        """Take a delivery into the list where it breaks an expected rule; return which of them it breaks."""
+        broken = {finding.rule for finding in delivery.findings if finding.rule in self._rules}
+        if broken:
+            self._deliveries.append(delivery)
+        return broken
+
+    def __enter__(self) -> list[Delivery]:
+        self._expectations.append(self)
+        return self._deliveries
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        __tracebackhide__ = True
+        self._expectations.remove(self)
+        if exc_value is None and not self._deliveries:
+            raise MailNotReceived(
+                f"No delivery broke {' or '.join(sorted(self._rules))} within the block.\n{self._arrived()}"
+            )
+
+
+def report(
+    violations: Sequence[ContractViolation], failure: BaseException | None = None, note: str | None = None
+) -> None:
+    """Raise violations, or add them as notes to the failure that ends a test or block by itself.
+
+    Args:
+        violations: What to report.
+        failure: What ends the test or block, if anything; a skip counts as nothing, since nobody reads it.
+        note: What to add to the violation that is raised.
+
+    Raises:
+        ContractViolation: The first one, with the others as notes.
+    """
+    __tracebackhide__ = True
+    if not violations:
+        return
+    if failure is not None and not is_skip(failure):
+        for violation in violations:
+            failure.add_note(f"Beside that, {violation}")
+        return
+    first, *others = violations
+    for text in [*map(str, others), *([note] if note else [])]:
+        first.add_note(text)
+    raise first from None
+
+
+def is_skip(failure: BaseException) -> bool:
+    """Return whether an exception skips a test."""
+    # Not at the top: an inbox is used without pytest too, and then pytest need not be loaded.
+    import unittest
+
+    import pytest
+
+    return isinstance(failure, (pytest.skip.Exception, unittest.SkipTest))
