@@ -44,7 +44,7 @@ class Serving:
         self.stop()
 
     def start(self) -> None:
-        """Start it and wait until it answers; a second time at the port that it had."""
+        """Start it and wait until it listens; a second time at the port that it had."""
         self._port_file.unlink(missing_ok=True)
         command = [*COMMAND, "--port", str(self.port), "--port-file", str(self._port_file), *self._options]
         with self._log.open("wb") as log:
@@ -82,7 +82,7 @@ class Serving:
         self._ask("DELETE", path)
 
     def reply(self, **reply: Any) -> None:
-        """Script the next answer."""
+        """Script the next reply."""
         self._ask("POST", "/api/replies", json.dumps(reply).encode())
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> None:

@@ -119,11 +119,11 @@ def test_a_refused_delivery_is_shown_as_refused(page: Page, serving: Serving) ->
     expect(row(page, "twice@")).to_contain_text("Accepted, with a remark")
 
 
-def test_a_scripted_answer_is_told_beside_the_verdict(page: Page, serving: Serving) -> None:
-    serving.reply(reply="answer", status=503)
+def test_a_scripted_response_is_shown_beside_the_verdict(page: Page, serving: Serving) -> None:
+    serving.reply(reply="response", status=503)
     serving.post(mail(code="042137"))
     expect(row(page, "foo@")).to_contain_text("Accepted")
-    expect(row(page, "foo@").locator(".answer")).to_contain_text("503")
+    expect(row(page, "foo@").locator(".response")).to_contain_text("503")
 
 
 def test_the_filter(page: Page, serving: Serving) -> None:
@@ -139,7 +139,7 @@ def test_the_filter(page: Page, serving: Serving) -> None:
     recipient.fill("bob@")
     page.get_by_label("Show only the template type").select_option("Register")
     expect(page.locator(".row")).to_have_count(1)
-    page.get_by_label("Broken only").check()
+    page.get_by_label("Invalid only").check()
     expect(page.get_by_text("No message matches the filter.")).to_be_visible()
     page.get_by_label("Show only the template type").select_option("")
     expect(page.locator(".row")).to_have_count(1)
@@ -236,11 +236,11 @@ def test_a_finding_that_points_nowhere_stands_first(page: Page, serving: Serving
     assert lines(page)[:2] == ["! message/guard/code", "{"]
 
 
-def test_what_breaks_another_layer_is_accepted_but_broken(browser: Browser, tmp_path: Path) -> None:
+def test_what_breaks_another_layer_is_accepted_but_invalid(browser: Browser, tmp_path: Path) -> None:
     with Serving(tmp_path, "--layer", "emitted") as serving, Visit(browser, serving.url) as visit:
         serving.post(mail(), mail("bar@example.com", odd={}))
-        visit.page.get_by_label("Broken only").check()
-        expect(row(visit.page, "bar@")).to_contain_text("Accepted, but broken")
+        visit.page.get_by_label("Invalid only").check()
+        expect(row(visit.page, "bar@")).to_contain_text("Accepted, but invalid")
 
 
 def test_findings_about_the_text_and_the_request(page: Page, serving: Serving) -> None:
@@ -265,10 +265,10 @@ def test_findings_about_the_text_and_the_request(page: Page, serving: Serving) -
 def test_a_finding_is_shown_however_deep_in_a_long_message(page: Page, serving: Serving) -> None:
     serving.post(mail(before=["a"] * 5000, code=1, after=["a"] * 5000))
     open_message(page, "foo@example.com")
-    told = lines(page)
-    assert told.index('    "code": 1,') == told.index("! message/guard/code") - 1
-    assert len([line for line in told if line.endswith("more lines")]) == 2
-    assert len(told) < 2100
+    shown = lines(page)
+    assert shown.index('    "code": 1,') == shown.index("! message/guard/code") - 1
+    assert len([line for line in shown if line.endswith("more lines")]) == 2
+    assert len(shown) < 2100
 
 
 # How it is used.
@@ -321,7 +321,7 @@ def test_the_focus_is_seen_on_every_control(page: Page, serving: Serving) -> Non
         seen.append(name)
         assert outline == "solid", name
     assert seen[2:] == [
-        "Broken only",
+        "Invalid only",
         "Clear",
         "Dark",
         "Keyboard shortcuts",
@@ -509,7 +509,7 @@ def test_spaces_and_what_the_inbox_dropped_are_shown(browser: Browser, tmp_path:
             assert wide > 2 * narrow
 
 
-def test_long_values_are_cut_and_the_cut_is_told(browser: Browser, serving: Serving) -> None:
+def test_long_values_are_cut_and_the_cut_is_shown(browser: Browser, serving: Serving) -> None:
     long = "x" * 100_000
     serving.post(mail(long, long, code=long, link="https://app.example.com/" + long, **{long: long}))
     with Visit(browser, serving.url, wide=360) as visit:

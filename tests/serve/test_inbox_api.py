@@ -22,7 +22,8 @@ from tests.support.serving import Event, Serving, Stream, check, document, servi
 from logto_mail_contract import __version__
 from logto_mail_contract.inbox.store import MemoryStore, StoreProblem
 from logto_mail_contract.serve import server as standing_server
-from logto_mail_contract.serve.inbox_api import ApiLimits, InboxApi
+from logto_mail_contract.serve.event_stream import ApiLimits
+from logto_mail_contract.serve.inbox_api import InboxApi
 from logto_mail_contract.serve.reply_wire import StandingWire
 from logto_mail_contract.wire.replies import Reset
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from logto_mail_contract.inbox.recorded import Recorded
     from logto_mail_contract.inbox.store import Store
     from logto_mail_contract.judging.requests import Verdict
-    from logto_mail_contract.serve.inbox_api import ApiLimits
+    from logto_mail_contract.serve.event_stream import ApiLimits
 
     T = TypeVar("T")
 

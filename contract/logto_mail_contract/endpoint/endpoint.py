@@ -11,10 +11,9 @@ from ..inbox.inbox import Inbox
 from ..inbox.violations import is_skip, report
 from ..judging.requests import judge
 from ..judging.validation import validator
-from ..wire.replies import Endless, Garbage, Reset, Script, scripted_response
+from .replies import ScriptedReplies
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import TracebackType
 
     from ..findings import ContractViolation
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from .server import MailServer
 
 
-class MailEndpoint:
+class MailEndpoint(ScriptedReplies):
     """A fake mail endpoint: one URL, one inbox, its settings and its scripted replies.
 
     Made by ``MailServer.endpoint``, in pytest by the fixtures ``mail_endpoint`` and ``make_mail_endpoint``.
@@ -36,11 +35,11 @@ class MailEndpoint:
     inbox: Inbox
 
     def __init__(self, server: MailServer, label: str) -> None:
+        super().__init__()
         self._server = server
         self._label = label
         self._path: str | None = None
         self._lock = threading.Lock()
-        self._script = Script()
         self._expectations: list[ExpectedViolation] = []
         # What a recording raised at its end, in case the test caught it.
         self._ended: ContractViolation | None = None
@@ -75,7 +74,7 @@ class MailEndpoint:
         self._layer = layer
         self.authorization = authorization
         self._closing = threading.Event()
-        self._script = Script()
+        self.reset_replies()
         self._expectations = []
         self._ended = None
         self.inbox = self._new_inbox(lenient=lenient)
@@ -135,101 +134,6 @@ class MailEndpoint:
     @lenient.setter
     def lenient(self, value: bool) -> None:
         self.inbox.lenient = value
-
-    # Scripted replies.
-
-    def reply(
-        self,
-        status: int = 200,
-        body: str | bytes = b"",
-        *,
-        headers: Mapping[str, str] | None = None,
-        delay: float = 0.0,
-        times: int | None = None,
-    ) -> None:
-        """Respond to accepted requests with a status and body from now on.
-
-        Requests that the endpoint refuses (400, 401, 405, 415) get their refusal and use no reply up.
-
-        Args:
-            status: The HTTP status.
-            body: The body; text is sent as UTF-8.
-            headers: Extra header lines.
-            delay: Seconds before the response; ``math.inf`` never responds.
-            times: For how many requests, after the replies already scripted; None until ``reset_replies``.
-
-        Raises:
-            ValueError: ``delay`` is negative, ``times`` less than 1, ``status`` not of three digits, or a
-                header line cannot be sent.
-        """
-        self._script.add(scripted_response(status, body, headers, delay=delay), times)
-
-    def reply_redirect(self, location: str, status: int = 307, *, times: int | None = None) -> None:
-        """Respond to accepted requests with a redirect from now on.
-
-        Args:
-            location: The value of ``Location``.
-            status: The HTTP status; Logto's connector posts again on 301, 302, 307 and 308, and gets on 303.
-            times: For how many requests; None until ``reset_replies``.
-
-        Raises:
-            ValueError: ``times`` is less than 1, ``status`` not of three digits, or ``location`` no header.
-        """
-        self.reply(status, headers={"Location": location}, times=times)
-
-    def reply_reset(self, *, times: int | None = None) -> None:
-        """End the connection of accepted requests with a TCP reset from now on.
-
-        Args:
-            times: For how many requests; None until ``reset_replies``.
-
-        Raises:
-            ValueError: ``times`` is less than 1.
-        """
-        self._script.add(Reset(), times)
-
-    def reply_endless(self, *, times: int | None = None) -> None:
-        """Respond to accepted requests with a 200 whose body never ends from now on.
-
-        Args:
-            times: For how many requests; None until ``reset_replies``.
-
-        Raises:
-            ValueError: ``times`` is less than 1.
-        """
-        self._script.add(Endless(), times)
-
-    def reply_garbage(self, data: bytes = b"\0\1garbage\xff\r\n\r\n", *, times: int | None = None) -> None:
-        """Respond to accepted requests with bytes that are no HTTP from now on, and close.
-
-        Args:
-            data: The bytes.
-            times: For how many requests; None until ``reset_replies``.
-
-        Raises:
-            ValueError: ``times`` is less than 1.
-        """
-        self._script.add(Garbage(data), times)
-
-    def reply_drip(
-        self, status: int = 200, body: str | bytes = b"", *, interval: float = 0.1, times: int | None = None
-    ) -> None:
-        """Respond to accepted requests byte by byte from now on.
-
-        Args:
-            status: The HTTP status.
-            body: The body; text is sent as UTF-8.
-            interval: Seconds between two bytes, of the head too.
-            times: For how many requests; None until ``reset_replies``.
-
-        Raises:
-            ValueError: ``interval`` is negative, ``times`` less than 1 or ``status`` not of three digits.
-        """
-        self._script.add(scripted_response(status, body, drip=interval), times)
-
-    def reset_replies(self) -> None:
-        """Remove every scripted reply; those being sent go on."""
-        self._script.reset()
 
     # Verifying.
 
@@ -323,7 +227,7 @@ class MailEndpoint:
                 return False
             wire.closing = self._closing
             verdict, message = judge(request, self.revision, self.layer, self.authorization)
-            reply = self._script.next() if verdict.status == 200 else None
+            reply = self.take_reply() if verdict.status == 200 else None
             response = f"{reply} (scripted)" if reply else str(verdict.status)
             self.inbox.record(request, verdict, message, response, time.time())
         if reply is None:

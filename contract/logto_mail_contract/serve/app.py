@@ -9,7 +9,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from ..inbox.store import StoreProblem
-from .inbox_api import Content, InboxApi, respond, wait_for_disconnect
+from .api_request import Content, respond, wait_for_disconnect
+from .inbox_api import InboxApi
 from .reply_wire import StandingWire
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from ..judging.requests import Verdict
     from ..wire.replies import Reply
     from ..wire.requests import Request
+    from .api_request import Receive, Scope, Send
     from .endpoint import StandingEndpoint
-    from .inbox_api import ApiLimits, Receive, Scope, Send
+    from .event_stream import ApiLimits
 
 READING = ("GET", "HEAD", "OPTIONS")
 """The methods of those who read the inbox; a request of any other is a delivery, but for the API."""

@@ -4,20 +4,20 @@
  * @typedef {{rule: string, level: string, layer: string|null, pointer: string, expected: string[],
  *   actual: string, requirement: string, consequence: string}} Finding
  * @typedef {{id: number, time: string, to: string|null, type: string|null, code: string|null, link: string|null,
- *   locale: string|null, status: number, answered: string, broken: boolean, findings: Finding[]}} Summary
+ *   locale: string|null, status: number, response: string, valid: boolean, findings: Finding[]}} Summary
  * @typedef {Summary & {method: string, target: string, headers: [string, string][], message: any, body: string}} Detail
  */
 
-const ROWS = 100; // in the document at once
+const MAX_ROWS = 100; // in the document at once
 const FIRST = 200; // messages asked for at first
-const BATCH = 1000; // asked for at once afterwards, the most that the server gives
-const MOST_MESSAGES = 20_000; // kept by this page
-const MOST_LINES = 2000; // of JSON or variables, beside the lines with a finding
-const MOST_FINDINGS = 200;
-const MOST_TYPES = 100; // to filter by
-const MOST_TEXT = 2000; // characters of a value
-const MOST_BODY = 50_000; // characters of a request
-const MOST_INDENT = 12; // levels
+const BATCH = 1000; // messages asked for at once afterwards, the most that the server lists
+const MAX_MESSAGES = 20_000; // stored by this page
+const MAX_LINES = 2000; // of JSON or variables, beside the lines with a finding
+const MAX_FINDINGS = 200;
+const MAX_TYPES = 100; // to filter by
+const MAX_TEXT_CHARACTERS = 2000; // of a value
+const MAX_BODY_CHARACTERS = 50_000; // of a request
+const MAX_INDENT_LEVELS = 12;
 
 // What is invisible or changes its surroundings: controls, lone surrogates, separators, formats. Joiners belong to
 // emoji and to many scripts, and are odd only elsewhere.
@@ -42,7 +42,7 @@ function element(tag, attributes = {}, ...children) {
 }
 
 /** Return text from a message as an element: odd characters named, what is too much counted. */
-function shown(text, most = MOST_TEXT, odd = ODD) {
+function shown(text, most = MAX_TEXT_CHARACTERS, odd = ODD) {
   const made = element('bdi');
   const part = text.slice(0, most);
   let end = 0;
@@ -57,21 +57,21 @@ function shown(text, most = MOST_TEXT, odd = ODD) {
   return made;
 }
 
-/** Tell assistive technology. */
+/** Have assistive technology read a text out. */
 function announce(text) {
   $('live').textContent = text;
 }
 
-/** Tell an error, or with null that all is well again. */
-function tellProblem(problem) {
+/** Show an error; hide it with null. */
+function showProblem(problem) {
   $('problem').hidden = problem === null;
   $('problem').textContent = problem?.message;
 }
 
 /** Put rows into the list in this order, and move none that is in its place: it may have the focus. */
 function arrange(list, wanted) {
-  const kept = new Set(wanted);
-  for (const child of [...list.children]) if (!kept.has(child)) child.remove();
+  const staying = new Set(wanted);
+  for (const child of [...list.children]) if (!staying.has(child)) child.remove();
   wanted.forEach((child, index) => {
     if (list.children[index] !== child) list.insertBefore(child, list.children[index]);
   });
@@ -130,18 +130,18 @@ function linkOf({ link }) {
   return element('p', { class: 'link' }, shown(link), open || '', copyButton(link, 'link'));
 }
 
-function verdictOf({ status, answered, broken, findings }) {
-  let [kind, words] = ['kept', 'Accepted'];
+function verdictOf({ status, response, valid, findings }) {
+  let [kind, words] = ['valid', 'Accepted'];
   if (status !== 200) {
-    [kind, words] = ['broken', answered === String(status) ? `Refused, ${status}` : `Broken, ${status} is due`];
-  } else if (broken) [kind, words] = ['broken', 'Accepted, but broken'];
+    [kind, words] = ['invalid', response === String(status) ? `Refused, ${status}` : `Invalid, ${status} is due`];
+  } else if (!valid) [kind, words] = ['invalid', 'Accepted, but invalid'];
   else if (findings.length) [kind, words] = ['remark', 'Accepted, with a remark'];
   return element('span', { class: `verdict ${kind}` }, words);
 }
 
-/** What was answered, where it is not what the judgement asks for. */
-function answerOf({ status, answered }) {
-  return answered === String(status) ? '' : element('p', { class: 'answer' }, `Answered ${answered}`);
+/** The response, where it is not what the judgement asks for. */
+function responseOf({ status, response }) {
+  return response === String(status) ? '' : element('p', { class: 'response' }, `Response: ${response}`);
 }
 
 function rowOf(message) {
@@ -151,7 +151,7 @@ function rowOf(message) {
     element('p', {}, element('a', { class: 'to', href: `#${message.id}` }, nameOf(message)), timeOf(message)),
     element('p', {}, element('span', {}, typeOf(message)), verdictOf(message)),
     finding ? element('p', { class: 'why' }, finding.requirement, more) : '',
-    answerOf(message),
+    responseOf(message),
     codeOf(message),
     linkOf(message));
 }
@@ -188,18 +188,18 @@ function jsonOf(value, findings) {
 
   function write(here, depth, ...parts) {
     lines += 1;
-    if (lines > MOST_LINES && !here.length) {
+    if (lines > MAX_LINES && !here.length) {
       omitted += 1;
       return;
     }
-    tellOmitted();
-    const indent = '  '.repeat(Math.min(depth, MOST_INDENT));
+    writeOmitted();
+    const indent = '  '.repeat(Math.min(depth, MAX_INDENT_LEVELS));
     const line = element('div', { class: 'line' }, indent, ...parts);
     line.style.setProperty('--indent', `${indent.length}ch`);
     json.append(line, ...here.map(findingOf));
   }
 
-  function tellOmitted() {
+  function writeOmitted() {
     if (omitted) json.append(element('div', { class: 'more' }, `… ${omitted} more lines`));
     omitted = 0;
   }
@@ -223,7 +223,7 @@ function jsonOf(value, findings) {
   }
 
   walk(value, '', 0, '', '');
-  tellOmitted();
+  writeOmitted();
   json.prepend(...[...waiting.values()].flat().map(findingOf));
   return json;
 }
@@ -239,7 +239,7 @@ function* variablesOf(value, path = '') {
 
 function variableSection(payload) {
   const variables = isObject(payload) ? [...variablesOf(payload)] : [];
-  const lines = variables.slice(0, MOST_LINES).map(([name, value]) => {
+  const lines = variables.slice(0, MAX_LINES).map(([name, value]) => {
     const text = typeof value === 'string' && value || JSON.stringify(value);
     return element('tr', {},
       element('th', { scope: 'row' }, shown(name, 320)), element('td', { class: kindOf(value) }, shown(text)));
@@ -265,13 +265,13 @@ function requestSection({ id, method, target, headers, body }, findings) {
   const save = { href: `/api/messages/${id}/raw`, download: `message-${id}` };
   return section('Request',
     ...findings.map(findingOf),
-    element('pre', { tabindex: 0 }, shown(`${head}\n\n${body}`, MOST_BODY, ODD_BUT_LINES)),
+    element('pre', { tabindex: 0 }, shown(`${head}\n\n${body}`, MAX_BODY_CHARACTERS, ODD_BUT_LINES)),
     element('p', {}, element('a', save, 'Save the exact bytes of the body')));
 }
 
-/** What is broken, and a way to each place. */
-function findingList(told, more) {
-  const items = told.map((finding) => {
+/** The findings, with a way to the place of each. */
+function findingList(findings, more) {
+  const items = findings.map((finding) => {
     const jump = { type: 'button', class: 'jump', click: () => boxes.get(finding).focus() };
     return element('li', {}, element('button', jump, finding.rule), ' ', finding.requirement);
   });
@@ -286,17 +286,17 @@ function detailHeader(title) {
 
 /** @param {Detail} detail */
 function detailOf(detail) {
-  const told = detail.findings.slice(0, MOST_FINDINGS);
+  const findings = detail.findings.slice(0, MAX_FINDINGS);
   const [ofRequest, ofMessage] = [true, false].map((wanted) => (
-    told.filter(({ rule }) => rule.startsWith('sender/request/') === wanted)));
+    findings.filter(({ rule }) => rule.startsWith('sender/request/') === wanted)));
   const locale = detail.locale === null ? '' : element('span', {}, 'locale ', shown(detail.locale, 50));
   return [
     detailHeader(nameOf(detail)),
     element('div', { class: 'about' },
-      element('b', {}, typeOf(detail)), verdictOf(detail), timeOf(detail), locale, answerOf(detail)),
+      element('b', {}, typeOf(detail)), verdictOf(detail), timeOf(detail), locale, responseOf(detail)),
     codeOf(detail),
     linkOf(detail),
-    findingList(told, detail.findings.length - told.length),
+    findingList(findings, detail.findings.length - findings.length),
     variableSection(detail.message?.payload),
     messageSection(detail, ofMessage),
     requestSection(detail, ofRequest),
@@ -321,16 +321,16 @@ let drawing = false;
 
 async function ask(path, options) {
   const response = await fetch(path, options);
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.error ?? `The server answered ${response.status}.`);
-  return answer;
+  const content = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(content.error ?? `The server responded with ${response.status}.`);
+  return content;
 }
 
 async function loadNewest() {
-  const answer = await ask(`/api/messages?limit=${FIRST}`);
-  messages = answer.messages.reverse();
-  dropped = answer.dropped;
-  nothingOlder = messages.length >= answer.total;
+  const listing = await ask(`/api/messages?limit=${FIRST}`);
+  messages = listing.messages.reverse();
+  dropped = listing.dropped;
+  nothingOlder = messages.length >= listing.total;
   rows.clear();
   turn([Infinity]);
 }
@@ -349,13 +349,13 @@ async function loadOlder() {
     }
   }
   messages.push(...found.reverse());
-  nothingOlder ||= messages.length >= MOST_MESSAGES;
+  nothingOlder ||= messages.length >= MAX_MESSAGES;
 }
 
 function arrive(message) {
   if (message.id <= (messages[0]?.id ?? 0)) return;
   messages.unshift(message);
-  messages.splice(MOST_MESSAGES);
+  messages.splice(MAX_MESSAGES);
   arrived.push(message);
   draw();
 }
@@ -366,10 +366,10 @@ function forget(to) {
   turn([Infinity]);
 }
 
-function matches({ to, type, broken }) {
+function matches({ to, type, valid }) {
   return (to ?? '').toLowerCase().includes($('recipient').value.toLowerCase())
     && (!$('type').value || type === $('type').value)
-    && (broken || !$('broken').checked);
+    && (!valid || !$('invalid').checked);
 }
 
 /** Show another page of the list. */
@@ -390,23 +390,23 @@ function draw() {
 
 function drawNow() {
   const matching = messages.filter((message) => message.id < pages.at(-1) && matches(message));
-  const page = matching.slice(0, ROWS);
+  const page = matching.slice(0, MAX_ROWS);
   rows = new Map(page.map((message) => [message.id, rows.get(message.id) ?? rowOf(message)]));
   arrange($('rows'), [...rows.values()]);
   markOpened();
   $('empty').hidden = messages.length > 0 || !nothingOlder;
   $('list').hidden = !$('empty').hidden;
   $('newer').hidden = pages.length === 1;
-  $('older').hidden = matching.length <= ROWS;
+  $('older').hidden = matching.length <= MAX_ROWS;
   $('nothing').hidden = page.length > 0 || !nothingOlder;
-  const capped = messages.length >= MOST_MESSAGES;
-  $('end').hidden = !(dropped || capped) || !nothingOlder || matching.length > ROWS;
-  $('end').textContent = capped ? `This page looks no further back than ${MOST_MESSAGES} messages.`
+  const capped = messages.length >= MAX_MESSAGES;
+  $('end').hidden = !(dropped || capped) || !nothingOlder || matching.length > MAX_ROWS;
+  $('end').textContent = capped ? `This page looks no further back than ${MAX_MESSAGES} messages.`
     : `Older messages dropped, since the inbox is full: ${dropped}.`;
   offerTypes();
   announceArrivals();
   // Until it is known whether the page has a next one.
-  if (matching.length <= ROWS && !nothingOlder && !loading) {
+  if (matching.length <= MAX_ROWS && !nothingOlder && !loading) {
     loading = true;
     later(() => loadOlder().then(draw).finally(() => { loading = false; }));
   }
@@ -415,7 +415,7 @@ function drawNow() {
 function offerTypes() {
   const known = new Set([...$('type').options].map(({ value }) => value));
   const types = new Set(messages.map(({ type }) => type).filter((type) => type !== null && !known.has(type)));
-  for (const type of [...types].slice(0, MOST_TYPES - known.size)) {
+  for (const type of [...types].slice(0, MAX_TYPES - known.size)) {
     $('type').append(element('option', { value: type }, type.slice(0, 60)));
   }
 }
@@ -525,23 +525,23 @@ function applyTheme(chosen) {
 
 // The connection.
 
-function tellConnection(state, words) {
+function showConnection(state, words) {
   $('connection').dataset.state = state;
   $('connection').textContent = words;
 }
 
-/** What the server told is done in its order, though some of it takes a request. */
+/** Handle events in their order, though some of them take a request. */
 let work = Promise.resolve();
 function later(step) {
-  work = work.then(step).then(() => tellProblem(null), tellProblem);
+  work = work.then(step).then(() => showProblem(null), showProblem);
 }
 
 /** Follow the server's events; after failures in a row ever more patiently. */
 function connect(failures = 0) {
   const events = new EventSource('/api/events');
   events.addEventListener('hello', () => {
-    tellConnection('live', 'Live');
-    // The server may be another one, with an inbox of its own: all is asked for anew.
+    showConnection('live', 'Live');
+    // The server may have been restarted, with another inbox: load everything again.
     later(loadNewest);
     if (failures) later(showOpened);
     failures = 0;
@@ -550,7 +550,7 @@ function connect(failures = 0) {
   events.addEventListener('deleted', ({ data }) => later(() => forget(JSON.parse(data).to)));
   events.addEventListener('error', () => {
     events.close();
-    tellConnection('lost', 'Not connected, trying again');
+    showConnection('lost', 'Not connected, trying again');
     setTimeout(connect, Math.min(500 * 2 ** failures, 5000), failures + 1);
   });
 }
@@ -567,7 +567,7 @@ document.title = `Inbox, ${location.host}`;
 offerToCopy('endpoint', endpoint, 'the URL');
 offerToCopy('example', `curl ${endpoint} -H 'Content-Type: application/json' -d '${example}'`, 'the command');
 
-for (const id of ['recipient', 'type', 'broken']) on(id, 'input', () => turn([Infinity]));
+for (const id of ['recipient', 'type', 'invalid']) on(id, 'input', () => turn([Infinity]));
 on('older', 'click', () => {
   turn([...pages, [...rows.keys()].at(-1)]);
   $('list').scrollIntoView();
@@ -579,7 +579,7 @@ on('rows', 'focusin', ({ target }) => {
 on('clear', 'click', () => $('confirm').showModal());
 on('delete', 'click', () => {
   $('confirm').close();
-  ask('/api/messages', { method: 'DELETE' }).then(closeDetail, tellProblem);
+  ask('/api/messages', { method: 'DELETE' }).then(closeDetail, showProblem);
 });
 on('theme', 'click', () => applyTheme($('theme').ariaPressed === 'true' ? 'light' : 'dark'));
 on('keys', 'click', () => $('help').showModal());
