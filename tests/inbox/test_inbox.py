@@ -485,7 +485,9 @@ def test_a_violation_is_reported_once() -> None:
     inbox = Inbox()
     deliver(inbox, BROKEN)
     first = inbox.take_unreported()
+    assert first is not None
     assert "delivery 1" in str(first)
+    assert first.__notes__ == ["No line of the test raised this: it is reported at the end of the test."]
     assert inbox.take_unreported() is None
     deliver(inbox, BROKEN)
     second = inbox.take_unreported()
@@ -500,6 +502,8 @@ def test_what_a_failure_reports_is_not_reported_again() -> None:
         inbox.verify()
     deliver(inbox, UNKNOWN)
     rest = inbox.take_unreported(caught.value)
+    assert rest is not None
+    assert rest.__notes__[0].startswith("The test caught this where it was raised.")
     assert "delivery 2" in str(rest)
     assert "delivery 1" not in str(rest)
     other = Inbox()
@@ -582,8 +586,9 @@ def test_a_violation_is_a_note_of_what_failed_by_itself() -> None:
 @pytest.mark.parametrize("skip", [pytest.skip.Exception("no"), unittest.SkipTest("no"), None])
 def test_a_violation_is_raised_where_nothing_failed(skip: BaseException | None) -> None:
     with pytest.raises(ContractViolation) as caught:
-        report([violation(), violation()], skip, "a note")
-    assert [note.partition(" ")[0] for note in caught.value.__notes__] == ["mail_endpoint", "a"]
+        report([violation(), violation()], skip)
+    assert caught.value.__notes__[0].startswith("No line of the test raised this")
+    assert caught.value.__notes__[1].startswith("mail_endpoint received what breaks the contract:")
 
 
 # Violations that are accepted by name.

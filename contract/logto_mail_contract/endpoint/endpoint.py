@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..inbox.inbox import Inbox
-from ..inbox.violations import is_skip, report
+from ..inbox.violations import CAUGHT, is_skip, report
 from ..judging.requests import judge
 from ..judging.validation import validator
 from .replies import ScriptedReplies
@@ -174,7 +174,10 @@ class MailEndpoint(ScriptedReplies):
         ended, self._ended = self._ended, None
         violation = self.inbox.take_unreported(failure)
         # Hypothesis catches what many examples raise, and then fails the test with one of them.
-        return violation or (ended if failure is None or is_skip(failure) else None)
+        if violation is None and ended is not None and (failure is None or is_skip(failure)):
+            ended.add_note(CAUGHT)
+            return ended
+        return violation
 
     def note_reported(self, failure: BaseException) -> None:
         """Count as reported the violations that a failure reports."""

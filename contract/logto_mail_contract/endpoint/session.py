@@ -17,10 +17,6 @@ TOLERATED = "mail_contract_tolerated"
 """The user property of a test that names what a lenient endpoint tolerated."""
 
 _KEYWORDS = ("revision", "layer", "authorization", "lenient")
-_AT_THE_END = (
-    "This is reported at the end of the test: no line raised it, or the test caught it where one did. "
-    "Only expect_violation or lenient accepts a violation."
-)
 
 
 class _Watch:
@@ -126,7 +122,7 @@ class Desk:
         if violations:
             from ..inbox.violations import report
 
-            report(violations, failure, _AT_THE_END)
+            report(violations, failure)
 
     def take_violation(self, item: pytest.Item, failure: BaseException | None) -> BaseException | None:
         """Return the violations that were not reported as one failure, and count them as reported."""

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from .delivery import Delivery
 
 
+CAUGHT = "The test caught this where it was raised. Only expect_violation or lenient accepts a violation."
+_NOT_RAISED = "No line of the test raised this: it is reported at the end of the test."
+
+
 class Violations:
     """What deliveries of an inbox broke and nobody accepted by name.
 
@@ -39,6 +43,7 @@ class Violations:
         self._reported = 0
         # For each error that was raised and still lives: how many of the due deliveries it reports.
         self._raised: WeakKeyDictionary[ContractViolation, int] = WeakKeyDictionary()
+        self._has_raised = False
 
     def add(self, delivery: Delivery) -> None:
         """Add what a delivery breaks, but for what is accepted now."""
@@ -63,6 +68,7 @@ class Violations:
         violation = self.due()
         if violation is not None:
             self._raised[violation] = len(self._due)
+            self._has_raised = True
             raise violation
 
     def note_reported(self, failure: BaseException | None) -> None:
@@ -79,7 +85,11 @@ class Violations:
         self.note_reported(failure)
         unreported = self._due[self._reported :]
         self._reported = len(self._due)
-        return self._format(unreported) if unreported else None
+        if not unreported:
+            return None
+        violation = self._format(unreported)
+        violation.add_note(CAUGHT if self._has_raised else _NOT_RAISED)
+        return violation
 
     def _format(self, due: Sequence[tuple[Delivery, tuple[Finding, ...]]]) -> ContractViolation:
         lines = [f"{self._label} received what breaks the contract:"]
@@ -159,15 +169,12 @@ class ExpectedViolation:
             )
 
 
-def report(
-    violations: Sequence[ContractViolation], failure: BaseException | None = None, note: str | None = None
-) -> None:
+def report(violations: Sequence[ContractViolation], failure: BaseException | None = None) -> None:
     """Raise violations, or add them as notes to the failure that ends a test or block by itself.
 
     Args:
         violations: What to report.
         failure: What ends the test or block, if anything; a skip counts as nothing, since nobody reads it.
-        note: What to add to the violation that is raised.
 
     Raises:
         ContractViolation: The first one, with the others as notes.
@@ -180,8 +187,8 @@ def report(
             failure.add_note(f"Beside that, {violation}")
         return
     first, *others = violations
-    for text in [*map(str, others), *([note] if note else [])]:
-        first.add_note(text)
+    for other in others:
+        first.add_note(str(other))
     raise first from None
 
 
