@@ -711,6 +711,23 @@ def test_nothing_but_its_name_accepts_a_violation(run: Run, body: str) -> None:
     )
 
 
+def test_beginning_again_accepts_no_violation(run: Run) -> None:
+    result = run(
+        """
+def test_broken(mail_endpoint):
+    post(mail_endpoint.url, BROKEN)
+    mail_endpoint.begin()
+    assert len(mail_endpoint.inbox) == 0
+
+def test_good(mail_endpoint):
+    mail_endpoint.begin()
+    assert post(mail_endpoint.url) == 200
+"""
+    )
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["E  *ContractViolation: mail_endpoint received what breaks the contract:"])
+
+
 # Recording inside @given.
 
 

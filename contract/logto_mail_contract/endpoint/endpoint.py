@@ -32,8 +32,6 @@ class MailEndpoint(ScriptedReplies):
         inbox: The deliveries.
     """
 
-    inbox: Inbox
-
     def __init__(self, server: MailServer, label: str) -> None:
         super().__init__()
         self._server = server
@@ -41,8 +39,9 @@ class MailEndpoint(ScriptedReplies):
         self._path: str | None = None
         self._lock = threading.Lock()
         self._expectations: list[ExpectedViolation] = []
-        # What a recording raised at its end, in case the test caught it.
+        # Violations of an inbox that is replaced, which the test must not lose: of a recording, for example.
         self._ended: ContractViolation | None = None
+        self.inbox = self._new_inbox(lenient=False)
 
     def begin(
         self,
@@ -54,6 +53,8 @@ class MailEndpoint(ScriptedReplies):
         lenient: bool = False,
     ) -> None:
         """Begin again: at a path, with an empty inbox, nothing scripted, and these settings.
+
+        In pytest this accepts no violation: what was due still fails the test at its end.
 
         Args:
             path: The path of the URL; a new one that is not used twice when None.
@@ -76,7 +77,8 @@ class MailEndpoint(ScriptedReplies):
         self._closing = threading.Event()
         self.reset_replies()
         self._expectations = []
-        self._ended = None
+        if not self.lenient:
+            self._ended = self._ended or self.inbox.take_unreported()
         self.inbox = self._new_inbox(lenient=lenient)
         # Mount last: requests can arrive as soon as the path is routed.
         self._path = self._server.mount(f"/{secrets.token_hex(4)}/mail" if path is None else path, self)
@@ -174,10 +176,7 @@ class MailEndpoint(ScriptedReplies):
         ended, self._ended = self._ended, None
         violation = self.inbox.take_unreported(failure)
         # Hypothesis catches what many examples raise, and then fails the test with one of them.
-        if violation is None and ended is not None and (failure is None or is_skip(failure)):
-            ended.add_note(CAUGHT)
-            return ended
-        return violation
+        return violation or (ended if failure is None or is_skip(failure) else None)
 
     def note_reported(self, failure: BaseException) -> None:
         """Count as reported the violations that a failure reports."""
@@ -214,7 +213,10 @@ class MailEndpoint(ScriptedReplies):
         __tracebackhide__ = True
         inner, self.inbox = self.inbox, outer
         if not inner.lenient:
-            self._ended = self._ended or inner.due_violation()
+            due = inner.due_violation()
+            if due is not None and self._ended is None:
+                due.add_note(CAUGHT)
+                self._ended = due
             if failure is None:
                 inner.verify()
             elif (violation := inner.take_unreported(failure)) is not None:

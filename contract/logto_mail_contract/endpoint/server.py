@@ -137,17 +137,17 @@ class MailServer:
         Raises:
             EndpointNotStarted: The host or port cannot be listened at.
         """
-        said = io.StringIO()
+        printed = io.StringIO()
         problem = None
         try:
             # Werkzeug prints why it cannot listen, and exits.
-            with contextlib.redirect_stderr(said):
+            with contextlib.redirect_stderr(printed):
                 if 0 <= self.port < 65536:
                     self._http.start()
                 else:  # the system would take it modulo 65536
                     problem = "a port is a number from 0 to 65535"
         except (SystemExit, OSError) as error:
-            problem = said.getvalue().partition("\n")[0] or str(error)
+            problem = printed.getvalue().partition("\n")[0] or str(error)
         if problem is not None:
             raise EndpointNotStarted(
                 f"The mail endpoint cannot listen at {self.host} port {self.port}: {problem}. "

@@ -36,7 +36,7 @@ class Inbox:
         label: What the inbox belongs to, for messages.
         lenient: Record violations and raise nothing for them.
         surroundings: Returns lines on what else is known when mail is missing.
-        limit: How many deliveries are kept.
+        limit: How many deliveries are stored; the oldest go first.
         expectations: The blocks of ``expect_violation`` that are open, where inboxes share them.
         clock: Returns monotonic seconds, for the deadlines of waits.
 
@@ -257,7 +257,7 @@ class Inbox:
         Args:
             to: The recipient, exactly.
             type: The template type.
-            payload: Variables that the payload must have; objects in it may have further members.
+            payload: Variables that the payload must have; objects in it may have more members.
             after: Look only at what arrived after this delivery, for example when a code is asked for again.
             timeout: Seconds to wait.
 

@@ -21,7 +21,7 @@ class Query:
     Attributes:
         to: The recipient, compared exactly.
         type: The template type, compared exactly.
-        payload: Variables that the payload must have; objects in it may have further members.
+        payload: Variables that the payload must have; objects in it may have more members.
         since: The earliest arrival, in seconds since 1970.
         after: A cursor: only deliveries with a higher id are wanted.
         invalid: Whether only those are wanted that break a rule of level MUST.

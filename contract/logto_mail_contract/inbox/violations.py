@@ -145,7 +145,7 @@ class ExpectedViolation:
         self._deliveries: list[Delivery] = []
 
     def add(self, delivery: Delivery) -> set[str]:
-        """Take a delivery into the list where it breaks an expected rule; return which of them it breaks."""
+        """List a delivery that breaks expected rules, and return which of them it breaks."""
         broken = {finding.rule for finding in delivery.findings if finding.rule in self._rules}
         if broken:
             self._deliveries.append(delivery)
@@ -174,7 +174,7 @@ def report(violations: Sequence[ContractViolation], failure: BaseException | Non
 
     Args:
         violations: What to report.
-        failure: What ends the test or block, if anything; a skip counts as nothing, since nobody reads it.
+        failure: What ends the test or block, if anything. A skip counts as nothing: its notes are not shown.
 
     Raises:
         ContractViolation: The first one, with the others as notes.
