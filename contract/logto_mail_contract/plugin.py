@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from .endpoint.endpoint import MailEndpoint
-    from .endpoint.session import Desk
+    from .endpoint.session import EndpointSession
     from .receivers.receiver import Receiver
     from .receivers.run import Outbox
 
@@ -50,22 +50,24 @@ def pytest_configure(config: pytest.Config) -> None:
         "(logto-mail-contract)",
     )
     if any(_given(config, name) for name in _OPTIONS):
-        _desk(config)  # which checks them
+        _session(config)  # which checks them
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the servers."""
-    desk = config.stash.get(_DESK, None)
-    if desk is not None:
-        desk.stop()
+    session = config.stash.get(_SESSION, None)
+    if session is not None:
+        session.stop()
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Show the revision and layer that this run holds messages to."""
     from . import catalogue
 
-    desk = config.stash.get(_DESK, None)
-    revision, layer = (desk.settings["revision"], desk.settings["layer"]) if desk else (None, "guard")
+    session = config.stash.get(_SESSION, None)
+    revision, layer = (
+        (session.settings["revision"], session.settings["layer"]) if session else (None, "guard")
+    )
     return f"mail-contract: revision {revision or catalogue.current_revision()}, layer {layer}"
 
 
@@ -75,10 +77,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     config = item.config
     config.stash[_ITEM] = item
     # Check the marker here, not in the fixture: what a session's fixture raises fails every later test.
-    if _DESK in config.stash:
-        config.stash[_DESK].begin(item)
+    if _SESSION in config.stash:
+        config.stash[_SESSION].begin(item)
     elif "mail_contract" in item.keywords:
-        _desk(config)
+        _session(config)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -105,7 +107,7 @@ def mail_endpoint(pytestconfig: pytest.Config) -> MailEndpoint:
     scope, so that ``mail_endpoint.recording()`` can be used inside ``@given``. Its ``url``, ``inbox`` and
     settings are those of the test that runs.
     """
-    return _desk(pytestconfig).main_endpoint()
+    return _session(pytestconfig).main_endpoint()
 
 
 @pytest.fixture
@@ -116,7 +118,7 @@ def make_mail_endpoint(pytestconfig: pytest.Config) -> Callable[..., MailEndpoin
     ``MailEndpoint.begin``), ``label`` (what messages call it) and ``https`` (True serves https with a
     certificate of a new authority, whose certificate is ``.ca_pem``; needs trustme).
     """
-    return _desk(pytestconfig).make_endpoint
+    return _session(pytestconfig).make_endpoint
 
 
 @pytest.fixture(scope="class")
@@ -149,16 +151,18 @@ def _given(config: pytest.Config, name: str) -> str | None:
     return config.getoption(f"mail_contract_{name}") or config.getini(f"mail_contract_{name}") or None
 
 
-def _desk(config: pytest.Config) -> Desk:
-    desk = config.stash.get(_DESK, None)
-    if desk is None:
-        from .endpoint.session import Desk
+def _session(config: pytest.Config) -> EndpointSession:
+    session = config.stash.get(_SESSION, None)
+    if session is None:
+        from .endpoint.session import EndpointSession
 
-        desk = config.stash[_DESK] = Desk(config, {name: _given(config, name) for name in _OPTIONS})
+        session = config.stash[_SESSION] = EndpointSession(
+            config, {name: _given(config, name) for name in _OPTIONS}
+        )
         if _ITEM in config.stash:
-            desk.begin(config.stash[_ITEM])
-    return desk
+            session.begin(config.stash[_ITEM])
+    return session
 
 
-_DESK: pytest.StashKey[Desk] = pytest.StashKey()
+_SESSION: pytest.StashKey[EndpointSession] = pytest.StashKey()
 _ITEM: pytest.StashKey[pytest.Item] = pytest.StashKey()

@@ -344,7 +344,9 @@ def test_header_names_that_python_knows_do_no_harm(mail: MailEndpoint) -> None:
     for line in lines:
         assert post(mail.url, MESSAGE, line).status == (400 if " " in line.partition(":")[0] else 200)
     mail.lenient = True
-    assert [delivery.headers[1] for delivery in mail.inbox][2:] == [
+    assert [delivery.headers[1] for delivery in mail.inbox] == [
+        ("From x: y", ""),
+        ("Content-Length : 3", ""),
         ("MIME-Version", "x"),
         ("Subject", "=?utf-8?q?x?="),
     ]

@@ -88,7 +88,7 @@ def test_what_is_kept_comes_back_as_it_was(open_one: Opens) -> None:
         method="PUT",
         target="/\xff?x=1",
         framing="a body that broke off",
-        headers=(("X-\xe9", "\xff"),),
+        headers=(("X-\xe9", "\xff"), ("no name: x", ""), ("Empty", "")),
         findings='[{"rule": "x"}]',
         body=b"\xff\0{",
     )

@@ -19,26 +19,26 @@ TOLERATED = "mail_contract_tolerated"
 _KEYWORDS = ("revision", "layer", "authorization", "lenient")
 
 
-class _Watch:
+class _Hooks:
     """The hooks that judge each phase of a test.
 
     They are registered with the first endpoint, since hooks cost every test time.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, session: EndpointSession) -> None:
+        self._session = session
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Fail a test that received what breaks the contract, without hiding a failure of its own."""
         __tracebackhide__ = True
-        self._desk.called = item
+        self._session.called = item
         try:
             result = yield
         except BaseException as error:
-            self._desk.report(item, error)
+            self._session.report(item, error)
             raise
-        self._desk.report(item)
+        self._session.report(item)
         return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -48,9 +48,9 @@ class _Watch:
         try:
             result = yield
         except BaseException as error:
-            self._desk.end(item, error)
+            self._session.end(item, error)
             raise
-        self._desk.end(item)
+        self._session.end(item)
         return result
 
     @pytest.hookimpl(wrapper=True)
@@ -65,13 +65,13 @@ class _Watch:
         raised = call.excinfo
         if call.when == "setup" and raised is not None:
             # Not twice: no hook of this class is around the setup.
-            self._desk.note_reported(raised.value)
+            self._session.note_reported(raised.value)
         report = yield
         violation = (
             raised.value if raised and call.excinfo is not raised and _is_violation(raised.value) else None
         )
-        if call.when == "call" and self._desk.called is not item:
-            violation = self._desk.take_violation(item, raised.value if raised else None)
+        if call.when == "call" and self._session.called is not item:
+            violation = self._session.take_violation(item, raised.value if raised else None)
         reported = str(call.excinfo.value) if call.excinfo is not None else None
         if violation is None or str(violation) == reported:
             return report
@@ -82,7 +82,7 @@ class _Watch:
         return report
 
 
-class Desk:
+class EndpointSession:
     """The state of a session: the test that runs, the servers, the endpoints in use."""
 
     def __init__(self, config: pytest.Config, given: dict[str, str | None]) -> None:
@@ -104,7 +104,7 @@ class Desk:
         self._main: MailEndpoint | None = None
         self._made: list[MailEndpoint] = []
         self._servers: dict[bool, MailServer] = {}
-        config.pluginmanager.register(_Watch(self))
+        config.pluginmanager.register(_Hooks(self))
 
     # For the hooks.
 

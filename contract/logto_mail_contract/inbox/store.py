@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections import deque
 from collections.abc import Callable
-from itertools import islice
+from itertools import chain, islice
 from typing import Protocol
 
 from .matching import Query
@@ -129,15 +129,15 @@ class MemoryStore:
 
 
 Row = tuple[int, float, int, bool, str | None, str | None, str, str, str, str, str, str, bytes]
-"""The members of a Recorded, the header lines as one text: no header line can have a line break."""
+"""The members of a Recorded. The header lines are one text of names and values, a line each."""
 
 
 def to_row(recorded: Recorded) -> Row:
     """Return a delivery as a plain tuple of text, numbers and bytes."""
-    return (*recorded[:10], "\n".join(map(": ".join, recorded.headers)), *recorded[11:])
+    return (*recorded[:10], "\n".join(chain.from_iterable(recorded.headers)), *recorded[11:])
 
 
 def from_row(row: Row) -> Recorded:
     """Return the delivery that ``to_row`` made a row of."""
-    lines = (line.partition(": ") for line in row[10].split("\n") if line)
-    return Recorded(*row[:10], tuple((name, value) for name, _, value in lines), *row[11:])
+    parts = row[10].split("\n") if row[10] else []
+    return Recorded(*row[:10], tuple(zip(parts[::2], parts[1::2], strict=True)), *row[11:])
