@@ -37,7 +37,7 @@ class Wire:
         self.sent += data
 
     def pause(self, seconds: float) -> bool:
-        """Note a pause; the endpoint is let go after so many of them."""
+        """Note a pause; the endpoint is released after so many of them."""
         self.pauses.append(seconds)
         return len(self.pauses) < self._patience
 
@@ -52,7 +52,7 @@ def sent(reply: Reply, **wire: Any) -> Wire:
     return connection
 
 
-def test_an_answer_is_sent_whole_and_keeps_the_connection() -> None:
+def test_a_response_is_sent_whole_and_keeps_the_connection() -> None:
     wire = sent(scripted_response(503, "dówn", {"Retry-After": "5"}))
     assert wire.sent == (
         b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 5\r\n\r\nd\xc3\xb3wn"
@@ -61,7 +61,7 @@ def test_an_answer_is_sent_whole_and_keeps_the_connection() -> None:
     assert wire.pauses == []
 
 
-def test_an_answer_says_when_the_connection_ends() -> None:
+def test_a_response_says_when_the_connection_ends() -> None:
     assert b"\r\nConnection: close\r\n" in scripted_response(200, b"").encode(close=True)
     assert b"Connection" not in scripted_response(200, b"").encode(close=False)
 
@@ -81,18 +81,18 @@ def test_a_script_may_lie_about_the_length() -> None:
     assert b"Content-Length" not in chunks
 
 
-def test_an_answer_to_head_has_no_body() -> None:
+def test_a_response_to_head_has_no_body() -> None:
     wire = sent(scripted_response(200, b"body"), head_only=True)
     assert wire.sent == b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
 
 
-def test_a_delayed_answer_waits_once() -> None:
+def test_a_delayed_response_waits_once() -> None:
     wire = sent(scripted_response(200, b"", delay=1.5))
     assert wire.pauses == [1.5]
     assert wire.sent.startswith(b"HTTP/1.1 200 OK")
 
 
-def test_a_delayed_answer_that_is_let_go_is_never_sent() -> None:
+def test_a_delayed_response_that_is_released_is_never_sent() -> None:
     wire = sent(scripted_response(200, b"", delay=math.inf), patience=1)
     assert wire.sent == b""
     assert not wire.keep_alive
@@ -109,7 +109,7 @@ def test_a_drip_waits_between_two_bytes() -> None:
     assert not cut.keep_alive
 
 
-def test_a_body_without_end_ends_when_it_is_let_go() -> None:
+def test_a_body_without_end_ends_when_it_is_released() -> None:
     wire = sent(Endless(), patience=5)
     assert wire.sent == (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n" + b"." * 4
@@ -134,21 +134,21 @@ def test_replies_say_what_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "problem"),
     [
-        ({"status": 99}, "three digits; it was 99"),
-        ({"status": 1000}, "three digits; it was 1000"),
-        ({"delay": -1}, "0 or more; it was -1"),
-        ({"delay": math.nan}, "0 or more; it was nan"),
-        ({"drip": -0.5}, "0 or more; it was -0.5"),
+        ({"status": 99}, "invalid status 99: expected three digits"),
+        ({"status": 1000}, "invalid status 1000: expected three digits"),
+        ({"delay": -1}, "interval -1: expected seconds, 0 or more"),
+        ({"delay": math.nan}, "interval nan: expected seconds, 0 or more"),
+        ({"drip": -0.5}, "interval -0.5: expected seconds, 0 or more"),
         ({"headers": {"X": "a\r\nY: b"}}, "cannot be sent as a header line: 'X'"),
         ({"headers": {"X:": "a"}}, "cannot be sent as a header line: 'X:'"),
         ({"headers": {"": "a"}}, "cannot be sent as a header line: ''"),
         ({"headers": {"X": "€"}}, "cannot be sent as a header line: 'X'"),
     ],
 )
-def test_what_cannot_be_sent_is_refused_when_it_is_scripted(given: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_what_cannot_be_sent_is_refused_when_it_is_scripted(given: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
         scripted_response(**{"status": 200, "body": b"", **given})
 
 
@@ -158,37 +158,37 @@ def test_header_values_are_latin_1() -> None:
 
 def test_finite_replies_come_first_in_order_and_then_the_standing_one() -> None:
     script = Script()
-    assert script.next() is None
+    assert script.take_next() is None
     first, second, standing = ScriptedResponse(201), ScriptedResponse(202), ScriptedResponse(500)
     script.add(standing, None)
     script.add(first, 2)
     script.add(second, 1)
-    assert [script.next() for _ in range(5)] == [first, first, second, standing, standing]
+    assert [script.take_next() for _ in range(5)] == [first, first, second, standing, standing]
     script.add(first, 1)
     script.reset()
-    assert script.next() is None
+    assert script.take_next() is None
 
 
 def test_the_last_standing_reply_stands() -> None:
     script = Script()
     script.add(ScriptedResponse(201), None)
     script.add(ScriptedResponse(202), None)
-    assert script.next() == ScriptedResponse(202)
+    assert script.take_next() == ScriptedResponse(202)
 
 
 @pytest.mark.parametrize("times", [0, -1])
 def test_times_is_at_least_one(times: int) -> None:
-    with pytest.raises(ValueError, match=f"1 or more, or None; it was {times}"):
+    with pytest.raises(ValueError, match=f"invalid times {times}: expected a number of requests, 1 or more"):
         Script().add(ScriptedResponse(), times)
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "problem"),
     [
         (lambda: scripted_response("503", b""), "whole number"),  # type: ignore[arg-type]
         (lambda: scripted_response(200, {"ok": True}), "text or bytes"),  # type: ignore[arg-type]
     ],
 )
-def test_what_is_no_reply_is_refused_when_it_is_scripted(call: Callable[[], object], told: str) -> None:
-    with pytest.raises(TypeError, match=told):
+def test_what_is_no_reply_is_refused_when_it_is_scripted(call: Callable[[], object], problem: str) -> None:
+    with pytest.raises(TypeError, match=problem):
         call()

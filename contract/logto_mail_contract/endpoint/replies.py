@@ -20,7 +20,7 @@ class ScriptedReplies:
 
     def take_reply(self) -> Reply | None:
         """Return the reply to the next accepted request and use it up; None when nothing is scripted."""
-        return self._script.next()
+        return self._script.take_next()
 
     def reply(
         self,

@@ -210,7 +210,7 @@ class StandingEndpoint:
         for key in dict.fromkeys((to, None)):
             script = self._scripts.get(key)
             if script is not None:
-                reply = script.next()
+                reply = script.take_next()
                 if not script.due():
                     del self._scripts[key]
                 return reply

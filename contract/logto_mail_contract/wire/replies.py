@@ -1,4 +1,4 @@
-"""Scripted replies: what a fake endpoint answers on demand, well-formed or broken."""
+"""Scripted replies: what a fake endpoint sends on demand, well-formed or broken."""
 
 from __future__ import annotations
 
@@ -13,22 +13,31 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_PAUSE_OF_ENDLESS = 0.05
+_ENDLESS_PAUSE_SECONDS = 0.05
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE = re.compile(r"[^\0\r\n\u0100-\U0010ffff]*")
 
 
 class Wire(Protocol):
-    """One connection on which a request waits for its answer."""
+    """One connection on which a request waits for its response.
+
+    Attributes:
+        head_only: Whether the response has no body.
+        keep_alive: Whether the connection stays open behind the response; a reply may set it to False.
+    """
 
     head_only: bool
     keep_alive: bool
 
     def send(self, data: bytes) -> None:
-        """Send bytes; raises OSError when the client has gone."""
+        """Send bytes.
+
+        Raises:
+            OSError: The client has left.
+        """
 
     def pause(self, seconds: float) -> bool:
-        """Wait, and return False when the endpoint was let go meanwhile; infinity waits for that alone."""
+        """Wait, and return False when the reply is released meanwhile; infinity waits for that alone."""
 
     def reset(self) -> None:
         """End the connection with a TCP reset."""
@@ -36,14 +45,14 @@ class Wire(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScriptedResponse:
-    """A complete HTTP answer, sent after a delay.
+    """A complete HTTP response, sent after a delay.
 
     Attributes:
         status: The status, any number of three digits.
         body: The body's bytes.
-        headers: Further header lines by name.
-        delay: Seconds before the first byte; infinity never answers.
-        drip: Seconds between two bytes of the answer; 0 sends it whole.
+        headers: Extra header lines by name.
+        delay: Seconds before the first byte; infinity never responds.
+        drip: Seconds between two bytes of the response; 0 sends it whole.
     """
 
     status: int = 200
@@ -53,7 +62,6 @@ class ScriptedResponse:
     drip: float = 0.0
 
     def send(self, wire: Wire) -> None:
-        """Send the answer."""
         if self.delay and not wire.pause(self.delay):
             wire.keep_alive = False
             return
@@ -62,14 +70,19 @@ class ScriptedResponse:
             wire.send(data)
             return
         for position in range(len(data)):
-            # Not behind the last byte: the client has its answer, and may use the connection again.
+            # Not behind the last byte: the client has its response, and may use the connection again.
             if position and not wire.pause(self.drip):
                 wire.keep_alive = False
                 return
             wire.send(data[position : position + 1])
 
     def encode(self, *, close: bool, head_only: bool = False) -> bytes:
-        """Return the bytes of the answer."""
+        """Return the bytes of the response.
+
+        Args:
+            close: Whether it says that the connection closes.
+            head_only: Whether the body is left out, as in a response to HEAD.
+        """
         lines = [status_line(self.status), *(f"{name}: {value}" for name, value in self.headers.items())]
         # RFC 9110, 8.6: no Content-Length where there can be no body, unless the script asks for one.
         if (self.body or not (self.status < 200 or self.status in (204, 304))) and not any(
@@ -83,17 +96,16 @@ class ScriptedResponse:
 
     def __str__(self) -> str:
         if not isfinite(self.delay):
-            return "no answer"
+            return "no response"
         delay = f" after {self.delay:g} s" if self.delay else ""
         return f"{self.status}{delay}{', byte by byte' if self.drip else ''}"
 
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The connection ends with a TCP reset, without an answer."""
+    """The connection ends with a TCP reset, without a response."""
 
     def send(self, wire: Wire) -> None:
-        """Reset the connection."""
         wire.reset()
 
     def __str__(self) -> str:
@@ -107,7 +119,6 @@ class Garbage:
     data: bytes
 
     def send(self, wire: Wire) -> None:
-        """Send the bytes."""
         wire.keep_alive = False
         wire.send(self.data)
 
@@ -117,13 +128,12 @@ class Garbage:
 
 @dataclass(frozen=True, slots=True)
 class Endless:
-    """A 200 whose body goes on until the client leaves or the endpoint is let go."""
+    """A 200 whose body goes on until the client leaves or the reply is released."""
 
     def send(self, wire: Wire) -> None:
-        """Send the head, and then body without end."""
         wire.keep_alive = False
         wire.send(f"{status_line(200)}\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n".encode())
-        while wire.pause(_PAUSE_OF_ENDLESS):
+        while wire.pause(_ENDLESS_PAUSE_SECONDS):
             wire.send(b".")
 
     def __str__(self) -> str:
@@ -134,7 +144,10 @@ Reply = ScriptedResponse | Reset | Garbage | Endless
 
 
 class Script:
-    """The replies that are due: those for a number of requests first, in order, then the standing one."""
+    """The replies that are due: those for a number of requests first, in order, then the standing one.
+
+    It may be used from several threads.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -148,16 +161,14 @@ class Script:
             ValueError: ``times`` is less than 1.
         """
         if times is not None and times < 1:
-            raise ValueError(
-                f"times is the number of requests to answer so, 1 or more, or None; it was {times}"
-            )
+            raise ValueError(f"invalid times {times}: expected a number of requests, 1 or more, or None")
         with self._lock:
             if times is None:
                 self._standing = reply
             else:
                 self._due.append((reply, times))
 
-    def next(self) -> Reply | None:
+    def take_next(self) -> Reply | None:
         """Return the reply for one request and use it up; None when nothing is scripted."""
         with self._lock:
             if not self._due:
@@ -188,32 +199,41 @@ def scripted_response(
     delay: float = 0.0,
     drip: float = 0.0,
 ) -> ScriptedResponse:
-    """Return an answer that can be sent.
+    """Return a response, and check that it can be sent.
+
+    Args:
+        status: The status, any number of three digits.
+        body: The body; text is sent as UTF-8.
+        headers: Extra header lines by name.
+        delay: Seconds before the first byte; infinity never responds.
+        drip: Seconds between two bytes; 0 sends the response whole.
 
     Raises:
-        ValueError: It cannot: the status has not three digits, a duration is negative, or a header line
-            has characters that no header line can have.
-        TypeError: The status is no whole number, or the body neither text nor bytes.
+        ValueError: The status has not three digits, a duration is negative or no number, or a header line has
+            characters that no header line can have.
+        TypeError: The status is no whole number, or the body is not text or bytes.
     """
     if not isinstance(status, int):
-        raise TypeError(f"An HTTP status is a whole number; it was {status!r}")
+        raise TypeError(f"invalid status {status!r}: expected a whole number")
     if not isinstance(body, (str, bytes)):
-        raise TypeError(f"A body is text or bytes, json.dumps(...) say; it was a {type(body).__name__}")
+        raise TypeError(
+            f"invalid body of type {type(body).__name__}: expected text or bytes, for example json.dumps(...)"
+        )
     if not 100 <= status <= 999:
-        raise ValueError(f"An HTTP status has three digits; it was {status}")
+        raise ValueError(f"invalid status {status}: expected three digits")
     for value in (delay, drip):
-        if not value >= 0:  # not a number neither
-            raise ValueError(f"A delay or interval is in seconds, 0 or more; it was {value}")
+        if not value >= 0:  # NaN is refused too
+            raise ValueError(f"invalid delay or interval {value}: expected seconds, 0 or more")
     for name, text in (headers or {}).items():
         if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(text)):
-            raise ValueError(f"This cannot be sent as a header line: {name!r}: {text!r}")
+            raise ValueError(f"cannot be sent as a header line: {name!r}: {text!r}")
     return ScriptedResponse(
         status, body.encode() if isinstance(body, str) else body, dict(headers or {}), delay, drip
     )
 
 
 def status_line(status: int) -> str:
-    """Return the status line of an answer, with the standard reason where the status has one."""
+    """Return the status line of a response, with the standard reason where the status has one."""
     try:
         return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"
     except ValueError:
