@@ -365,7 +365,7 @@ def test_a_delayed_reply_does_not_hide_the_message(mail: MailEndpoint) -> None:
     mail.reply(delay=math.inf, times=1)
     with Client(mail.url) as client:
         client.send(client.request())
-        assert mail.inbox.wait_for(timeout=TIMEOUT).response == "no answer (scripted)"
+        assert mail.inbox.wait_for(timeout=TIMEOUT).response == "no response (scripted)"
         client.socket.settimeout(0.02)
         with pytest.raises(TimeoutError):
             client.socket.recv(1)
@@ -484,7 +484,7 @@ def test_closing_ends_the_replies_that_are_being_sent(mail: MailEndpoint) -> Non
     ],
 )
 def test_what_cannot_be_scripted_is_an_error_at_once(mail: MailEndpoint, script: Any) -> None:
-    with pytest.raises(ValueError, match=r"it was|cannot be sent"):
+    with pytest.raises(ValueError, match=r"expected|cannot be sent"):
         script(mail)
     assert post(mail.url).status == 200
 
@@ -800,7 +800,7 @@ def test_a_handler_stands_in_the_place_of_endpoints() -> None:
     class Own:
         def deliver(self, request: Request, connection: Connection) -> bool:
             came.append(request.target)
-            connection.answer(299, b"{}")
+            connection.respond(299, b"{}")
             return True
 
         def note_unmatched(self, what: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.support.drawing import draw_examples
 from tests.support.executed_documents import ROOT, blocks
+from tests.support.request_events import read_request
 
 from logto_mail_contract.judging.javascript_json import parse
 from logto_mail_contract.judging.requests import judge_request
 from logto_mail_contract.strategies import break_request, http_requests, request_names
-from logto_mail_contract.wire.requests import read_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,9 +42,7 @@ def test_every_broken_request_is_judged_as_it_says(authorization: str | None, la
 def test_the_bytes_of_a_broken_request_are_the_request(authorization: str | None) -> None:
     for name in request_names(authorization):
         broken = break_request(name, url="https://foo.test:8443/a?b=c", authorization=authorization)
-        read = read_request(io.BytesIO(broken.raw), lambda: None)
-        assert read is not None
-        assert read[0] == broken.request
+        assert read_request(broken.raw) == broken.request
         assert broken.request.target == "/a?b=c"
         assert broken.request.values("host") == ["foo.test:8443"]
 

@@ -6,25 +6,34 @@ import contextlib
 import socket
 import struct
 import threading
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from ..wire.replies import ScriptedResponse
-from ..wire.requests import MAX_BODY_BYTES, NotARequest, read_request
+from ..wire.request_reader import ContinueExpected, Ended, ReadLimits, Received, RequestReader
 
 if TYPE_CHECKING:
+    from ..wire.request_reader import Event
     from .server import MailServer
 
+_LIMITS = ReadLimits()
 _HANDSHAKE_TIMEOUT = 10.0
-
-
 _DRAIN_TIMEOUT = 2.0
-
-
+_READ_BYTES = 65536
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class Connection(threading.Thread):
-    """One connection of a sender, in a thread of its own."""
+    """One connection of a sender, in a thread of its own.
+
+    Args:
+        server: What judges, records and answers the requests.
+        accepted: The connection's socket.
+
+    Attributes:
+        keep_alive: Whether another request can follow.
+        head_only: Whether the response has no body.
+        closing: Set when a scripted reply is to be given up.
+    """
 
     closing: threading.Event
 
@@ -32,6 +41,7 @@ class Connection(threading.Thread):
         super().__init__(name="mail endpoint connection", daemon=True)
         self._server = server
         self._socket = accepted
+        self._reader = RequestReader(_LIMITS)
         self._resetting = False
         self.keep_alive = True
         self.head_only = False
@@ -40,11 +50,10 @@ class Connection(threading.Thread):
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
             if self._handshake():
-                with self._socket.makefile("rb") as source:
-                    while self.keep_alive:
-                        self._exchange(source)
+                while self.keep_alive:
+                    self._exchange(self._next_event())
         except OSError:
-            pass  # the client has gone, or stop() has ended the connection
+            pass  # the client has left, or stop() has ended the connection
         finally:
             self._socket.close()
             self._server.connections.discard(self)
@@ -71,38 +80,49 @@ class Connection(threading.Thread):
         self._socket.settimeout(None)
         return True
 
-    def _exchange(self, source: BinaryIO) -> None:
-        try:
-            came = read_request(source, lambda: self.send(b"HTTP/1.1 100 Continue\r\n\r\n"))
-        except NotARequest as line:
-            self.keep_alive = False
-            self._server.note_unmatched(f"{line}, which is no HTTP/1.1 request line")
-            self.answer(400, b'{"accepted":false,"reason":"This is no HTTP/1.1 request"}')
-            self._drain(source)
-            return
-        if came is None:
-            self.keep_alive = False
-            return
-        request, self.keep_alive = came
-        self.head_only = request.method == "HEAD"
-        if not self._server.deliver(request, self):
-            self.answer(
-                404, b'{"accepted":false,"reason":"There is no mail endpoint at this path (any more)"}'
-            )
-        if request.framing is not None:
-            self._drain(source)
+    def _next_event(self) -> Event:
+        while (event := self._reader.next_event()) is None:
+            try:
+                data = self._socket.recv(_READ_BYTES)
+            except OSError as error:
+                self._reader.end(f"a connection that broke inside the request: {error}")
+            else:
+                if data:
+                    self._reader.feed(data)
+                else:
+                    self._reader.end()
+        return event
 
-    def _drain(self, source: BinaryIO) -> None:
-        # Closing with bytes unread resets the connection, and the client might never see its answer.
+    def _exchange(self, event: Event) -> None:
+        if isinstance(event, ContinueExpected):
+            self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            return
+        self.keep_alive = isinstance(event, Received) and event.keep_alive
+        if isinstance(event, Ended):
+            return
+        if event.request is None:
+            self._server.note_unmatched(event.problem)
+            self.respond(400, b'{"accepted":false,"reason":"This is no HTTP/1.1 request"}')
+        else:
+            self.head_only = event.request.method == "HEAD"
+            if not self._server.deliver(event.request, self):
+                self.respond(
+                    404, b'{"accepted":false,"reason":"There is no mail endpoint at this path (any more)"}'
+                )
+        if not isinstance(event, Received):
+            self._drain()
+
+    def _drain(self) -> None:
+        # Closing with bytes unread resets the connection, and the client might never see its response.
         if not self._resetting:
             self._socket.shutdown(socket.SHUT_WR)
             self._socket.settimeout(_DRAIN_TIMEOUT)
-            left = MAX_BODY_BYTES
-            while left > 0 and (part := source.read(min(left, 65536))):
+            left = _LIMITS.body_bytes
+            while left > 0 and (part := self._socket.recv(_READ_BYTES)):
                 left -= len(part)
 
-    def answer(self, status: int, body: bytes) -> None:
-        """Answer as the judgement asks."""
+    def respond(self, status: int, body: bytes) -> None:
+        """Send the response that the judgement asks for."""
         headers = {"Content-Type": "application/json"}
         if status == 405:
             headers["Allow"] = "POST"

@@ -236,7 +236,7 @@ class MailEndpoint(ScriptedReplies):
             response = f"{reply} (scripted)" if reply else str(verdict.status)
             self.inbox.record(request, verdict, message, response, time.time())
         if reply is None:
-            wire.answer(verdict.status, verdict.response_body)
+            wire.respond(verdict.status, verdict.response_body)
         else:
             reply.send(wire)
         return True
