@@ -47,7 +47,13 @@ MESSAGE = stringify(typical("SignIn", catalogue.current_revision()) | {"ip": "20
 
 
 class Server(NamedTuple):
-    """A server under load."""
+    """A server under load.
+
+    Attributes:
+        process: Its process.
+        port: The port that it listens at.
+        start: Seconds from its start to its first response.
+    """
 
     process: subprocess.Popen[bytes]
     port: int
@@ -133,7 +139,7 @@ def command(name: str, port: int, folder: Path) -> list[str]:
     return [
         *("java", "-jar", str(jar), "--port", str(port), "--bind-address", "127.0.0.1"),
         *("--root-dir", str(mappings.parent), "--disable-banner"),
-        # As it comes, it keeps every request for ever.
+        # By default it keeps every request.
         *(("--max-request-journal-entries", "10000") if name == BOUNDED else ()),
     ]
 

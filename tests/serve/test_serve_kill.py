@@ -1,4 +1,4 @@
-"""What the standing endpoint answered 200 outlives it: kill -9 at random moments, two hundred times."""
+"""A delivery that was answered 200 survives kill -9 at a random moment, two hundred times."""
 
 from __future__ import annotations
 
@@ -27,21 +27,25 @@ if TYPE_CHECKING:
 
 KILLS = 200
 CONNECTIONS = 4
-MOST_MESSAGES = 10_000_000
+MAX_MESSAGES = 10_000_000
 
 
 def post(connection: socket.socket, recipient: str) -> int:
-    """Post a message on a kept connection and return the status; OSError when the connection breaks."""
+    """Post a message on an open connection and return the status.
+
+    Raises:
+        OSError: The connection breaks.
+    """
     body = json.dumps({"to": recipient, "type": "SignIn", "payload": {"code": "012345"}}).encode()
     head = "POST /mail HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-    answer = b""
-    while not answer.endswith(b"}"):
+    response = b""
+    while not response.endswith(b"}"):
         part = connection.recv(4096)
         if not part:
             raise ConnectionError
-        answer += part
-    return int(answer.split(b" ", 2)[1])
+        response += part
+    return int(response.split(b" ", 2)[1])
 
 
 class Load:
@@ -80,12 +84,12 @@ def run_and_kill(folder: Path, serve: Callable[[list[str]], int], kills: int, se
     )
     moments = random.Random(seed)
     file, port_file = folder / "inbox.sqlite", folder / "port"
-    words = ["serve", "--port", "0", "--store", str(file), "--port-file", str(port_file)]
-    words += ["--max-messages", str(MOST_MESSAGES)]
+    arguments = ["serve", "--port", "0", "--store", str(file), "--port-file", str(port_file)]
+    arguments += ["--max-messages", str(MAX_MESSAGES)]
     load = Load()
     for _ in range(kills):
         port_file.unlink(missing_ok=True)
-        server = processes.Process(target=serve, args=(words,))
+        server = processes.Process(target=serve, args=(arguments,))
         server.start()
         try:
             until = time.monotonic() + 20
@@ -102,8 +106,8 @@ def run_and_kill(folder: Path, serve: Callable[[list[str]], int], kills: int, se
         for client in clients:
             client.join()
     assert sum(map(len, load.answered)) > kills
-    with closing(SqliteStore(str(file), MOST_MESSAGES)) as store:
-        kept = store.select(Query(), MOST_MESSAGES, newest=False)
+    with closing(SqliteStore(str(file), MAX_MESSAGES)) as store:
+        kept = store.select(Query(), MAX_MESSAGES, newest=False)
     return list(faults(load, [(one.id, one.to or "") for one in kept]))
 
 
@@ -122,22 +126,22 @@ def faults(load: Load, kept: list[tuple[int, str]]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_what_was_answered_200_is_there_once_and_in_order(tmp_path: Path, seed: int) -> None:
+def test_what_was_answered_200_is_stored_once_and_in_order(tmp_path: Path, seed: int) -> None:
     assert run_and_kill(tmp_path, main, KILLS // 2, seed) == []
 
 
-def main_that_answers_early(words: list[str]) -> int:
-    """Serve, and answer before what came is committed."""
+def main_that_responds_early(arguments: list[str]) -> int:
+    """Serve, and respond before the delivery is committed."""
     add = SqliteStore.add
 
-    def answer_early(store: SqliteStore, recorded: Recorded, kept: OnStored) -> None:
+    def respond_early(store: SqliteStore, recorded: Recorded, kept: OnStored) -> None:
         asyncio.get_running_loop().call_later(0.01, add, store, recorded, print)
         kept(None)
 
-    SqliteStore.add = answer_early  # type: ignore[method-assign,assignment] # its own calls when it is committed
-    return main(words)
+    SqliteStore.add = respond_early  # type: ignore[method-assign,assignment] # its own calls when it is committed
+    return main(arguments)
 
 
-def test_a_store_that_answers_early_is_seen(tmp_path: Path) -> None:
-    found = run_and_kill(tmp_path, main_that_answers_early, 15, 1)
+def test_a_store_that_responds_early_is_seen(tmp_path: Path) -> None:
+    found = run_and_kill(tmp_path, main_that_responds_early, 15, 1)
     assert set(found) == {"a delivery that was answered 200 and is not kept"}
