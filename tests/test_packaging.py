@@ -185,7 +185,6 @@ def test_the_metadata(wheel: Path) -> None:
     assert {need.name: str(need.marker) for need in needed if need.marker is not None} == {
         "aiosmtpd": 'extra == "smtp"',
         "trustme": 'extra == "https"',
-        "uvicorn": 'extra == "serve"',
         "uvloop": 'sys_platform != "win32" and extra == "serve"',
     }
     # Lower bounds only: an upper bound would keep users from upgrading without a reason.

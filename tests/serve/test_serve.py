@@ -464,7 +464,7 @@ def test_a_missing_server_package_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delitem(sys.modules, "logto_mail_contract.serve.server", raising=False)
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.setitem(sys.modules, "uvloop", None)
     assert cli.main(["serve", "--port", "0"]) == 2
     assert "pip install 'logto-mail-contract[serve]'" in capsys.readouterr().err
 

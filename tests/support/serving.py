@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from logto_mail_contract.inbox.recorded import Recorded
     from logto_mail_contract.inbox.store import Store
     from logto_mail_contract.judging.requests import Verdict
+    from logto_mail_contract.serve.connection import Limits
     from logto_mail_contract.serve.event_stream import ApiLimits
 
     T = TypeVar("T")
@@ -98,7 +99,7 @@ class Serving:
 
     def stop(self) -> None:
         """Have it stop, as the first signal does."""
-        self.server.should_exit = True
+        self.server.stop()
 
 
 @contextmanager
@@ -110,6 +111,7 @@ def serving(
     layer: str = "guard",
     authorization: str | None = None,
     guard_host: bool = True,
+    limits: Limits | None = None,
     api_limits: ApiLimits | None = None,
     opening: Callable[[str, int], Store] = open_store,
 ) -> Iterator[Serving]:
@@ -122,6 +124,7 @@ def serving(
         layer: The layer.
         authorization: What ``Authorization`` must be.
         guard_host: Whether the inbox is refused to requests for a public host name.
+        limits: Bounds on its clients.
         api_limits: The bounds of the inbox API.
         opening: Opens the store.
 
@@ -148,18 +151,16 @@ def serving(
                     running.append(Serving(server, endpoint, url, log))
                     started.set()
 
-                server = StandingServer(
-                    StandingApp(endpoint, guard_host=guard_host, api_limits=api_limits), ready
-                )
+                app = StandingApp(endpoint, guard_host=guard_host, api_limits=api_limits)
+                server = StandingServer(app, ready, limits)
                 server.run([listening])
         except BaseException as failure:  # noqa: BLE001 - raised in the thread of the test
             failures.append(failure)
         finally:
             started.set()
 
-    loggers = [logging.getLogger(name) for name in ("uvicorn.error", "asyncio")]
-    for logger in loggers:
-        logger.addHandler(errors)
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(errors)
     thread = threading.Thread(target=run, name="serving", daemon=True)
     thread.start()
     try:
@@ -170,8 +171,7 @@ def serving(
         for server in running:
             server.stop()
         thread.join(TIMEOUT)
-        for logger in loggers:
-            logger.removeHandler(errors)
+        logger.removeHandler(errors)
     if failures:
         raise failures[0]
     assert not thread.is_alive(), "the server did not stop"

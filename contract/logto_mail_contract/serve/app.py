@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import traceback
 from contextlib import suppress
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..inbox.store import StoreProblem
 from .api_request import Content, respond, wait_for_disconnect
+from .exchange import split_target
 from .inbox_api import InboxApi
 from .reply_wire import StandingWire
 
@@ -22,9 +24,9 @@ if TYPE_CHECKING:
     from .api_request import Receive, Scope, Send
     from .endpoint import StandingEndpoint
     from .event_stream import ApiLimits
+    from .writer import ResponseWriter
 
-READING = ("GET", "HEAD", "OPTIONS")
-"""The methods of those who read the inbox; a request of any other is a delivery, but for the API."""
+_READING = ("GET", "HEAD", "OPTIONS")
 
 _PAGE = {
     "/": ("inbox.html", "text/html; charset=utf-8"),
@@ -46,8 +48,10 @@ _PAGE_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
 )
 _NO_PAGE = Content(404, "text/plain; charset=utf-8", b"This path takes POST from Logto; the inbox is at /\n")
-NOT_KEPT = b'{"accepted":false,"reason":"The delivery could not be kept; see the log of mail-contract serve"}'
-_OWN_FAULT = Content(500, "application/json", b'{"error": "A fault of mail-contract; its log tells more."}')
+NOT_RECORDED = (
+    b'{"accepted":false,"reason":"The delivery could not be kept; see the log of mail-contract serve"}'
+)
+OWN_FAULT = Content(500, "application/json", b'{"error": "A fault of mail-contract; see its log."}')
 # What nobody can register in the public DNS, so that no site of a stranger can have such a name.
 _OWN_NAME = re.compile(
     r"[a-z0-9_-]+|[0-9.]+|\[[0-9a-f:.]+\]|(?:[a-z0-9_.-]+\.)?(?:localhost|local|internal|test|example|invalid|home\.arpa)",
@@ -56,7 +60,7 @@ _OWN_NAME = re.compile(
 
 
 class StandingApp:
-    """The ASGI application; it runs on the server of ``standing_server`` alone, which adds what ASGI hides.
+    """The ASGI application; it runs on ``StandingServer`` alone, which adds to the scope what ASGI hides.
 
     Args:
         endpoint: Judges and records.
@@ -79,25 +83,33 @@ class StandingApp:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; the server has put a delivery into its state, whole.
+        """Answer a request.
 
-        A fault of our own is told, and ends that request alone.
+        A fault of our own is reported, and ends that request alone.
+
+        Args:
+            scope: Its state holds the whole ``request`` and the ``writer`` of the connection.
+            receive: Returns when the client has left.
+            send: Takes the response.
         """
         try:
             await self._answer(scope, receive, send)
         except Exception:  # noqa: BLE001 - the last line of defence: the inbox must not be lost
-            self.fault()
-            with suppress(RuntimeError):  # the answer has begun
-                await respond(send, _OWN_FAULT)
+            self.report_fault()
+            with suppress(RuntimeError):  # the response has begun
+                await respond(send, OWN_FAULT)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path: str = scope["path"]
-        api = path.startswith("/api/") or path in ("/api", "/healthz")
-        if not api and scope["method"] not in READING:
+        path, request = scope["path"], scope["state"]["request"]
+        is_api = _is_api(path)
+        if not is_api and scope["method"] not in _READING:
             await self._deliver(scope, receive, send)
         elif self._guard_host and path != "/healthz" and not _is_own(scope["headers"]):
             await respond(send, _FOREIGN)
-        elif api:
+        elif request.framing is not None:
+            problem = json.dumps({"error": f"The request did not come whole: {request.framing}."})
+            await respond(send, Content(400, "application/json", problem.encode()))
+        elif is_api:
             await self._api(scope, receive, send)
         else:
             await respond(send, self._page.get(path, _NO_PAGE), head_only=scope["method"] == "HEAD")
@@ -106,51 +118,71 @@ class StandingApp:
         try:
             verdict, reply = await self._endpoint.deliver(scope["state"]["request"])
         except StoreProblem:
-            await respond(send, Content(503, "application/json", NOT_KEPT))
+            await respond(send, Content(503, "application/json", NOT_RECORDED))
             return
         if reply is not None:
-            await self._perform(reply, scope["state"]["transport"], receive)
+            await self._perform(reply, scope["state"]["writer"], receive)
         else:
-            headers = tuple((name.lower().encode(), value.encode()) for name, value in further(verdict))
+            headers = tuple((name.lower().encode(), value.encode()) for name, value in extra_headers(verdict))
             await respond(send, Content(verdict.status, "application/json", verdict.response_body, headers))
 
-    async def _perform(self, reply: Reply, transport: Any, receive: Receive) -> None:
-        wire = StandingWire(transport)
+    async def _perform(self, reply: Reply, writer: ResponseWriter, receive: Receive) -> None:
+        wire = StandingWire(writer)
         wire.start(reply)
-        with self._endpoint.listening(lambda event: wire.let_go() if event is None else None):
+        with self._endpoint.listening(lambda event: wire.release() if event is None else None):
             await wait_for_disconnect(receive)
-        wire.let_go()
+        wire.release()
 
     # What the server calls.
 
-    def takes_at_once(self) -> bool:
-        """Return whether ``take`` can take a request: none is to be answered by script."""
-        return not self._endpoint.has_script
+    def is_delivery(self, request: Request) -> bool:
+        """Return whether a refused request counts as a delivery: any one that does not go to the API."""
+        return not _is_api(split_target(request.target)[0])
 
-    def take(self, request: Request, taken: Callable[[Verdict | StoreProblem, Reply | None], None]) -> None:
+    def records_at_once(self, request: Request) -> bool:
+        """Return whether ``record`` can take a request: a delivery, and none is to be answered by script.
+
+        A target that is not plain may be one of the API: such a request goes through the application.
+        """
+        target = request.target
+        return (
+            not self._endpoint.has_script
+            and request.method not in _READING
+            and target[:1] == "/"
+            and not target.startswith(("/api", "/healthz"))
+            and "%" not in target
+        )
+
+    def record(
+        self, request: Request, on_recorded: Callable[[Verdict | StoreProblem, Reply | None], None]
+    ) -> None:
         """Judge a request and record it, as ``StandingEndpoint.record`` does."""
-        self._endpoint.record(request, taken)
+        self._endpoint.record(request, on_recorded)
 
     def flush(self) -> None:
         """Have recorded now what waits to be recorded."""
         self._endpoint.store.flush()
 
-    def stray(self, problem: str) -> None:
-        """Tell of what came on a connection and is no request."""
+    def report_unmatched(self, problem: str) -> None:
+        """Report what came on a connection and is no request."""
         self._endpoint.log.problem(f"a connection was ended: {problem}")
 
-    def fault(self) -> None:
-        """Tell of the exception that is being handled, which is a fault of our own."""
+    def report_fault(self) -> None:
+        """Report the exception that is being handled, which is a fault of our own."""
         self._endpoint.log.problem(f"a fault of mail-contract, please report it: {traceback.format_exc()}")
 
     def stop(self) -> None:
-        """Let go of everyone who waits."""
+        """Release everyone who waits."""
         self._endpoint.stop()
 
 
-def further(verdict: Verdict) -> list[tuple[str, str]]:
-    """Return the header lines that an answer has for its status."""
+def extra_headers(verdict: Verdict) -> list[tuple[str, str]]:
+    """Return the header lines that a response has for its status."""
     return {405: [("Allow", "POST")], 401: [("WWW-Authenticate", "Custom")]}.get(verdict.status, [])
+
+
+def _is_api(path: str) -> bool:
+    return path.startswith("/api/") or path in ("/api", "/healthz")
 
 
 _FOREIGN = Content(

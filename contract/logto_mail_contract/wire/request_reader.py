@@ -422,7 +422,7 @@ def _parse_line(line: bytes) -> tuple[tuple[str, str], str | None]:
     return (name, value), kind if kind in _KINDS else None
 
 
-# Senders repeat their heads, or most of their lines. Parsing each once halves the cost of reading a delivery.
+# Senders repeat their heads, or most of their lines: each is parsed once.
 _parse_head_once = lru_cache(maxsize=512)(_parse_head)
 _parse_request_line_once = lru_cache(maxsize=512)(_parse_request_line)
 _parse_line_once = lru_cache(maxsize=1024)(_parse_line)

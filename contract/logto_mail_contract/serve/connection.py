@@ -1,0 +1,379 @@
+"""One connection of the standing endpoint: requests are answered in order, and the client is bounded.
+
+A delivery is recorded and answered here. A request of another kind goes through the ASGI application, and so
+does a delivery that a script answers: nothing behind it is read before its response is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TYPE_CHECKING, cast
+
+from ..inbox.store import StoreProblem
+from ..wire.replies import ScriptedResponse
+from ..wire.request_reader import ContinueExpected, Ended, ReadLimits, Received, Refused, RequestReader
+from .app import NOT_RECORDED, OWN_FAULT, extra_headers
+from .exchange import Exchange
+from .writer import ResponseWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ..judging.requests import Verdict
+    from ..wire.request_reader import Event
+    from ..wire.requests import Request
+    from .app import StandingApp
+
+_ACCEPTED = b'{"accepted":true}'
+_ACCEPTED_RESPONSE = (
+    b"HTTP/1.1 200 OK\r\nDate: %%s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+    % (len(_ACCEPTED), _ACCEPTED)
+)
+_NO_REQUEST = b'{"accepted":false,"reason":"This is no HTTP/1.1 request"}'
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on a client.
+
+    Attributes:
+        request_seconds: Time in which a request must come whole, and in which a client must read on.
+        keep_alive_seconds: Time for which a connection stays open without a request.
+        half_closed_seconds: Time for which a held request is kept after the client has ended its side.
+        drain_seconds: Time without a byte after which a refused client is closed.
+        sweep_seconds: Interval at which the others are looked at.
+        unread_bytes: Most bytes that are taken from a client behind a request that is held.
+        read: Bounds on a request.
+    """
+
+    request_seconds: float = 15.0
+    keep_alive_seconds: float = 75.0
+    half_closed_seconds: float = 0.5
+    drain_seconds: float = 1.0
+    sweep_seconds: float = 0.5
+    unread_bytes: int = 64 * 1024
+    read: ReadLimits = field(default_factory=lambda: ReadLimits(64 * 1024, 2 * 1024 * 1024))
+
+
+@dataclass(slots=True, eq=False)
+class Shared:
+    """What the connections of a server share.
+
+    Attributes:
+        app: The application.
+        limits: Bounds on a client.
+        date: The value of ``Date``.
+        connections: Those that are open.
+    """
+
+    app: StandingApp
+    limits: Limits
+    date: bytes
+    connections: set[Connection] = field(default_factory=set)
+
+
+class State(Enum):
+    """How far a connection has come."""
+
+    OPEN = auto()
+    LAST_REQUEST = auto()
+    """The server stops: the request that has begun is the last."""
+    FINISHING = auto()
+    """Nothing more is read; it closes behind the last response."""
+    REFUSING = auto()
+    """As before, but the client may still be sending."""
+    DRAINING = auto()
+    """All is answered; what still comes is discarded until the client closes."""
+    CLOSED = auto()
+
+
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    State.OPEN: frozenset({State.LAST_REQUEST, State.FINISHING, State.REFUSING, State.CLOSED}),
+    State.LAST_REQUEST: frozenset({State.FINISHING, State.REFUSING, State.CLOSED}),
+    State.FINISHING: frozenset({State.CLOSED}),
+    State.REFUSING: frozenset({State.FINISHING, State.DRAINING, State.CLOSED}),
+    State.DRAINING: frozenset({State.CLOSED}),
+    State.CLOSED: frozenset(),
+}
+"""Where each state leads; a connection goes no other way."""
+
+_READING = (State.OPEN, State.LAST_REQUEST)
+
+
+class Connection(asyncio.Protocol):
+    """One connection.
+
+    Args:
+        shared: What it shares with the others.
+
+    Attributes:
+        state: How far it has come.
+        is_paused: Whether nothing is read from the client.
+    """
+
+    _transport: asyncio.Transport
+    _writer: ResponseWriter
+
+    def __init__(self, shared: Shared) -> None:
+        self.state = State.OPEN
+        self._shared = shared
+        self._app = shared.app
+        self._limits = shared.limits
+        self._reader = RequestReader(shared.limits.read)
+        self._time = asyncio.get_running_loop().time
+        # What is under way: deliveries that are recorded, or one request in the application.
+        self._unanswered = 0
+        self._exchange: Exchange | None = None
+        # Loop times: the request began or was refused, the client stopped reading, the connection fell idle,
+        # a byte was discarded.
+        self._started: float | None = None
+        self._stalled: float | None = None
+        self._idle: float | None = None
+        self._discarded: float | None = None
+        self.is_paused = False
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._writer = ResponseWriter(self._transport)
+        self._started = self._time()
+        self._shared.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._idle = None
+        if self.state in _READING:
+            self._reader.feed(data)
+            if self._exchange is None:
+                self._advance()
+            else:
+                self._pace()
+        elif self.state is State.DRAINING:
+            self._discarded = self._time()
+
+    def eof_received(self) -> bool:
+        # A client may end its side and still wait for its response.
+        self._reader.end()
+        if self._exchange is not None:
+            # Most clients that end their side have left: one that is held for longer counts as gone.
+            asyncio.get_running_loop().call_later(self._limits.half_closed_seconds, self._close)
+        else:
+            self._advance()
+        if self.state is State.REFUSING:
+            self._enter(State.FINISHING)
+        elif self.state is State.DRAINING:
+            self._close()
+        return self.state is not State.CLOSED
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._reader.end(f"a connection that broke inside the request: {exc}" if exc else "")
+        if self._exchange is not None:
+            self._exchange.disconnect()
+        else:
+            self._advance()
+        self._close()
+        self._writer.resume()
+        self._shared.connections.discard(self)
+
+    def pause_writing(self) -> None:
+        self._stalled = self._time()
+        self._writer.pause()
+        self._pace()
+
+    def resume_writing(self) -> None:
+        self._stalled = None
+        self._writer.resume()
+        self._pace()
+
+    # What the server calls.
+
+    def cut_if_slow(self, now: float) -> None:
+        """End the connection if its client is too slow.
+
+        Args:
+            now: The time of the event loop.
+        """
+        limits, most = self._limits, self._limits.request_seconds
+        if _is_over(self._stalled, most, now):
+            self._writer.abort()
+        elif self.state is State.DRAINING:
+            if _is_over(self._discarded, limits.drain_seconds, now) or _is_over(self._started, most, now):
+                self._close()
+        elif self.state in _READING and _is_over(self._started, most, now):
+            # Browsers open connections for later and send nothing.
+            if self._reader.has_begun:
+                self._reader.end(f"a request that did not come whole within {most:g} s")
+                self._advance()
+            else:
+                self._close()
+        elif _is_over(self._idle, limits.keep_alive_seconds, now):
+            self._close()
+
+    def stop(self) -> None:
+        """Close, but only after the request that has begun is answered."""
+        if self.state is not State.OPEN:
+            return
+        if self._exchange is not None or self._unanswered:
+            self._enter(State.FINISHING)
+        elif self._reader.has_begun:
+            self._enter(State.LAST_REQUEST)
+        else:
+            self._close()
+
+    # Requests.
+
+    def _advance(self) -> None:
+        """Handle the requests that have come, up to one that is held."""
+        while self._exchange is None and self.state in _READING:
+            event = self._reader.next_event()
+            if event is None:
+                if self._reader.has_begun and self._started is None:
+                    self._started = self._time()
+                return
+            try:
+                self._handle(event)
+            except Exception:  # noqa: BLE001 - the last line of defence: the inbox must not be lost
+                self._fail()
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Received):
+            self._started = None
+            if not event.keep_alive or self.state is State.LAST_REQUEST:
+                self._enter(State.FINISHING)
+            if self._app.records_at_once(event.request):
+                self._record(event.request)
+            else:
+                self._start_exchange(event.request)
+        elif isinstance(event, Refused):
+            self._refuse(event)
+        elif isinstance(event, ContinueExpected):
+            # Earlier requests are answered first: the client would take this for their response.
+            self._app.flush()
+            self._writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        else:
+            assert isinstance(event, Ended)
+            self._enter(State.FINISHING)
+            self._finish()
+
+    def _refuse(self, refused: Refused) -> None:
+        # For how long the client may go on sending is counted from here.
+        self._started = self._time()
+        # What came before is answered before, and its response does not end the connection.
+        self._app.flush()
+        self._enter(State.REFUSING)
+        if refused.request is None:
+            self._app.report_unmatched(refused.problem)
+            self._writer.write(_encode(400, _NO_REQUEST, self._shared.date, close=True))
+            self._finish()
+        elif self._app.is_delivery(refused.request):
+            self._record(refused.request)
+        else:
+            self._start_exchange(refused.request)
+
+    def _record(self, request: Request) -> None:
+        self._unanswered += 1
+        self._app.record(request, self._respond)
+
+    def _respond(self, verdict: Verdict | StoreProblem, _: object) -> None:
+        self._unanswered -= 1
+        self._idle = self._time()
+        if self._writer.is_closing():
+            return
+        if self.state in _READING:
+            self._writer.write(_encode_verdict(verdict, self._shared.date, close=False))
+        else:
+            # Requests that came in one go may be answered in one go: only the last response says close.
+            self._writer.write(_encode_verdict(verdict, self._shared.date, close=not self._unanswered))
+            self._finish()
+
+    def _start_exchange(self, request: Request) -> None:
+        # What was recorded before is answered before.
+        self._app.flush()
+        self._idle = None
+        is_last = self.state not in _READING
+        self._exchange = Exchange(request, self._writer, self._shared.date, close=is_last)
+        self._exchange.start(self._app, self._end_exchange)
+        self._pace()
+
+    def _end_exchange(self, exchange: Exchange) -> None:
+        self._exchange = None
+        self._idle = self._time()
+        if self.state is State.CLOSED:
+            return
+        if not exchange.is_complete:
+            self._close()
+        elif self.state in _READING:
+            self._advance()
+            self._pace()
+        else:
+            self._finish()
+
+    def _fail(self) -> None:
+        self._app.report_fault()
+        # What raised is not answered; what else was recorded is, before this.
+        self._app.flush()
+        self._unanswered = 0
+        if self.state in _READING:
+            self._enter(State.FINISHING)
+        self._writer.write(_encode(OWN_FAULT.status, OWN_FAULT.body, self._shared.date, close=True))
+        self._finish()
+
+    # What ends it.
+
+    def _finish(self) -> None:
+        """Close a connection on which nothing more is read, if all is answered."""
+        if self._unanswered or self.state in _READING:
+            return
+        if self.state is State.REFUSING and not self._writer.is_closing():
+            # Closing with bytes unread resets the connection, and the client might never see its response.
+            self._enter(State.DRAINING)
+            self._writer.write_eof()
+            self._discarded = self._time()
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        if self.state is not State.CLOSED:
+            self._enter(State.CLOSED)
+        self._writer.close()
+
+    def _pace(self) -> None:
+        """Read no more from a client that does not read, or that sends on behind a request that is held."""
+        is_ahead = self._exchange is not None and self._reader.buffered > self._limits.unread_bytes
+        should_pause = self._stalled is not None or is_ahead
+        if should_pause != self.is_paused and not self._transport.is_closing():
+            self.is_paused = should_pause
+            (self._transport.pause_reading if should_pause else self._transport.resume_reading)()
+
+    def _enter(self, state: State) -> None:
+        if state not in TRANSITIONS[self.state]:
+            raise RuntimeError(f"a connection cannot go from {self.state.name} to {state.name}")
+        self.state = state
+
+
+def _is_over(since: float | None, seconds: float, now: float) -> bool:
+    return since is not None and now - since > seconds
+
+
+def _encode_verdict(verdict: Verdict | StoreProblem, date: bytes, *, close: bool) -> bytes:
+    if isinstance(verdict, StoreProblem):
+        return _encode(503, NOT_RECORDED, date, close=close)
+    if verdict.status == 200 and not close and verdict.response_body == _ACCEPTED:
+        return _ACCEPTED_RESPONSE % date
+    return _encode(
+        verdict.status, verdict.response_body, date, close=close, extra_headers=extra_headers(verdict)
+    )
+
+
+def _encode(
+    status: int,
+    body: bytes,
+    date: bytes,
+    *,
+    close: bool,
+    extra_headers: Iterable[tuple[str, str]] = (),
+) -> bytes:
+    headers = {"Date": date.decode(), "Content-Type": "application/json", **dict(extra_headers)}
+    return ScriptedResponse(status, body, headers).encode(close=close)
