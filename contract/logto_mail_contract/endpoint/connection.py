@@ -107,7 +107,8 @@ class Connection(threading.Thread):
             self.head_only = event.request.method == "HEAD"
             if not self._server.deliver(event.request, self):
                 self.respond(
-                    404, b'{"accepted":false,"reason":"There is no mail endpoint at this path (any more)"}'
+                    404,
+                    b'{"accepted":false,"reason":"There is no mail endpoint at this path now"}',
                 )
         if not isinstance(event, Received):
             self._drain()

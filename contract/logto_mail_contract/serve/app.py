@@ -93,13 +93,13 @@ class StandingApp:
             send: Takes the response.
         """
         try:
-            await self._answer(scope, receive, send)
+            await self._handle(scope, receive, send)
         except Exception:  # noqa: BLE001 - the last line of defence: the inbox must not be lost
             self.report_fault()
             with suppress(RuntimeError):  # the response has begun
                 await respond(send, OWN_FAULT)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, request = scope["path"], scope["state"]["request"]
         is_api = _is_api(path)
         if not is_api and scope["method"] not in _READING:

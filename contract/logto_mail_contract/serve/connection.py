@@ -124,7 +124,7 @@ class Connection(asyncio.Protocol):
         self._reader = RequestReader(shared.limits.read)
         self._time = asyncio.get_running_loop().time
         # What is under way: deliveries that are recorded, or one request in the application.
-        self._unanswered = 0
+        self._pending = 0
         self._exchange: Exchange | None = None
         # Loop times: the request began or was refused, the client stopped reading, the connection fell idle,
         # a byte was discarded.
@@ -215,7 +215,7 @@ class Connection(asyncio.Protocol):
         """Close, but only after the request that has begun is answered."""
         if self.state is not State.OPEN:
             return
-        if self._exchange is not None or self._unanswered:
+        if self._exchange is not None or self._pending:
             self._enter(State.FINISHING)
         elif self._reader.has_begun:
             self._enter(State.LAST_REQUEST)
@@ -260,7 +260,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refused: Refused) -> None:
         # For how long the client may go on sending is counted from here.
         self._started = self._time()
-        # What came before is answered before, and its response does not end the connection.
+        # Earlier requests are answered first, and their responses do not end the connection.
         self._app.flush()
         self._enter(State.REFUSING)
         if refused.request is None:
@@ -273,11 +273,11 @@ class Connection(asyncio.Protocol):
             self._start_exchange(refused.request)
 
     def _record(self, request: Request) -> None:
-        self._unanswered += 1
+        self._pending += 1
         self._app.record(request, self._respond)
 
     def _respond(self, verdict: Verdict | StoreProblem, _: object) -> None:
-        self._unanswered -= 1
+        self._pending -= 1
         self._idle = self._time()
         if self._writer.is_closing():
             return
@@ -285,11 +285,11 @@ class Connection(asyncio.Protocol):
             self._writer.write(_encode_verdict(verdict, self._shared.date, close=False))
         else:
             # Requests that came in one go may be answered in one go: only the last response says close.
-            self._writer.write(_encode_verdict(verdict, self._shared.date, close=not self._unanswered))
+            self._writer.write(_encode_verdict(verdict, self._shared.date, close=not self._pending))
             self._finish()
 
     def _start_exchange(self, request: Request) -> None:
-        # What was recorded before is answered before.
+        # Earlier deliveries are answered first.
         self._app.flush()
         self._idle = None
         is_last = self.state not in _READING
@@ -312,9 +312,9 @@ class Connection(asyncio.Protocol):
 
     def _fail(self) -> None:
         self._app.report_fault()
-        # What raised is not answered; what else was recorded is, before this.
+        # Other recorded deliveries are answered first; the one that raised is not.
         self._app.flush()
-        self._unanswered = 0
+        self._pending = 0
         if self.state in _READING:
             self._enter(State.FINISHING)
         self._writer.write(_encode(OWN_FAULT.status, OWN_FAULT.body, self._shared.date, close=True))
@@ -324,7 +324,7 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         """Close a connection on which nothing more is read, if all is answered."""
-        if self._unanswered or self.state in _READING:
+        if self._pending or self.state in _READING:
             return
         if self.state is State.REFUSING and not self._writer.is_closing():
             # Closing with bytes unread resets the connection, and the client might never see its response.
