@@ -114,8 +114,7 @@ class MailServer:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self.is_running():
-            self.stop()
+        self.stop()
 
     @property
     def host(self) -> str:
@@ -135,8 +134,10 @@ class MailServer:
         """Start to listen.
 
         Raises:
-            EndpointNotStarted: The host or port cannot be listened at.
+            EndpointNotStarted: The host or port cannot be listened at, or the server listens already.
         """
+        if self.is_running():
+            raise EndpointNotStarted(f"The mail endpoint's server listens already, at {self.url}.")
         printed = io.StringIO()
         problem = None
         try:
@@ -160,10 +161,11 @@ class MailServer:
         connection.start()
 
     def stop(self) -> None:
-        """Stop listening, close every connection and wait for their threads."""
+        """Stop listening, close every connection and wait for their threads; does nothing when stopped."""
         for endpoint in list(self._endpoints.values()):
             endpoint.close()
-        self._http.stop()
+        if self.is_running():
+            self._http.stop()
         deadline = time.monotonic() + _STOP_SECONDS
         for connection in list(self.connections):
             while connection.is_alive() and time.monotonic() < deadline:
@@ -173,7 +175,13 @@ class MailServer:
 
     @property
     def url(self) -> str:
-        """The server's URL, without a path; an address that means every interface is given as loopback."""
+        """The server's URL, without a path; an address that means every interface is given as loopback.
+
+        Raises:
+            RuntimeError: The server has no port yet, because it was not started.
+        """
+        if not self.port:
+            raise RuntimeError("The server has no port yet. Start it: `with MailServer() as server:`.")
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - not bound here
         return f"{'https' if self.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
