@@ -160,7 +160,7 @@ def test_a_lenient_endpoint_answers_as_ever_and_raises_nothing(server: MailServe
 
 
 def framing(mail: MailEndpoint) -> list[str]:
-    violation = mail.inbox.due_violation()
+    violation = mail.inbox.unreported_violation()
     assert violation is not None
     return [finding.actual for finding in violation.findings if finding.rule == "sender/request/framing"]
 
@@ -658,6 +658,41 @@ def test_what_a_recording_raised_and_the_test_caught_is_due_at_the_end(mail: Mai
         assert mail.take_unreported(caught.value) is None
 
 
+def test_recordings_that_overlap_are_judged_each_on_its_own(mail: MailEndpoint) -> None:
+    outer = mail.inbox
+    first, second = mail.recording(), mail.recording()
+    with first:
+        post(mail.url)
+        inbox = second.__enter__()
+    assert mail.inbox is inbox
+    post(mail.url, BROKEN)
+    with pytest.raises(ContractViolation):
+        second.__exit__(None, None, None)
+    assert mail.inbox is outer
+    outer.assert_empty()
+
+
+def test_beginning_again_ends_a_recording(mail: MailEndpoint) -> None:
+    with mail.recording():
+        post(mail.url, BROKEN)
+        mail.begin()
+        inbox = mail.inbox
+    assert mail.inbox is inbox
+    assert mail.take_unreported() is not None
+    assert mail.take_unreported() is None
+
+
+def test_what_is_tolerated_is_handed_out_once_and_bounded(mail: MailEndpoint) -> None:
+    assert mail.take_tolerated() == []
+    mail.lenient = True
+    for number in range(12):
+        with mail.recording():
+            post(mail.url, {**MESSAGE, "type": f"New{number}"})
+    assert len(mail.take_tolerated()) == 10
+    assert mail.take_tolerated() == []
+    assert mail.take_unreported() is None
+
+
 @pytest.mark.parametrize("inside", [True, False])
 def test_a_recording_accepts_what_is_expected_around_or_inside_it(mail: MailEndpoint, inside: bool) -> None:
     def block(expecting: contextlib.AbstractContextManager[Any] | None) -> list[Delivery]:
@@ -751,6 +786,30 @@ def test_a_server_that_runs_is_entered_as_it_is() -> None:
     with server:
         assert server.is_running()
     assert not server.is_running()
+
+
+def test_a_server_is_stopped_as_often_as_one_likes() -> None:
+    server = MailServer()
+    server.stop()
+    with server:
+        server.stop()
+        assert not server.is_running()
+    server.stop()
+
+
+def test_a_server_that_runs_is_not_started_again(server: MailServer) -> None:
+    with pytest.raises(EndpointNotStarted, match=f"listens already, at {server.url}"):
+        server.start()
+    assert server.is_running()
+
+
+def test_a_server_without_a_port_has_no_url() -> None:
+    server = MailServer()
+    endpoint = server.endpoint()
+    with pytest.raises(RuntimeError, match="has no port yet"):
+        _ = endpoint.url
+    with server:
+        assert post(endpoint.url).status == 200
 
 
 def test_a_port_that_is_taken_is_an_error_that_says_so(capfd: pytest.CaptureFixture[str]) -> None:

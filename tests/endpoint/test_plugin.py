@@ -487,6 +487,103 @@ def test_it(sent):
         {"errors": 1},
         [">*with mail_endpoint.recording():", "E  *received what breaks the contract:"],
     ),
+    "in a recording of a fixture": (
+        """
+@pytest.fixture
+def inbox(mail_endpoint):
+    with mail_endpoint.recording() as inbox:
+        yield inbox
+
+def test_it(mail_endpoint, inbox):
+    post(mail_endpoint.url, BROKEN)
+""",
+        {"failed": 1},
+        ["E  *received what breaks the contract:"],
+    ),
+    "raised in a recording of a fixture": (
+        """
+@pytest.fixture
+def inbox(mail_endpoint):
+    with mail_endpoint.recording() as inbox:
+        yield inbox
+
+def test_it(mail_endpoint, inbox):
+    post(mail_endpoint.url, BROKEN)
+    len(inbox)
+""",
+        {"failed": 1},
+        [">*len(inbox)", "E  *received what breaks the contract:"],
+    ),
+    "in the teardown of a fixture that records": (
+        """
+@pytest.fixture
+def inbox(mail_endpoint):
+    with mail_endpoint.recording() as inbox:
+        yield inbox
+        post(mail_endpoint.url, BROKEN)
+
+def test_it(inbox):
+    pass
+""",
+        {"passed": 1, "errors": 1},
+        ["*ERROR at teardown of test_it*", "E  *received what breaks the contract:"],
+    ),
+    "behind a recording that never ends": (
+        """
+def test_it(mail_endpoint):
+    post(mail_endpoint.url, BROKEN)
+    mail_endpoint.recording().__enter__()
+""",
+        {"failed": 1},
+        ["E  *received what breaks the contract:"],
+    ),
+    "behind a recording that another test ends": (
+        """
+@pytest.fixture(scope="module")
+def inbox(mail_endpoint):
+    post(mail_endpoint.url, BROKEN)
+    with mail_endpoint.recording() as inbox:
+        yield inbox
+
+def test_broken(mail_endpoint, inbox):
+    assert len(inbox) == 0
+
+def test_good(mail_endpoint, inbox):
+    assert post(mail_endpoint.url) == 200
+    assert len(mail_endpoint.inbox) == 1
+""",
+        {"failed": 1, "passed": 1},
+        ["*_ test_broken _*", "E  *received what breaks the contract:"],
+    ),
+    "caught in a setup that skips": (
+        """
+@pytest.fixture
+def sent(mail_endpoint):
+    with pytest.raises(AssertionError), mail_endpoint.recording():
+        post(mail_endpoint.url, BROKEN)
+    pytest.skip('my own')
+
+def test_it(sent):
+    pass
+""",
+        {"skipped": 1, "errors": 1},
+        ["*ERROR at teardown of test_it*", "E  *received what breaks the contract:"],
+    ),
+    "raised in a group": (
+        """
+import asyncio
+
+def test_it(mail_endpoint):
+    async def main():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(mail_endpoint.inbox.wait_for_async())
+
+    post(mail_endpoint.url, BROKEN)
+    asyncio.run(main())
+""",
+        {"failed": 1},
+        ["*ExceptionGroup: *", "*ContractViolation: mail_endpoint received what breaks the contract:"],
+    ),
     "expected": (
         """
 def test_it(mail_endpoint):
@@ -538,6 +635,27 @@ def test_it(mail_endpoint):
 def test_it(mail_endpoint):
     mail_endpoint.lenient = True
     post(mail_endpoint.url, BROKEN)
+""",
+        {"passed": 1},
+        ["test_it.py::test_it: message/guard/code at /payload/code: a number (masked)"],
+    ),
+    "lenient and recorded": (
+        """
+@pytest.mark.mail_contract(lenient=True)
+def test_it(mail_endpoint):
+    for _ in range(3):
+        with mail_endpoint.recording():
+            post(mail_endpoint.url, BROKEN)
+""",
+        {"passed": 1},
+        ["test_it.py::test_it: message/guard/code at /payload/code: a number (masked)"],
+    ),
+    "lenient and begun again": (
+        """
+@pytest.mark.mail_contract(lenient=True)
+def test_it(mail_endpoint):
+    post(mail_endpoint.url, BROKEN)
+    mail_endpoint.begin()
 """,
         {"passed": 1},
         ["test_it.py::test_it: message/guard/code at /payload/code: a number (masked)"],
@@ -711,12 +829,13 @@ def test_nothing_but_its_name_accepts_a_violation(run: Run, body: str) -> None:
     )
 
 
-def test_beginning_again_accepts_no_violation(run: Run) -> None:
+@pytest.mark.parametrize("settings", ["", "lenient=True"])
+def test_beginning_again_accepts_no_violation(run: Run, settings: str) -> None:
     result = run(
-        """
+        f"""
 def test_broken(mail_endpoint):
     post(mail_endpoint.url, BROKEN)
-    mail_endpoint.begin()
+    mail_endpoint.begin({settings})
     assert len(mail_endpoint.inbox) == 0
 
 def test_good(mail_endpoint):

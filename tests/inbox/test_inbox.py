@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import sys
 import threading
 import time
 import unittest
@@ -511,6 +512,30 @@ def test_what_a_failure_reports_is_not_reported_again() -> None:
     assert other.take_unreported(caught.value) is not None
 
 
+def test_what_a_group_of_failures_reports_is_not_reported_again() -> None:
+    inbox = Inbox()
+    deliver(inbox, BROKEN)
+    with pytest.raises(ContractViolation) as caught:
+        inbox.verify()
+    group = ExceptionGroup("own", [ValueError(), ExceptionGroup("inner", [caught.value])])
+    assert inbox.take_unreported(group) is None
+    other = Inbox()
+    deliver(other, BROKEN)
+    assert other.take_unreported(group) is not None
+
+
+def test_a_violation_that_was_deleted_keeps_no_body() -> None:
+    inbox = Inbox(lenient=True)
+    body = b'{"to": "foo@example.com", "type": "SignIn", "payload": {"code": 42137}}'
+    body += b" " * 1000
+    before = sys.getrefcount(body)
+    deliver(inbox, body)
+    assert sys.getrefcount(body) > before
+    inbox.clear()
+    assert sys.getrefcount(body) == before
+    assert "delivery 1" in str(inbox.take_unreported())
+
+
 def test_a_violation_ends_a_wait() -> None:
     inbox = Inbox()
     with arriving(inbox, BROKEN), pytest.raises(ContractViolation):
@@ -604,6 +629,35 @@ def test_a_violation_is_accepted_by_its_name() -> None:
     for call in (inbox.verify, inbox.latest, lambda: inbox.count(to="foo@example.com"), inbox.clear):
         call()
     assert inbox.take_unreported() is None
+
+
+def test_a_block_that_is_entered_again_expects_again() -> None:
+    inbox = Inbox()
+    block = inbox.expect_violation(TYPE_RULE)
+    with block as deliveries:
+        deliver(inbox, UNKNOWN)
+    with pytest.raises(MailNotReceived), block:
+        pass
+    with block as more:
+        deliver(inbox, UNKNOWN)
+    assert [mail.number for mail in [*deliveries, *more]] == [1, 2]
+
+
+def test_blocks_within_each_other_each_see_what_they_expect() -> None:
+    inbox = Inbox()
+    with inbox.expect_violation(TYPE_RULE) as outer:
+        with inbox.expect_violation(TYPE_RULE, CODE_RULE) as inner:
+            deliver(inbox, UNKNOWN)
+        deliver(inbox, UNKNOWN)
+    assert ([mail.number for mail in outer], [mail.number for mail in inner]) == ([1, 2], [1])
+    inbox.verify()
+
+
+def test_what_should_not_but_may_be_can_be_expected() -> None:
+    inbox = Inbox()
+    with inbox.expect_violation("sender/body/unique-keys") as deliveries:
+        mail = deliver(inbox, b'{"to": "a", "to": "b", "type": "SignIn", "payload": {}}')
+    assert deliveries == [mail]
 
 
 def test_what_is_accepted_stays_listed() -> None:

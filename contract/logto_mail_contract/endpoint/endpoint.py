@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from ..inbox.core import MAX_LISTED_DELIVERIES
 from ..inbox.inbox import Inbox
 from ..inbox.violations import CAUGHT, is_skip, report
 from ..judging.requests import judge
@@ -16,7 +17,7 @@ from .replies import ScriptedReplies
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ..findings import ContractViolation
+    from ..findings import ContractViolation, Finding
     from ..inbox.violations import ExpectedViolation
     from ..wire.requests import Request
     from .connection import Connection
@@ -39,8 +40,11 @@ class MailEndpoint(ScriptedReplies):
         self._path: str | None = None
         self._lock = threading.Lock()
         self._expectations: list[ExpectedViolation] = []
+        # The inboxes behind the recordings that are open.
+        self._suspended: list[Inbox] = []
         # Violations of an inbox that is replaced, which the test must not lose: of a recording, for example.
         self._ended: ContractViolation | None = None
+        self._tolerated: dict[tuple[Finding, ...], ContractViolation] = {}
         self.inbox = self._new_inbox(lenient=False)
 
     def begin(
@@ -77,8 +81,12 @@ class MailEndpoint(ScriptedReplies):
         self._closing = threading.Event()
         self.reset_replies()
         self._expectations = []
-        if not self.lenient:
-            self._ended = self._ended or self.inbox.take_unreported()
+        for inbox in self._open_inboxes():
+            if inbox.lenient:
+                self._tolerate(inbox)
+            else:
+                self._ended = self._ended or inbox.take_unreported()
+        self._suspended.clear()
         self.inbox = self._new_inbox(lenient=lenient)
         # Mount last: requests can arrive as soon as the path is routed.
         self._path = self._server.mount(f"/{secrets.token_hex(4)}/mail" if path is None else path, self)
@@ -166,7 +174,7 @@ class MailEndpoint(ScriptedReplies):
         return Recording(self)
 
     def take_unreported(self, failure: BaseException | None = None) -> ContractViolation | None:
-        """Return as one failure the violations due that were not reported, and count them as reported.
+        """Return as one failure the violations due that were neither reported nor tolerated, and count them.
 
         Those of a recording count where the test has not failed: then it caught what the recording raised.
 
@@ -174,14 +182,34 @@ class MailEndpoint(ScriptedReplies):
             failure: What ends the test by itself, if anything. What it reports is not returned.
         """
         ended, self._ended = self._ended, None
-        violation = self.inbox.take_unreported(failure)
+        strict = [inbox for inbox in self._open_inboxes() if not inbox.lenient]
+        violation = next(filter(None, (inbox.take_unreported(failure) for inbox in strict)), None)
         # Hypothesis catches what many examples raise, and then fails the test with one of them.
         return violation or (ended if failure is None or is_skip(failure) else None)
 
+    def take_tolerated(self) -> list[ContractViolation]:
+        """Return the violations that lenient inboxes tolerated since the last call."""
+        for inbox in self._open_inboxes():
+            if inbox.lenient:
+                self._tolerate(inbox)
+        tolerated, self._tolerated = self._tolerated, {}
+        return list(tolerated.values())
+
+    def _tolerate(self, inbox: Inbox) -> None:
+        violation = inbox.take_unreported()
+        if violation is not None and len(self._tolerated) < MAX_LISTED_DELIVERIES:
+            # Once: a sender that errs in one example of Hypothesis errs in a hundred.
+            self._tolerated.setdefault(violation.findings, violation)
+
     def note_reported(self, failure: BaseException) -> None:
         """Count as reported the violations that a failure reports."""
-        self._ended = None
-        self.inbox.note_reported(failure)
+        if not is_skip(failure):  # a skip reports nothing
+            self._ended = None
+        for inbox in self._open_inboxes():
+            inbox.note_reported(failure)
+
+    def _open_inboxes(self) -> list[Inbox]:
+        return [self.inbox, *self._suspended]
 
     def _new_inbox(self, *, lenient: bool) -> Inbox:
         start = time.time()
@@ -195,31 +223,36 @@ class MailEndpoint(ScriptedReplies):
         return Inbox(self._label, lenient=lenient, surroundings=surroundings, expectations=self._expectations)
 
     def begin_recording(self) -> Inbox:
-        """Put a new inbox in the place of the present one, and return the present one."""
-        outer = self.inbox
-        self.inbox = self._new_inbox(lenient=outer.lenient)
-        return outer
+        """Put a new inbox in the place of the present one, and return the new one."""
+        self._suspended.append(self.inbox)
+        self.inbox = self._new_inbox(lenient=self.lenient)
+        return self.inbox
 
-    def end_recording(self, outer: Inbox, failure: BaseException | None) -> None:
+    def end_recording(self, inbox: Inbox, failure: BaseException | None) -> None:
         """Put the inbox of before in its place again, and raise the violations that are due.
 
         Args:
-            outer: What ``begin_recording`` returned.
+            inbox: What ``begin_recording`` returned.
             failure: What ends the block by itself, if anything; violations are added to it as a note.
 
         Raises:
             ContractViolation: There are some, and nothing to add them to.
         """
         __tracebackhide__ = True
-        inner, self.inbox = self.inbox, outer
-        if not inner.lenient:
-            due = inner.due_violation()
-            if due is not None and self._ended is None:
+        if self.inbox is inbox:
+            self.inbox = self._suspended.pop()
+        elif inbox in self._suspended:  # of two threads, for example, the first to begin is the first to end
+            self._suspended.remove(inbox)
+        if inbox.lenient:
+            self._tolerate(inbox)
+        # Of a fixture's recording the end of the test has reported already what was due then.
+        elif (due := inbox.unreported_violation()) is not None:
+            if self._ended is None:
                 due.add_note(CAUGHT)
                 self._ended = due
             if failure is None:
-                inner.verify()
-            elif (violation := inner.take_unreported(failure)) is not None:
+                inbox.verify()
+            elif (violation := inbox.take_unreported(failure)) is not None:
                 report([violation], failure)
 
     # What the server calls.
@@ -252,8 +285,8 @@ class Recording:
         self._endpoint = endpoint
 
     def __enter__(self) -> Inbox:
-        self._outer = self._endpoint.begin_recording()
-        return self._endpoint.inbox
+        self._inbox = self._endpoint.begin_recording()
+        return self._inbox
 
     def __exit__(
         self,
@@ -262,4 +295,4 @@ class Recording:
         traceback: TracebackType | None,
     ) -> None:
         __tracebackhide__ = True
-        self._endpoint.end_recording(self._outer, exc_value)
+        self._endpoint.end_recording(self._inbox, exc_value)

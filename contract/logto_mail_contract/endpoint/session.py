@@ -139,10 +139,9 @@ class EndpointSession:
     def _take_unreported(self, item: pytest.Item, failure: BaseException | None) -> list[ContractViolation]:
         violations = []
         for endpoint in self._endpoints():
+            item.user_properties += [(TOLERATED, _in_short(each)) for each in endpoint.take_tolerated()]
             violation = endpoint.take_unreported(failure)
-            if violation is not None and endpoint.lenient:
-                item.user_properties.append((TOLERATED, _in_short(violation)))
-            elif violation is not None:
+            if violation is not None:
                 violations.append(violation)
         return violations
 

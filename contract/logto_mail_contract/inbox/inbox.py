@@ -116,10 +116,10 @@ class Inbox:
         with self._core.lock:
             self._raise_due()
 
-    def due_violation(self) -> ContractViolation | None:
-        """Return the violations that are due as one failure, whether lenient or not."""
+    def unreported_violation(self) -> ContractViolation | None:
+        """Return as one failure the violations due that were not reported, whether lenient or not."""
         with self._core.lock:
-            return self._violations.due()
+            return self._violations.unreported()
 
     def take_unreported(self, failure: BaseException | None = None) -> ContractViolation | None:
         """Return as one failure the violations due that were not reported, and count them as reported.

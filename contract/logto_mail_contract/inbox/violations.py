@@ -39,7 +39,8 @@ class Violations:
         self.expectations = expectations
         self._label = label
         self._limit = limit
-        self._due: list[tuple[Delivery, tuple[Finding, ...]]] = []
+        # Lines, not deliveries: bodies would stay in memory that the inbox has dropped.
+        self._due: list[tuple[str, tuple[Finding, ...]]] = []
         self._reported = 0
         # For each error that was raised and still lives: how many of the due deliveries it reports.
         self._raised: WeakKeyDictionary[ContractViolation, int] = WeakKeyDictionary()
@@ -52,11 +53,12 @@ class Violations:
             accepted |= expectation.add(delivery)
         due = tuple(finding for finding in delivery.violations if finding.rule not in accepted)
         if due and len(self._due) < self._limit:
-            self._due.append((delivery, due))
+            self._due.append((str(delivery), due))
 
-    def due(self) -> ContractViolation | None:
-        """Return what is due as one failure; looking changes nothing."""
-        return self._format(self._due) if self._due else None
+    def unreported(self) -> ContractViolation | None:
+        """Return as one failure what is due and was not reported; looking changes nothing."""
+        unreported = self._due[self._reported :]
+        return self._format(unreported) if unreported else None
 
     def raise_due(self) -> None:
         """Raise what is due, as often as it is called.
@@ -65,15 +67,18 @@ class Violations:
             ContractViolation: There are violations that nobody accepted.
         """
         __tracebackhide__ = True
-        violation = self.due()
-        if violation is not None:
+        if self._due:
+            violation = self._format(self._due)
             self._raised[violation] = len(self._due)
             self._has_raised = True
             raise violation
 
     def note_reported(self, failure: BaseException | None) -> None:
-        """Count as reported what a failure reports."""
-        if isinstance(failure, ContractViolation):
+        """Count as reported what a failure reports; in a group, for example of an asyncio.TaskGroup, too."""
+        if isinstance(failure, BaseExceptionGroup):
+            for part in failure.exceptions:
+                self.note_reported(part)
+        elif isinstance(failure, ContractViolation):
             self._reported = max(self._reported, self._raised.get(failure, 0))
 
     def take_unreported(self, failure: BaseException | None) -> ContractViolation | None:
@@ -83,15 +88,13 @@ class Violations:
             failure: What ends the test or block by itself, if anything. What it reports is not returned.
         """
         self.note_reported(failure)
-        unreported = self._due[self._reported :]
+        violation = self.unreported()
         self._reported = len(self._due)
-        if not unreported:
-            return None
-        violation = self._format(unreported)
-        violation.add_note(CAUGHT if self._has_raised else _NOT_RAISED)
+        if violation is not None:
+            violation.add_note(CAUGHT if self._has_raised else _NOT_RAISED)
         return violation
 
-    def _format(self, due: Sequence[tuple[Delivery, tuple[Finding, ...]]]) -> ContractViolation:
+    def _format(self, due: Sequence[tuple[str, tuple[Finding, ...]]]) -> ContractViolation:
         lines = [f"{self._label} received what breaks the contract:"]
         for delivery, violations in due[:MAX_LISTED_DELIVERIES]:
             lines.append(f"  delivery {delivery}; breaks {', '.join(finding.rule for finding in violations)}")
@@ -152,6 +155,8 @@ class ExpectedViolation:
         return broken
 
     def __enter__(self) -> list[Delivery]:
+        # A new list: what came in an earlier block must not pass for what this one expects.
+        self._deliveries = []
         self._expectations.append(self)
         return self._deliveries
 
