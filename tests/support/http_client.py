@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import ssl
     from types import TracebackType
 
-TIMEOUT = 10.0
+TIMEOUT = 30.0
 MESSAGE = {"to": "foo@example.com", "type": "SignIn", "payload": {"code": "042137", "locale": "en"}}
 BROKEN = {"to": "foo@example.com", "type": "SignIn", "payload": {"code": 42137}}
 
