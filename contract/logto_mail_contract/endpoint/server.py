@@ -145,7 +145,7 @@ class MailServer:
             with contextlib.redirect_stderr(printed):
                 if 0 <= self.port < 65536:
                     self._http.start()
-                else:  # the system would take it modulo 65536
+                else:  # the system would reduce it modulo 65536
                     problem = "a port is a number from 0 to 65535"
         except (SystemExit, OSError) as error:
             problem = printed.getvalue().partition("\n")[0] or str(error)
@@ -216,7 +216,7 @@ class MailServer:
         )
         return endpoint
 
-    # What endpoints and connections call.
+    # Called by endpoints and connections.
 
     def mount(self, path: str, endpoint: MailEndpoint) -> str:
         """Route a path to an endpoint, and return the path."""

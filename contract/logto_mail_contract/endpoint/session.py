@@ -187,7 +187,7 @@ class EndpointSession:
         unknown = set(settings) - set(_KEYWORDS)
         if unknown:
             raise TypeError(
-                f"make_mail_endpoint takes https, label, path, {', '.join(_KEYWORDS)}; "
+                f"make_mail_endpoint accepts https, label, path, {', '.join(_KEYWORDS)}; "
                 f"not {', '.join(sorted(unknown))}"
             )
         endpoint = self._server(https=https).endpoint(
@@ -223,7 +223,7 @@ class EndpointSession:
             )
             if unknown:
                 pytest.fail(
-                    f"mail_contract takes {', '.join(f'{name}=' for name in _KEYWORDS)} by keyword; "
+                    f"mail_contract accepts {', '.join(f'{name}=' for name in _KEYWORDS)} by keyword; "
                     f"not {', '.join(unknown)}",
                     pytrace=False,
                 )

@@ -137,7 +137,7 @@ class Receiver:
 
     @property
     def placeholders(self) -> dict[str, str]:
-        """What names in commands to copy stand for, where the user did not choose them."""
+        """The meaning of each shell variable in commands to copy that the user did not choose."""
         target = self.target
         if not isinstance(target, UrlTarget):
             return {}

@@ -144,7 +144,7 @@ class ReceiverTrial(Trial["Call | None"]):
         """Forget failures, as if their cases had never been judged.
 
         Args:
-            is_withdrawn: Tells by what came of a failed case whether to forget it.
+            is_withdrawn: Returns whether to forget a failed case, by its outcome.
         """
         pairs = zip(self.failures, self.outcomes, strict=True)
         left = [(failure, outcome) for failure, outcome in pairs if not is_withdrawn(outcome)]
@@ -166,7 +166,7 @@ class ReceiverTrial(Trial["Call | None"]):
             acceptable: What is acceptable.
 
         Raises:
-            NotJudged: The receiver accepts nothing any more, or had no response in time.
+            NotJudged: The receiver no longer accepts anything, or did not respond in time.
         """
         revision = revision or self.receiver.revision
         baselines = self.run.baselines
@@ -182,9 +182,9 @@ class ReceiverTrial(Trial["Call | None"]):
         return False
 
     def require_responsive(self) -> None:
-        """Go on only where every ordinary message had its response in time.
+        """Go on only if the receiver responded to every ordinary message in time.
 
-        Whatever is tried at such a receiver costs as long once more, and says nothing new.
+        Each other case would cost the same time at such a receiver, and show nothing new.
 
         Raises:
             NotJudged: One had none.
@@ -239,7 +239,7 @@ class ReceiverTrial(Trial["Call | None"]):
             return True
 
         def shrink_seconds() -> float:
-            # Where every try costs a time-out, one is enough.
+            # If each try costs a time-out, one is enough.
             return 0.0 if last is not None and is_timeout(last[1]) else MAX_SHRINK_SECONDS
 
         smallest = find_smallest(
@@ -255,7 +255,7 @@ class ReceiverTrial(Trial["Call | None"]):
             self.cases -= 1
             self.judge(call, passed=False, actual=format_outcome(outcome) + sometimes, outcome=outcome)
 
-    # What comes out.
+    # The result.
 
     def message_size(self, case: Call | None) -> int:
         return len(case.body) if case else 0

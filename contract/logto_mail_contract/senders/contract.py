@@ -64,7 +64,7 @@ class SenderContract:
 
 
 class _Bench:
-    """What the tests of one class share: the destination, and the run.
+    """The destination and the run that the tests of one class share.
 
     Attributes:
         run: The run.

@@ -1,4 +1,4 @@
-"""The endpoint that stands by itself: judges requests, records them, and picks the scripted reply.
+"""The endpoint of ``serve``: judges requests, records them, and picks the scripted reply.
 
 No HTTP here: a server hands in requests and sends the response.
 """

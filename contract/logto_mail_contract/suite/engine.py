@@ -126,7 +126,7 @@ def run_rule(run: Run[T], rule: str, excuse: str | None = None) -> Result:
     except EndOfRule:
         pass
     except SubjectLost:
-        # What the rule sent before may be what ended the subject: report that, the next rule finds it lost.
+        # An earlier case of this rule may have ended the subject: report that; the next rule finds it lost.
         if not trial.failures:
             raise
     seconds = time.monotonic() - start

@@ -29,7 +29,7 @@ class Failure(NamedTuple, Generic[C]):
 
 
 class Trial(ABC, Generic[C]):
-    """What both roles share of a trial; a case ``C`` is what was sent.
+    """The part of a trial that both roles share; a case ``C`` is what was sent.
 
     Args:
         rule: The rule.
