@@ -1,4 +1,4 @@
-"""The command ``mail-contract serve``: runs the standing endpoint with its inbox."""
+"""The command ``mail-contract serve``: runs the mail endpoint on its own, with its inbox."""
 
 from __future__ import annotations
 

@@ -117,12 +117,12 @@ class MailEndpoint(ScriptedReplies):
 
     @property
     def revision(self) -> str:
-        """The contract revision that messages are held to."""
+        """The contract revision that messages are judged by."""
         return self._revision
 
     @property
     def layer(self) -> str:
-        """The layer that messages are held to."""
+        """The layer that messages are judged by."""
         return self._layer
 
     @property

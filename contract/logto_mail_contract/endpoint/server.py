@@ -44,7 +44,7 @@ class Handler(Protocol):
         """Respond to a request; return False for the server to respond with 404."""
 
     def note_unmatched(self, what: str) -> None:
-        """Note what came on a connection and is no request."""
+        """Note bytes on a connection that are no request."""
 
 
 class _HTTPServer(HTTPServer):
@@ -246,7 +246,7 @@ class MailServer:
         return True
 
     def note_unmatched(self, what: str) -> None:
-        """Note a request that reached no endpoint, or what came and is no request."""
+        """Note a request that reached no endpoint, or bytes that are no request."""
         if self._handler is not None:
             self._handler.note_unmatched(what)
             return

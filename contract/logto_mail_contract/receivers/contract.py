@@ -53,7 +53,7 @@ class ReceiverContract:
         return run_rule(run, mail_contract_rule, excuses_of(request.node).get(mail_contract_rule))
 
     def test_rule(self, mail_contract_result: Result) -> None:
-        """Report what came of one rule."""
+        """Report the result of one rule."""
         __tracebackhide__ = True
         conclude(mail_contract_result)
 

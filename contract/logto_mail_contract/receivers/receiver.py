@@ -58,7 +58,7 @@ class Receiver:
         authorization: The value of ``Authorization`` that it wants; None when it wants none.
         authorization_name: The environment variable that commands to copy read ``authorization`` from.
         ca_file: The file with the authorities to trust for https; None for the system's.
-        revision: The contract revision whose messages it is held to.
+        revision: The contract revision whose messages it must accept.
     """
 
     def __init__(self, target: Target, authorization: str | None, revision: str | None) -> None:

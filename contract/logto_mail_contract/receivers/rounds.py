@@ -75,7 +75,7 @@ class Round:
         return self.trial.receiver.revision
 
     def knows(self, revision: str) -> bool:
-        """Return whether the receiver is held to that revision or a later one."""
+        """Return whether the receiver's revision is that one or a later one."""
         known = catalogue.revisions()
         return known.index(self.revision) >= known.index(revision)
 
@@ -115,14 +115,14 @@ class Round:
         address = to.replace("{}", token)
         return self.send(token, self.trial.requests.call(self.message(type, token, address, **changed)))
 
-    # Looking at what came.
+    # Reading the mails.
 
     @property
     def accepted(self) -> list[Sent]:
         return [sent for sent in self.sent if is_accepted(sent.outcome)]
 
     def wait(self, *, quiet: bool = False, again: bool = False, beside: Container[str] = ()) -> None:
-        """Wait until each accepted message has its mail, and read what came.
+        """Wait until each accepted message has its mail, and read the mails.
 
         Args:
             quiet: Whether to wait a little more for unexpected mails.

@@ -40,7 +40,7 @@ class Exhaustion:
     Attributes:
         reason: What happened, for the rules that are not judged because of it.
         call: The message that showed it.
-        actual: What came of that message.
+        actual: The outcome of that message.
         is_reported: Whether a rule has reported it.
     """
 
@@ -64,7 +64,7 @@ class ReceiverRun:
         receiver: The receiver.
         settings: How it is tried.
         outbox: Returns the mails that the receiver sent; None without one.
-        baselines: What came of an ordinary message, by template type and revision.
+        baselines: The outcome of an ordinary message, by template type and revision.
         exhaustion: Set when the receiver no longer accepts anything.
         numbers: Makes recipients unique, other ones in each run: a receiver may limit mails to one recipient.
         rounds: Messages that several rules of one kind look at, so that they are sent once.

@@ -50,7 +50,7 @@ class ReceiverTrial(Trial["Call | None"]):
         receiver: The receiver.
         settings: How it is tried.
         requests: Makes the requests.
-        outcomes: What came of the failed cases; None where a case was no exchange.
+        outcomes: The outcomes of the failed cases; None where a case was no exchange.
         shell: How a shell makes an ``Authorization`` that must not be printed, by its value.
     """
 
@@ -67,7 +67,7 @@ class ReceiverTrial(Trial["Call | None"]):
     # Sending and judging.
 
     def exchange(self, call: Call, channel: Channel | None = None) -> Outcome:
-        """Send a request, follow redirects as Logto does, and return what came.
+        """Send a request, follow redirects as Logto does, and return the outcome.
 
         Args:
             call: The request.
@@ -107,7 +107,7 @@ class ReceiverTrial(Trial["Call | None"]):
         Args:
             acceptable: What is acceptable.
             call: The request.
-            outcome: What came of it, where it was sent already.
+            outcome: Its outcome, if it was sent already.
 
         Raises:
             NotJudged: The request was redirected to another origin, where nothing is sent.
@@ -132,9 +132,9 @@ class ReceiverTrial(Trial["Call | None"]):
 
         Args:
             case: The request; None where the case was no single one.
-            passed: Whether what came is acceptable.
-            actual: What came, for a person to read.
-            outcome: What came of the request.
+            passed: Whether the outcome is acceptable.
+            actual: The outcome, for a person to read.
+            outcome: The outcome of the request.
         """
         super().judge(case, passed, actual)
         if not passed:

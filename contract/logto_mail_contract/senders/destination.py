@@ -59,7 +59,7 @@ class Attempt:
         url: The endpoint that was handed to it.
         authorization: The authorization that was handed to it.
         arrivals: What arrived, in that order.
-        unmatched: What came on its connections and was no request.
+        unmatched: The problems on its connections with bytes that were no request.
         report: What the sender said; set when it has.
         over: Set when the attempt has ended.
     """

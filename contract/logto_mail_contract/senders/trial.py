@@ -66,7 +66,7 @@ class SenderTrial(Trial[Attempt]):
         origin: str | None = None,
         late: float = 0.0,
     ) -> Attempt:
-        """Have a message sent and return what came of it.
+        """Have a message sent and return the attempt.
 
         Args:
             message: The message; one that the revision allows.
@@ -135,13 +135,13 @@ class SenderTrial(Trial[Attempt]):
         time.sleep(self.settings.settle)
 
     def judge_every(self, messages: Iterable[Mapping[str, Any]], problem: Problem) -> None:
-        """Judge what came of messages and of generated ones, of which a smallest failing one is searched for.
+        """Judge messages and generated ones, of which a smallest failing one is searched for.
 
         All are sent once a run, for every rule that judges by this.
 
         Args:
             messages: The messages; the same for every rule.
-            problem: Judges what came of one.
+            problem: Judges one attempt.
 
         Raises:
             EndOfRule: The sender keeps silent.

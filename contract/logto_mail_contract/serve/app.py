@@ -1,4 +1,4 @@
-"""The standing endpoint as an ASGI application: deliveries, the inbox API, and the inbox page."""
+"""The endpoint of ``serve`` as an ASGI application: deliveries, the inbox API, and the inbox page."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class StandingApp:
         self._endpoint.store.flush()
 
     def report_unmatched(self, problem: str) -> None:
-        """Report what came on a connection and is no request."""
+        """Report bytes on a connection that are no request."""
         self._endpoint.log.problem(f"a connection was ended: {problem}")
 
     def report_fault(self) -> None:

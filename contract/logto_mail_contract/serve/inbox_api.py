@@ -1,4 +1,4 @@
-"""The inbox of a standing endpoint as JSON over HTTP, for tests in any language; an ASGI application.
+"""The inbox of ``serve`` as JSON over HTTP, for tests in any language; an ASGI application.
 
 ``schemas/inbox-api.openapi.json`` describes it.
 """

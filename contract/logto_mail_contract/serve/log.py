@@ -83,7 +83,7 @@ class PrintedLog:
         self._write("".join([line, *map(_format_finding, verdict.findings)]))
 
     def problem(self, text: str) -> None:
-        """Print a fault of this side, or what came and is no request."""
+        """Print a fault of this side, or bytes that are no request."""
         if self._as_json:
             self.event({"event": "problem", "problem": text})
         else:

@@ -1,4 +1,4 @@
-"""The server of the standing endpoint: listens, bounds its clients, and drains when it is stopped."""
+"""The server of ``serve``: listens, bounds its clients, and drains when it is stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store of a standing endpoint that outlives it: a SQLite file."""
+"""The store of ``serve`` that outlives the process: a SQLite file."""
 
 from __future__ import annotations
 

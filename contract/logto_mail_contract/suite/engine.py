@@ -94,7 +94,7 @@ class Verification(Generic[T]):
 
 
 def run_rule(run: Run[T], rule: str, excuse: str | None = None) -> Result:
-    """Try one rule and return what came of it.
+    """Try one rule and return its result.
 
     Args:
         run: The run.
