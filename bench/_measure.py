@@ -1,4 +1,4 @@
-"""What the benchmarks share: medians of alternating runs, and telling them against a target."""
+"""Helpers of the benchmarks: medians of alternating runs, compared with a target."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def alternate(sides: Mapping[str, Callable[[], float]], runs: int) -> dict[str, list[float]]:
-    """Return ``runs`` figures of each side, taken in turns, so that a busy moment hits every side."""
+    """Return ``runs`` figures of each side, measured in turns, so that a busy moment hits every side."""
     figures: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(runs):
         for name, measure in sides.items():
@@ -18,7 +18,7 @@ def alternate(sides: Mapping[str, Callable[[], float]], runs: int) -> dict[str, 
     return figures
 
 
-def tell(title: str, figures: Mapping[str, list[float]], unit: str) -> dict[str, float]:
+def print_medians(title: str, figures: Mapping[str, list[float]], unit: str) -> dict[str, float]:
     """Print the median and the range of each side, and return the medians."""
     print(f"\n{title}")
     medians = {name: statistics.median(values) for name, values in figures.items()}

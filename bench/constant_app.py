@@ -1,4 +1,4 @@
-"""The least that uvicorn can do with a delivery: an ASGI application that reads it and answers a constant."""
+"""The least that uvicorn can do with a delivery: an ASGI application that reads it and sends a constant."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _START = {
 
 
 async def app(_: Any, receive: Any, send: Any) -> None:
-    """Answer."""
+    """Respond."""
     while (await receive()).get("more_body"):
         pass
     await send(_START)

@@ -1,4 +1,4 @@
-"""A FastAPI receiver that takes what Logto sends, counts it, and does nothing else; for the benchmarks."""
+"""A FastAPI receiver that only accepts and counts what Logto sends; for the benchmarks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 app = FastAPI()
-taken = 0
+received = 0
 
 
 @app.post("/")
-async def take(request: Request) -> Response:
-    global taken
-    taken += 1
+async def receive(request: Request) -> Response:
+    global received
+    received += 1
     try:
         message: Any = json.loads(await request.body())
     except (ValueError, RecursionError):
@@ -24,9 +24,9 @@ async def take(request: Request) -> Response:
     return Response(status_code=200 if known else 422)
 
 
-@app.get("/taken")
+@app.get("/count")
 async def count() -> int:
-    return taken
+    return received
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What judging one valid message costs, against jsonschema with a validator that is reused."""
+"""Measures the judgement of one valid message, against jsonschema with a validator that is reused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import timeit
 from functools import partial
 from typing import TYPE_CHECKING
 
-from _measure import alternate, judge, tell
+from _measure import alternate, judge, print_medians
 from jsonschema import Draft202012Validator
 
 from logto_mail_contract import catalogue, validate
@@ -49,7 +49,7 @@ def main() -> None:
             ),
             "json.loads alone, for comparison": partial(microseconds, partial(json.loads, MESSAGE), 20_000),
         }
-        judged, value_too, text_too, theirs, read = tell(
+        judged, value_too, text_too, theirs, read = print_medians(
             f"(c) One valid message, layer {layer}", alternate(sides, 7), "µs"
         ).values()
         judge("judging / jsonschema", judged / theirs, 1 / 20, at_most=True)
@@ -57,9 +57,9 @@ def main() -> None:
         judge("validate(text) / jsonschema, which reads nothing", text_too / theirs, 1 / 20, at_most=True)
         if layer == "guard":
             print(
-                f"  Why validate misses it here: a twentieth is {theirs / 20:.2g} µs. To read the text takes"
+                f"  Why validate misses it here: a twentieth is {theirs / 20:.2g} µs. Reading the text needs"
             )
-            print(f"  {read:.2g} µs, and to look whether each part of a value is JSON takes longer too. The")
+            print(f"  {read:.2g} µs, and a check that each part of a value is JSON costs more too. The")
             print("  guard's schema is small, so jsonschema is quick with it.")
 
 

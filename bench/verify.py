@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from _measure import alternate, judge, tell
+from _measure import alternate, judge, print_medians
 from fastapi_receiver import app
 
 from logto_mail_contract import catalogue
@@ -75,7 +75,7 @@ def openapi() -> dict[str, Any]:
             "/": {
                 "post": {
                     "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
-                    "responses": {"200": {"description": "taken"}, "4XX": {"description": "refused"}},
+                    "responses": {"200": {"description": "accepted"}, "4XX": {"description": "refused"}},
                 }
             }
         },
@@ -94,9 +94,9 @@ def schemathesis_python() -> Path | None:
     return python
 
 
-def taken(url: str) -> int:
-    with urllib.request.urlopen(f"{url}taken") as answer:
-        return int(answer.read())
+def received_count(url: str) -> int:
+    with urllib.request.urlopen(f"{url}count") as response:
+        return int(response.read())
 
 
 def run_schemathesis(python: Path, url: str, document: Path) -> float:
@@ -120,7 +120,7 @@ def run_schemathesis(python: Path, url: str, document: Path) -> float:
         "--mode",
         "positive",
     ]
-    before = taken(url)
+    before = received_count(url)
     process = subprocess.Popen(
         [*program, *options, "--suppress-health-check", "all"],
         cwd=document.parent,
@@ -128,11 +128,11 @@ def run_schemathesis(python: Path, url: str, document: Path) -> float:
         stderr=subprocess.DEVNULL,
         env={**os.environ, "NO_COLOR": "1"},
     )
-    while process.poll() is None and taken(url) == before:
+    while process.poll() is None and received_count(url) == before:
         time.sleep(0.005)
-    start, first = time.perf_counter(), taken(url)
+    start, first = time.perf_counter(), received_count(url)
     process.wait()
-    return (taken(url) - first) / (time.perf_counter() - start)
+    return (received_count(url) - first) / (time.perf_counter() - start)
 
 
 def run_from_asgi(python: Path, document: Path) -> float:
@@ -234,7 +234,7 @@ def compare(url: str) -> None:
             sides["schemathesis run"] = lambda: run_schemathesis(python, url, document)
             sides["schemathesis from_asgi"] = lambda: run_from_asgi(python, document)
         figures = alternate(sides, RUNS)
-    one, sixteen, hypothesis, asgi, floor, *theirs = tell("Exchanges", figures, "a second").values()
+    one, sixteen, hypothesis, asgi, floor, *theirs = print_medians("Exchanges", figures, "a second").values()
     judge("prepared, 1 connection / bare socket loop", one / floor, 0.5, at_most=False)
     if theirs:
         judge("prepared, 1 connection / schemathesis run", one / theirs[0], 15, at_most=False)
@@ -251,9 +251,9 @@ def compare(url: str) -> None:
         subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
         return time.perf_counter() - start
 
-    # The receiver of this benchmark refuses no method and no type, so not every rule is kept; all are run.
+    # The receiver of this benchmark refuses no method and no type, so not every rule passes. All of them run.
     whole = [command, "verify", url, "--exclude", "receiver/reject/*", "receiver/respond/error-*"]
-    (verify,) = tell(
+    (verify,) = print_medians(
         "A whole verify", alternate({"mail-contract verify": lambda: seconds(whole)}, RUNS), "s"
     ).values()
     judge("seconds", verify, 15, at_most=True)
@@ -261,7 +261,7 @@ def compare(url: str) -> None:
         "mail-contract --help": lambda: seconds([command, "--help"]),
         "python -c pass": lambda: seconds([sys.executable, "-c", "pass"]),
     }
-    helped, passed = tell("The command's start", alternate(starts, 15), "s").values()
+    helped, passed = print_medians("The command's start", alternate(starts, 15), "s").values()
     judge("--help / python -c pass", helped / passed, 4, at_most=True)
 
 

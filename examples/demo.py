@@ -58,7 +58,7 @@ def print_delivery(delivery: Delivery, result: str) -> None:
     message = delivery.message
     variables = ", ".join(message.payload) or "none"
     print(f"{delivery.number:>3}  {delivery.status}  {message.type:<25} to {message.to}")
-    print(f"          variables: {variables}; the sender got: {result}")
+    print(f"          variables: {variables}; the sender reports: {result}")
     for finding in delivery.findings:
         for line in str(finding).splitlines():
             print(f"          {line}")
@@ -111,6 +111,10 @@ def main() -> int:
         results = send(jobs)
         deliveries = list(endpoint.inbox)
         for delivery, result in zip(deliveries, results, strict=True):
+            if delivery.number == len(messages) + 1:
+                print(
+                    "\nThe next two are invalid on purpose: a code that is a number, and no authorization.\n"
+                )
             print_delivery(delivery, result)
     valid = sum(not delivery.violations for delivery in deliveries)
     print(f"\n{len(deliveries)} deliveries: {valid} valid, {len(deliveries) - valid} invalid.")

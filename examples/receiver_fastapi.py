@@ -71,14 +71,14 @@ def compose(message: Message, sender: str) -> EmailMessage:
     """Return the mail for a message.
 
     Raises:
-        Refused: There is nothing to send in it, or nobody to send it to.
+        Refused: It has nothing to send, or no recipient.
     """
     payload = message.payload
     secret = payload.get("link" if message.type == "OrganizationInvitation" else "code") or payload.get(
         "link"
     )
     if not isinstance(secret, str) or not secret or not secret.isprintable():
-        raise Refused("The message has neither a code nor a link")
+        raise Refused("The message has no code and no link")
     subject, line = TEXTS.get(message.type, GENERAL)
     place = text_of(payload.get("organization"), "name") or text_of(
         payload.get("application"), "displayName", "name"

@@ -98,7 +98,7 @@ def compose(message: Mapping[str, Any], sender: str) -> EmailMessage:
     code, link = payload.get("code"), payload.get("link")
     secret = link if kind == "OrganizationInvitation" else code or link
     if not isinstance(secret, str) or not secret or not secret.isprintable():
-        raise ValueError("there is neither a code nor a link to send")
+        raise ValueError("there is no code and no link to send")
     application = name_of(payload.get("application"), "displayName", "name")
     organization = name_of(payload.get("organization"), "name")
     values = {
@@ -143,7 +143,7 @@ def create_app(environment: Mapping[str, str] = os.environ) -> Flask:
 
     @app.post("/logto-mail")
     def receive() -> tuple[str, int]:
-        # WSGI passes header bytes as Latin-1. compare_digest takes the same time for every wrong value.
+        # WSGI passes header bytes as Latin-1. compare_digest needs the same time for every wrong value.
         given = request.headers.get("Authorization", "").encode("latin-1")
         if not hmac.compare_digest(given, authorization):
             abort(401, "wrong authorization")

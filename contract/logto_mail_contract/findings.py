@@ -21,7 +21,7 @@ class Rule:
         level: ``MUST``, ``SHOULD`` or ``INFO``.
         requirement: The requirement, in one sentence.
         outcomes: Every acceptable outcome, for a person to read.
-        consequence: What happens in Logto, or to the receiver, when the rule is broken.
+        consequence: What happens in Logto, or to the receiver, when the rule fails.
         source: Where the claim comes from: a file of Logto's source, or a page of its documentation.
         since: The contract revision from which on it applies.
     """
@@ -49,7 +49,7 @@ class Finding:
         expected: Every acceptable outcome, for a person to read.
         actual: The one outcome that came, shortened; codes, links and credentials are masked.
         requirement: What the rule requires, in one sentence.
-        consequence: What happens in Logto, or to the receiver, when the rule is broken.
+        consequence: What happens in Logto, or to the receiver, when the rule fails.
         share: In how many of the cases the rule failed, for example ``"1 of 14 messages"``; empty where there
             was one case.
         message: The message that was sent, for a rule about an exchange.

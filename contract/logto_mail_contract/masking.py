@@ -48,7 +48,7 @@ def format_value(value: Any, *, mask: bool = False, whole: bool = False) -> str:
 
 
 SECRET_VARIABLES = ("code", "link")
-"""The variables of a payload that let whoever reads them sign in."""
+"""The variables of a payload with which any reader can sign in."""
 
 
 def format_variable(name: str, value: Any, *, whole: bool = False) -> str:
@@ -75,7 +75,7 @@ def mask_secrets(text: str, secrets: Iterable[str]) -> str:
 
     Args:
         text: The text.
-        secrets: What must not be printed; a longer one is masked before a shorter one that stands in it.
+        secrets: What must not be printed; a longer one is masked before a shorter one inside it.
     """
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "(masked)")

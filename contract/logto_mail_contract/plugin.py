@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from .receivers.run import Outbox
 
 _OPTIONS = {
-    "revision": ("contract revision or Logto release that messages are held to", "R"),
-    "layer": ("layer that messages are held to: guard (default), emitted or documented", "L"),
+    "revision": ("contract revision or Logto release that messages are judged by", "R"),
+    "layer": ("layer that messages are judged by: guard (default), emitted or documented", "L"),
     "host": ("address that the mail endpoint listens at (default: 127.0.0.1)", "HOST"),
     "port": ("port that the mail endpoint listens at (default: a free one)", "PORT"),
     "path": ("path of mail_endpoint's URL (default: a new one for each test)", "PATH"),

@@ -1,6 +1,6 @@
 // A small app that signs people up with a code by mail, sent by Logto's own HTTP email connector.
 //
-// It stands for your app with Logto behind it. Configured by the environment: MAIL_ENDPOINT (the URL that the
+// It plays your app with Logto behind it. Configured by the environment: MAIL_ENDPOINT (the URL that the
 // connector posts to), MAIL_AUTHORIZATION (its authorization header; none if unset), MAIL_TIMEOUT (seconds to
 // wait for it, 8 if unset) and PORT (0, a free one, if unset). To run it: npm ci && npm start
 

@@ -61,7 +61,7 @@ const textOf = (context, ...members) =>
     .find((value) => value !== '') ?? '';
 
 const isAuthorized = (request) => {
-  // Node passes header bytes as Latin-1. Digests have one length, so the comparison takes constant time.
+  // Node passes header bytes as Latin-1. Digests have one length, so the comparison needs constant time.
   const given = Buffer.from(request.headers.authorization ?? '', 'latin1');
   const digest = (value) => createHash('sha256').update(value).digest();
   return timingSafeEqual(digest(given), digest(MAIL_AUTHORIZATION));
@@ -107,7 +107,7 @@ const compose = ({ to, type, payload }) => {
   }
   const secret = type === 'OrganizationInvitation' ? payload.link : payload.code ?? payload.link;
   if (typeof secret !== 'string' || secret === '' || /[\p{Cc}\p{Cs}\s]/u.test(secret)) {
-    throw new Refused(422, 'The message has neither a code nor a link to send');
+    throw new Refused(422, 'The message has no code and no link to send');
   }
   const place =
     textOf(payload.organization, 'name') || textOf(payload.application, 'displayName', 'name') || 'our service';

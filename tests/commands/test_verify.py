@@ -323,7 +323,7 @@ def test_remote_is_tried_when_allowed(capsys: pytest.CaptureFixture[str]) -> Non
     assert verify("http://0.0.0.0:1/hook", *FEW) == 2
     assert "0.0.0.0 is another machine" in told(capsys)
     assert verify("http://0.0.0.0:1/hook", "--allow-remote", "--wait", "0.2", *FEW) == 3
-    assert "nobody listens at http://0.0.0.0:1/hook; waited 0.2 s" in told(capsys)
+    assert "no server listens at http://0.0.0.0:1/hook; waited 0.2 s" in told(capsys)
 
 
 # Excuses.
@@ -492,7 +492,7 @@ def test_nobody_listens(capsys: pytest.CaptureFixture[str]) -> None:
     with Served(Good()) as served:
         url = served.url
     assert verify(url, "--wait", "0.2") == 3
-    assert f"nobody listens at {url}; waited 0.2 s" in told(capsys)
+    assert f"no server listens at {url}; waited 0.2 s" in told(capsys)
 
 
 @contextmanager

@@ -948,8 +948,8 @@ def test_module(mail_endpoint):
 @pytest.mark.parametrize(
     ("marker", "line"),
     [
-        ("lenent=True", "mail_contract takes revision=, layer=, *, lenient= by keyword; not lenent"),
-        ("'1.35'", "mail_contract takes revision=, layer=, *, lenient= by keyword; not '1.35'"),
+        ("lenent=True", "mail_contract accepts revision=, layer=, *, lenient= by keyword; not lenent"),
+        ("'1.35'", "mail_contract accepts revision=, layer=, *, lenient= by keyword; not '1.35'"),
         ("revision='7.1'", "mail-contract: There is no contract revision '7.1'. Revisions: 1.22, 1.25, *"),
         ("layer='guarded'", "mail-contract: Revision 1.35 has no layer 'guarded'. Its layers: guard, *"),
         ("revision='1.22', layer='documented'", "mail-contract: Revision 1.22 has no layer 'documented'.*"),
@@ -1068,7 +1068,7 @@ def test_first(make_mail_endpoint):
 def test_second(make_mail_endpoint):
     assert [post(url) for url in urls] == [404, 404]
     assert make_mail_endpoint(path="/other").url == urls[1]
-    with pytest.raises(TypeError, match="make_mail_endpoint takes https, .* not lenent"):
+    with pytest.raises(TypeError, match="make_mail_endpoint accepts https, .* not lenent"):
         make_mail_endpoint(lenent=True)
     with pytest.raises(ValueError, match="There is no contract revision"):
         make_mail_endpoint(revision="7.1")

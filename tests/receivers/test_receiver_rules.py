@@ -432,7 +432,7 @@ def test_receiver_that_has_had_enough_is_told_once(limit: int) -> None:
             "such an ordinary message was accepted before. It may be a limit that all messages share" in text
         )
     if told and "concurrent/burst" not in told:  # which is the last one
-        why = "the receiver accepts no ordinary message any more: 429 Too Many Requests"
+        why = "the receiver no longer accepts ordinary messages: 429 Too Many Requests"
         assert why in outcomes(found).values()
 
 

@@ -624,20 +624,20 @@ def harness(does: str, at: int = 0) -> list[str]:
 UNUSABLE = {
     "no such program": (["/no/such/program"], r'"/no/such/program" cannot be started: No such file'),
     "no program": ([str(ROOT)], r"cannot be started: Permission denied"),
-    "ends": (harness("sys.exit(3)"), r"ended with status 3 without an answer$"),
-    "ends at once": ([sys.executable, "-c", "0"], r"ended with status 0 without an answer$"),
+    "ends": (harness("sys.exit(3)"), r"ended with status 3 without a result$"),
+    "ends at once": ([sys.executable, "-c", "0"], r"ended with status 0 without a result$"),
     "fails": (
         harness("1 / 0"),
-        r"(?s)ended with status 1 without an answer; on standard error it said:.*ZeroDivisionError",
+        r"(?s)ended with status 1 without a result; on standard error it said:.*ZeroDivisionError",
     ),
-    "is killed": (harness("os.kill(os.getpid(), 9)"), r"was ended by signal 9 without an answer$"),
-    "says good day": (harness("print('hello\\x1b', flush=True)"), r'no answer, .*: "hello\\u001b" \(a log'),
-    "answers in other words": (harness("print('{\"ok\": 1}', flush=True)"), r"no answer, "),
-    "no text": (harness("sys.stdout.buffer.write(b'\\xff\\n'); sys.stdout.flush()"), r"no answer, "),
-    "no end of a line": (harness("print('x' * 3000000, flush=True)"), r"no answer, "),
+    "is killed": (harness("os.kill(os.getpid(), 9)"), r"was ended by signal 9 without a result$"),
+    "says good day": (harness("print('hello\\x1b', flush=True)"), r'no result, .*: "hello\\u001b" \(a log'),
+    "answers in other words": (harness("print('{\"ok\": 1}', flush=True)"), r"no result, "),
+    "no text": (harness("sys.stdout.buffer.write(b'\\xff\\n'); sys.stdout.flush()"), r"no result, "),
+    "no end of a line": (harness("print('x' * 3000000, flush=True)"), r"no result, "),
     "closes its output": (
         harness("os.close(1); time.sleep(60)"),
-        r"closed its standard output without an answer$",
+        r"closed its standard output without a result$",
     ),
     "is silent": (harness("time.sleep(60)"), r"no report: within 0\.5 s: it was its first message"),
     "does not read": (["sleep", "60"], r"no report: within 0\.5 s: it was its first message"),
@@ -671,9 +671,9 @@ def test_a_command_that_cannot_be_driven(case: str, destination: Destination) ->
     [
         (
             harness("sys.exit(3)", at=5),
-            r"(?s)status 3 without an answer\n  rule .* sender/body/json\n  message   {",
+            r"(?s)status 3 without a result\n  rule .* sender/body/json\n  message   {",
         ),
-        (harness("print('{}', flush=True)", at=5), r"no answer, "),
+        (harness("print('{}', flush=True)", at=5), r"no result, "),
         (harness("print('{\"ok\": true}\\n' * 2, flush=True); continue", at=5), r"what no job had asked for"),
     ],
 )
@@ -998,8 +998,8 @@ def test_what_is_info_never_counts(verify_sender: VerifySender) -> None:
         (("--rules", "sender/body/ip", "--exclude", "*/ip", "--", "true"), 5, "no rule is left to run"),
         (("--revision", "1.22", "--rules", "*/ip", "--", *EXAMPLE), 5, "no rule could be judged"),
         (("--", "/no/such/program"), 3, '"/no/such/program" cannot be started: No such file'),
-        (("--", "false"), 3, "ended with status 1 without an answer"),
-        (("--", "echo", "hello"), 3, 'a line that is no answer, {"ok": true} or'),
+        (("--", "false"), 3, "ended with status 1 without a result"),
+        (("--", "echo", "hello"), 3, 'a line that is no result, {"ok": true} or'),
         (("--patience", "0.2", "--", "sleep", "60"), 3, "no report: within 2.2 s: it was its first message"),
     ],
 )
@@ -1018,7 +1018,7 @@ def test_a_command_that_ends_later_exits_3_and_what_was_found_is_told(verify_sen
     command = harness("sys.exit(7)", at=len(unusual_messages()) + 40)
     done = verify_sender(*FAST, "--", *command)
     assert done.code == 3
-    assert "ended with status 7 without an answer" in done.err
+    assert "ended with status 7 without a result" in done.err
     assert re.search(r"\n  rule      sender/answer/no-retry\n  message   {", done.err)
     assert re.search(r"^\d+ rules: ", done.out, re.MULTILINE)
 

@@ -1268,7 +1268,7 @@ def test_another_method_is_405_and_no_delivery(served: Serving, target: str, all
             lines = ["Origin: https://stranger.test", f"Access-Control-Request-Method: {method}"]
             answer = served.api.request(method, target, *lines)
             assert (answer.status, answer.headers["allow"]) == (405, allowed)
-            assert answer.json["error"] == f"{target} takes {allowed}, not {method}."
+            assert answer.json["error"] == f"{target} allows {allowed}, not {method}."
     assert served.api.get("/api/messages")["total"] == 0
 
 

@@ -1,4 +1,4 @@
-"""The command ``mail-contract serve``: runs the standing endpoint with its inbox."""
+"""The command ``mail-contract serve``: runs the mail endpoint on its own, with its inbox."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         host, port = listening.getsockname()[:2]
         app = StandingApp(endpoint, guard_host=is_loopback(host))
         server = StandingServer(app, lambda: announce(options, endpoint, log, host, port))
-        # What exists now lives until the end: without this, each full collection would visit it.
+        # The objects of now live until the end. Without this, each full collection would visit them.
         gc.freeze()
         server.run([listening])
         log.close()

@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         target = receiver.target
         assert isinstance(target, UrlTarget)
         if not _wait_until_listening(target.address, options.wait):
-            say(f"nobody listens at {mask_url(options.url)}; waited {options.wait:g} s")
+            say(f"no server listens at {mask_url(options.url)}; waited {options.wait:g} s")
             return UNREACHABLE
         receiver_run = stack.enter_context(closing(ReceiverRun(receiver, settings, outbox)))
         verification = Verification(receiver_run, selected, excuses)

@@ -154,7 +154,7 @@ class _Connection:
             # The receiver closed an idle connection just when it was used, or the last response was too long.
             # Other rules judge that: it is no fault of this request.
             second = self.exchange(call, max(0.0, deadline - time.monotonic()))
-            # Where nothing listens any longer, this request may be what ended the receiver.
+            # If nothing listens now, this request may have ended the receiver.
             if not (isinstance(second, NoResponse) and second.kind == "unreachable"):
                 return second
         return _as_cut(outcome)
@@ -230,7 +230,7 @@ class _Connection:
 
 
 def _send(connection: socket.socket, data: memoryview) -> int:
-    """Send what the socket takes now, and return how many bytes need not be sent any more."""
+    """Send what the socket accepts now, and return how many bytes need no further send."""
     try:
         return connection.send(data)
     except (BrokenPipeError, ConnectionResetError):

@@ -26,7 +26,7 @@ class Connection(threading.Thread):
     """One connection of a sender, in a thread of its own.
 
     Args:
-        server: What judges, records and answers the requests.
+        server: Judges, records and responds to the requests.
         accepted: The connection's socket.
 
     Attributes:

@@ -71,7 +71,7 @@ class MailEndpoint(ScriptedReplies):
             catalogue.UnknownRevision: There is no such revision or release.
             catalogue.UnknownLayer: That revision has no such layer.
             ValueError: The path does not begin with a slash, or another endpoint has it.
-            TypeError: ``authorization`` is neither text nor None.
+            TypeError: ``authorization`` is not text and not None.
         """
         self.close()
         # Compile the schema now: the first delivery should not have to wait for it.
@@ -117,12 +117,12 @@ class MailEndpoint(ScriptedReplies):
 
     @property
     def revision(self) -> str:
-        """The contract revision that messages are held to."""
+        """The contract revision that messages are judged by."""
         return self._revision
 
     @property
     def layer(self) -> str:
-        """The layer that messages are held to."""
+        """The layer that messages are judged by."""
         return self._layer
 
     @property
@@ -168,8 +168,8 @@ class MailEndpoint(ScriptedReplies):
     def recording(self) -> Recording:
         """Give a block an inbox of its own, for use inside ``@given``: ``with ...recording() as inbox:``.
 
-        What arrives during the block goes to that inbox alone. At the end of the block the violations that
-        are due raise ContractViolation; where the block itself raises, they are added to that as a note.
+        Requests during the block go to that inbox alone. At the end of the block the violations that
+        are due raise ContractViolation. If the block itself raises, they become a note of that exception.
         """
         return Recording(self)
 
@@ -255,7 +255,7 @@ class MailEndpoint(ScriptedReplies):
             elif (violation := inbox.take_unreported(failure)) is not None:
                 report([violation], failure)
 
-    # What the server calls.
+    # Called by the server.
 
     def receive(self, path: str, request: Request, wire: Connection) -> bool:
         """Judge a request, record it and respond; return False where the path is no longer this one's."""

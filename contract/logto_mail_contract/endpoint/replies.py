@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ScriptedReplies:
-    """What an endpoint responds with in the place of its own 200, as a test scripts it."""
+    """The replies that a test scripts in the place of an endpoint's own 200."""
 
     def __init__(self) -> None:
         self._script = Script()

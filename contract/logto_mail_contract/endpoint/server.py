@@ -44,7 +44,7 @@ class Handler(Protocol):
         """Respond to a request; return False for the server to respond with 404."""
 
     def note_unmatched(self, what: str) -> None:
-        """Note what came on a connection and is no request."""
+        """Note bytes on a connection that are no request."""
 
 
 class _HTTPServer(HTTPServer):
@@ -145,7 +145,7 @@ class MailServer:
             with contextlib.redirect_stderr(printed):
                 if 0 <= self.port < 65536:
                     self._http.start()
-                else:  # the system would take it modulo 65536
+                else:  # the system would reduce it modulo 65536
                     problem = "a port is a number from 0 to 65535"
         except (SystemExit, OSError) as error:
             problem = printed.getvalue().partition("\n")[0] or str(error)
@@ -216,7 +216,7 @@ class MailServer:
         )
         return endpoint
 
-    # What endpoints and connections call.
+    # Called by endpoints and connections.
 
     def mount(self, path: str, endpoint: MailEndpoint) -> str:
         """Route a path to an endpoint, and return the path."""
@@ -246,7 +246,7 @@ class MailServer:
         return True
 
     def note_unmatched(self, what: str) -> None:
-        """Note a request that reached no endpoint, or what came and is no request."""
+        """Note a request that reached no endpoint, or bytes that are no request."""
         if self._handler is not None:
             self._handler.note_unmatched(what)
             return

@@ -43,7 +43,7 @@ class _Hooks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Judge what came after the test's own code had ended, and close its endpoints."""
+        """Judge the requests that came after the test's own code had ended, and close its endpoints."""
         __tracebackhide__ = True
         try:
             result = yield
@@ -146,7 +146,7 @@ class EndpointSession:
         return violations
 
     def end(self, item: pytest.Item, failure: BaseException | None = None) -> None:
-        """Close the endpoints of a test, and report what came last."""
+        """Close the endpoints of a test, and report the last violations."""
         __tracebackhide__ = True
         endpoints = self._endpoints()
         # Close first: nothing may be recorded after the last judgement.
@@ -187,7 +187,7 @@ class EndpointSession:
         unknown = set(settings) - set(_KEYWORDS)
         if unknown:
             raise TypeError(
-                f"make_mail_endpoint takes https, label, path, {', '.join(_KEYWORDS)}; "
+                f"make_mail_endpoint accepts https, label, path, {', '.join(_KEYWORDS)}; "
                 f"not {', '.join(sorted(unknown))}"
             )
         endpoint = self._server(https=https).endpoint(
@@ -223,7 +223,7 @@ class EndpointSession:
             )
             if unknown:
                 pytest.fail(
-                    f"mail_contract takes {', '.join(f'{name}=' for name in _KEYWORDS)} by keyword; "
+                    f"mail_contract accepts {', '.join(f'{name}=' for name in _KEYWORDS)} by keyword; "
                     f"not {', '.join(unknown)}",
                     pytrace=False,
                 )

@@ -27,7 +27,7 @@ MAX_LISTED_DELIVERIES = 10
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What was deleted: the deliveries to a recipient, all of them where ``to`` is None."""
+    """The deliveries to a recipient were deleted, or all of them when ``to`` is None."""
 
     to: str | None
 

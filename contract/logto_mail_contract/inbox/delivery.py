@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class MailNotReceived(AssertionError):
-    """What the test waited or asked for is not in the inbox, or what should not be there is."""
+    """The inbox lacks the delivery that a test asked for, or has one that a test excluded."""
 
 
 class Delivery:
@@ -62,7 +62,7 @@ class Delivery:
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
-        """What the request and its message break, of every level."""
+        """The findings about the request and its message, of every level."""
         return read_findings(self._recorded)
 
     @property
@@ -82,7 +82,7 @@ class Delivery:
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """The header lines as they came on the wire: order, case and duplicates kept."""
+        """The header lines as they came on the wire: with their order, case and duplicates."""
         return self._recorded.headers
 
     @cached_property

@@ -98,11 +98,11 @@ class Inbox:
         inbox and raise nothing for these rules. Any other violation still raises.
 
         Args:
-            rules: The ids of one or more rules; it is enough that one of them is broken.
+            rules: The ids of one or more rules; one failed rule among them is enough.
 
         Raises:
             ValueError: No rule is named, or one that there is not.
-            MailNotReceived: At the end of the block, none of the rules was broken in it.
+            MailNotReceived: At the end of the block, no delivery in it broke any of the rules.
         """
         return ExpectedViolation(self._violations.expectations, rules, lambda: self._list_arrivals(Query()))
 
@@ -140,7 +140,7 @@ class Inbox:
         if not self.lenient:
             self._violations.raise_due()
 
-    # What is there.
+    # Looking, without a wait.
 
     @property
     def waiting(self) -> int:

@@ -1,4 +1,4 @@
-"""Where an inbox keeps what was delivered: the protocol of a store, and the store in memory."""
+"""The stores that an inbox keeps deliveries in: the protocol of one, and the one in memory."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _NOT_RAISED = "No line of the test raised this: it is reported at the end of the
 
 
 class Violations:
-    """What deliveries of an inbox broke and nobody accepted by name.
+    """The violations in an inbox that no test accepted by name.
 
     Looking changes nothing: what is due stays due. What the end of the test reported is remembered, since it
     must not be reported twice.
@@ -64,7 +64,7 @@ class Violations:
         """Raise what is due, as often as it is called.
 
         Raises:
-            ContractViolation: There are violations that nobody accepted.
+            ContractViolation: There are violations that were not accepted by name.
         """
         __tracebackhide__ = True
         if self._due:
@@ -122,7 +122,7 @@ class ExpectedViolation:
     Not made by ``contextlib.contextmanager``: its frames would stand in the traceback of every failure.
 
     Args:
-        expectations: The list that it stands in during the block.
+        expectations: The list that it is in during the block.
         rules: The ids of the rules that deliveries may break.
         arrived: Returns what arrived, in lines, for the failure.
 

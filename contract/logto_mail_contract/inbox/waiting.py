@@ -35,7 +35,7 @@ class AsyncioSignal:
 
     def set(self) -> None:
         """Wake the waiter, or let its next wait return at once."""
-        with suppress(RuntimeError):  # the loop was closed under a waiter that nobody cancelled
+        with suppress(RuntimeError):  # the loop was closed under a waiter that was not cancelled
             self._loop.call_soon_threadsafe(self._event.set)
 
     async def wait(self, seconds: float) -> None:

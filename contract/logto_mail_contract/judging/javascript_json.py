@@ -113,7 +113,7 @@ def parse_with_duplicates(text: str | bytes) -> tuple[Any, tuple[Duplicate, ...]
             return _parse_collecting(text)
     except json.JSONDecodeError as error:
         if text.startswith("\ufeff"):
-            raise NotJson("a byte order mark (U+FEFF) stands before the JSON text", text, 0) from None
+            raise NotJson("a byte order mark (U+FEFF) is before the JSON text", text, 0) from None
         raise NotJson(_format_problem(error.msg), text, error.pos) from None
     except _Constant as constant:
         position = next(token.start() for token in _TOKEN.finditer(text) if token[0] == constant.args[0])
@@ -142,7 +142,7 @@ def _decode(data: bytes) -> str:
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]:
         raise NotUtf8("the bytes look like UTF-16 or UTF-32")
     if data.startswith(b"\xef\xbb\xbf"):
-        raise NotUtf8("a byte order mark (EF BB BF) stands before the text")
+        raise NotUtf8("a byte order mark (EF BB BF) is before the text")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

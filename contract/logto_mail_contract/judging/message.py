@@ -64,7 +64,7 @@ class Message:
 
     @property
     def code(self) -> str | None:
-        """The verification code: six digits in every code flow, leading zeros kept."""
+        """The verification code: six digits in every code flow, with leading zeros."""
         return text_member(self.payload, "code")
 
     @property

@@ -126,7 +126,7 @@ def find_secrets(
         for part in (value, value.partition(" ")[2])
     ]
     patterns = {
-        # Not as a part of a longer number or of an identifier, where it stands by chance.
+        # Not as a part of a longer number or of an identifier, where it appears by chance.
         "the code": code and rf"(?<![0-9A-Za-z]){re.escape(code)}(?![0-9A-Za-z])",
         "the link": re.escape(link),
         "the address": re.escape(address),

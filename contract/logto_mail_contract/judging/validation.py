@@ -223,10 +223,10 @@ def _read_message(message: Any) -> Any:
         if not (part is None or isinstance(part, (str, int, float, list, dict))):
             raise TypeError(
                 f"A message is JSON text or a value as json.loads returns it, but at {pointer or 'the top'} "
-                f"stands a {type(part).__name__}"
+                f"is a {type(part).__name__}"
             )
         if isinstance(part, float) and math.isnan(part):
-            raise TypeError(f"At {pointer or 'the top'} stands NaN, which JSON has not")
+            raise TypeError(f"At {pointer or 'the top'} is NaN, which JSON does not have")
         if isinstance(part, dict) and not all(isinstance(key, str) for key in part):
             raise TypeError(f"The object at {pointer or 'the top'} has a key that is not a str")
     return _replace_huge_integers([part for _, part in parts])

@@ -1,4 +1,4 @@
-"""Where the rules for receivers register; ``receivers.rules`` fills it by importing them."""
+"""The register of the rules for receivers; ``receivers.rules`` fills it by importing them."""
 
 from __future__ import annotations
 

@@ -46,14 +46,14 @@ class ReceiverContract:
         mail_outbox: Outbox | None,
         request: pytest.FixtureRequest,
     ) -> Result:
-        """What came of the rule; a fixture, so that a fault of ours is an error and no failure of theirs."""
+        """The rule's result. It is a fixture, so that pytest shows a fault of ours as an error."""
         __tracebackhide__ = True
         run = _run_of(request, mail_receiver, self.settings)
         run.outbox = mail_outbox
         return run_rule(run, mail_contract_rule, excuses_of(request.node).get(mail_contract_rule))
 
     def test_rule(self, mail_contract_result: Result) -> None:
-        """Report what came of one rule."""
+        """Report the result of one rule."""
         __tracebackhide__ = True
         conclude(mail_contract_result)
 

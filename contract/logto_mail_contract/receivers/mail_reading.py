@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from .outbox import Mail
 
-# An HTML mail shows these apart from what stands before and after them.
+# A mail client separates these from the text before and after them.
 _BLOCKS = re.compile(
     "address|article|aside|blockquote|br|center|d[dlt]|div|fieldset|figcaption|figure|footer|form|h[1-6r]|header|"
     "img|li|main|nav|[ou]l|p|pre|section|table|tbody|td|tfoot|th|thead|tr"
 )
-# Of a template, lexbor keeps the content outside the tree.
+# Lexbor keeps the content of a template outside the tree.
 _UNSEEN = frozenset(("iframe", "noembed", "noframes", "script", "style", "title"))
 
 LINK_ATTRIBUTES = frozenset(("action", "formaction", "href", "xlink:href"))
@@ -33,12 +33,12 @@ _MAX_SHOWN = 160  # characters
 
 
 class HtmlPart:
-    """The HTML of a mail. Lexbor's cost is quadratic in depth: 20,000 levels take 0.4 s.
+    """The HTML of a mail. Lexbor's cost is quadratic in depth: 20,000 levels cost 0.4 s.
 
     Attributes:
         elements: The names of the elements in document order, with those that a parser adds (``html``).
         attributes: Names and decoded values of all attributes in document order.
-        text: The text that a mail client shows; one space stands for any run of spaces.
+        text: The text that a mail client shows; each run of spaces is one space.
         text_outside_links: The same without the text of links.
     """
 
@@ -107,7 +107,7 @@ class ReadMail:
 
     @cached_property
     def codes(self) -> set[str]:
-        """Whatever stands anywhere in it and may be a code."""
+        """Every text in it that may be a code."""
         return {re.sub("[^0-9]", "", found) for found in _SIX_DIGITS.findall(self.everything)}
 
     def __str__(self) -> str:

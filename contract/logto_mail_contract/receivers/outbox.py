@@ -1,7 +1,7 @@
 """The mails that a receiver sends: an SMTP sink that records them, and their decoded parts.
 
 An outbox is any callable that returns the mails sent so far, oldest first. ``SmtpSink`` is one: configure its
-port in the receiver under test. Where the receiver runs in the test's own process, a function can be one::
+port in the receiver under test. If the receiver runs in the test's own process, a function can be one::
 
     def outbox():
         return [Mail.from_message(mail.message(), recipients=mail.recipients()) for mail in django_outbox]
@@ -73,7 +73,7 @@ class Mail:
     @cached_property
     def parts(self) -> tuple[Message, ...]:
         """The mail itself and each of its MIME parts, as the standard email package reads them."""
-        # With its policy compat32: the others raise for some headers that are broken.
+        # With its policy compat32: the others raise for some malformed headers.
         return tuple(message_from_bytes(self.content).walk())
 
     @cached_property

@@ -58,7 +58,7 @@ class Receiver:
         authorization: The value of ``Authorization`` that it wants; None when it wants none.
         authorization_name: The environment variable that commands to copy read ``authorization`` from.
         ca_file: The file with the authorities to trust for https; None for the system's.
-        revision: The contract revision whose messages it is held to.
+        revision: The contract revision whose messages it must accept.
     """
 
     def __init__(self, target: Target, authorization: str | None, revision: str | None) -> None:
@@ -137,7 +137,7 @@ class Receiver:
 
     @property
     def placeholders(self) -> dict[str, str]:
-        """What names in commands to copy stand for, where the user did not choose them."""
+        """The meaning of each shell variable in commands to copy that the user did not choose."""
         target = self.target
         if not isinstance(target, UrlTarget):
             return {}

@@ -1,4 +1,4 @@
-"""What a run will send, found by trying the rules at a receiver that accepts everything."""
+"""Counts what a run will send, by trying the rules at a receiver that accepts everything."""
 
 from __future__ import annotations
 

@@ -105,5 +105,5 @@ def secrets_of(receiver: Receiver, shell: Mapping[str, str]) -> set[str]:
     found |= {unquote(value) for value in found}
     if own:
         found |= credential_forms(own) | set(shell) | {value.partition(" ")[2] for value in shell}
-    # What is as short stands in many texts by chance; the whole credential is masked all the same.
+    # So short a text appears in many others by chance. The whole credential is masked all the same.
     return {text for text in found if len(text) > 3 or text == own != ""}

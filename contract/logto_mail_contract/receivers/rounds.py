@@ -1,7 +1,7 @@
 """Messages that *deliver* rules send together, and the mails that come of them.
 
 Every message goes to a recipient of its own. Its unique letters distinguish its mails from all others, and
-its code or link stands nowhere else. Only mails of accepted messages are waited for: what a receiver wrongly
+no other message has its code or link. Only mails of accepted messages are waited for: what a receiver wrongly
 refuses is the business of ``receiver/accept/*``. Mails may come after the response, within the limit of the
 settings. That there are no more of them is concluded from a short quiet time.
 """
@@ -53,7 +53,7 @@ class Sent:
 
     @property
     def response(self) -> str:
-        """What the receiver responded, for a person to read."""
+        """The receiver's response, for a person to read."""
         return format_outcome(self.outcome)
 
 
@@ -75,11 +75,11 @@ class Round:
         return self.trial.receiver.revision
 
     def knows(self, revision: str) -> bool:
-        """Return whether the receiver is held to that revision or a later one."""
+        """Return whether the receiver's revision is that one or a later one."""
         known = catalogue.revisions()
         return known.index(self.revision) >= known.index(revision)
 
-    # What is sent.
+    # Sending.
 
     def code(self, zeros: int = 0) -> str:
         """Return a code that no other message of this round has.
@@ -115,18 +115,18 @@ class Round:
         address = to.replace("{}", token)
         return self.send(token, self.trial.requests.call(self.message(type, token, address, **changed)))
 
-    # What came.
+    # Reading the mails.
 
     @property
     def accepted(self) -> list[Sent]:
         return [sent for sent in self.sent if is_accepted(sent.outcome)]
 
     def wait(self, *, quiet: bool = False, again: bool = False, beside: Container[str] = ()) -> None:
-        """Wait until each accepted message has its mail, and read what came.
+        """Wait until each accepted message has its mail, and read the mails.
 
         Args:
             quiet: Whether to wait a little more for unexpected mails.
-            again: Whether to wait as long again: a second mail may take as long after the first one.
+            again: Whether to wait as long again: a second mail may need as long after the first one.
             beside: Tokens of messages whose mails are not waited for.
         """
         tokens = [sent.token for sent in self.accepted if sent.token not in beside]

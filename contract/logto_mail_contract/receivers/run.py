@@ -30,7 +30,7 @@ RESTART_SECONDS = 2.0
 """Seconds in which a receiver that is gone may come back: something may be starting it again."""
 
 QUIET_SECONDS = 0.2
-"""Seconds without a mail after which none is expected any more."""
+"""Seconds without a mail after which the run expects no other."""
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Exhaustion:
     Attributes:
         reason: What happened, for the rules that are not judged because of it.
         call: The message that showed it.
-        actual: What came of that message.
+        actual: The outcome of that message.
         is_reported: Whether a rule has reported it.
     """
 
@@ -58,14 +58,14 @@ class ReceiverRun:
         settings: How it is tried; the defaults when None.
         outbox: Returns the mails that the receiver sent; the *deliver* rules need it.
         restart_seconds: Seconds in which a receiver that is gone may come back.
-        quiet_seconds: Seconds without a mail after which none is expected any more.
+        quiet_seconds: Seconds without a mail after which the run expects no other.
 
     Attributes:
         receiver: The receiver.
         settings: How it is tried.
         outbox: Returns the mails that the receiver sent; None without one.
-        baselines: What came of an ordinary message, by template type and revision.
-        exhaustion: Set when the receiver accepts nothing any more.
+        baselines: The outcome of an ordinary message, by template type and revision.
+        exhaustion: Set when the receiver no longer accepts anything.
         numbers: Makes recipients unique, other ones in each run: a receiver may limit mails to one recipient.
         rounds: Messages that several rules of one kind look at, so that they are sent once.
         mails_missing: Whether the receiver has sent no mail at all when it was last waited for.
@@ -156,11 +156,10 @@ class ReceiverRun:
         self.baselines |= dict.fromkeys(accepted, outcome)
         actual = format_outcome(outcome)
         self.exhaustion = Exhaustion(
-            f"the receiver accepts no ordinary message any more: {format_status(outcome)}",
+            f"the receiver no longer accepts ordinary messages: {format_status(outcome)}",
             call,
             f"{actual}; such an ordinary message was accepted before. It may be a limit that all messages "
-            "share, or what one of them left behind; rules that need an ordinary message are not judged any "
-            "more",
+            "share, or the effect of one of them. Rules that need an ordinary message are no longer judged",
         )
         trial.withdraw(lambda came: _kind(came) == kind)
         if not trial.failures:

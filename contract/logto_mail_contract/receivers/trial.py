@@ -50,7 +50,7 @@ class ReceiverTrial(Trial["Call | None"]):
         receiver: The receiver.
         settings: How it is tried.
         requests: Makes the requests.
-        outcomes: What came of the failed cases; None where a case was no exchange.
+        outcomes: The outcomes of the failed cases; None where a case was no exchange.
         shell: How a shell makes an ``Authorization`` that must not be printed, by its value.
     """
 
@@ -67,7 +67,7 @@ class ReceiverTrial(Trial["Call | None"]):
     # Sending and judging.
 
     def exchange(self, call: Call, channel: Channel | None = None) -> Outcome:
-        """Send a request, follow redirects as Logto does, and return what came.
+        """Send a request, follow redirects as Logto does, and return the outcome.
 
         Args:
             call: The request.
@@ -107,7 +107,7 @@ class ReceiverTrial(Trial["Call | None"]):
         Args:
             acceptable: What is acceptable.
             call: The request.
-            outcome: What came of it, where it was sent already.
+            outcome: Its outcome, if it was sent already.
 
         Raises:
             NotJudged: The request was redirected to another origin, where nothing is sent.
@@ -132,9 +132,9 @@ class ReceiverTrial(Trial["Call | None"]):
 
         Args:
             case: The request; None where the case was no single one.
-            passed: Whether what came is acceptable.
-            actual: What came, for a person to read.
-            outcome: What came of the request.
+            passed: Whether the outcome is acceptable.
+            actual: The outcome, for a person to read.
+            outcome: The outcome of the request.
         """
         super().judge(case, passed, actual)
         if not passed:
@@ -144,7 +144,7 @@ class ReceiverTrial(Trial["Call | None"]):
         """Forget failures, as if their cases had never been judged.
 
         Args:
-            is_withdrawn: Tells by what came of a failed case whether to forget it.
+            is_withdrawn: Returns whether to forget a failed case, by its outcome.
         """
         pairs = zip(self.failures, self.outcomes, strict=True)
         left = [(failure, outcome) for failure, outcome in pairs if not is_withdrawn(outcome)]
@@ -166,7 +166,7 @@ class ReceiverTrial(Trial["Call | None"]):
             acceptable: What is acceptable.
 
         Raises:
-            NotJudged: The receiver accepts nothing any more, or had no response in time.
+            NotJudged: The receiver no longer accepts anything, or did not respond in time.
         """
         revision = revision or self.receiver.revision
         baselines = self.run.baselines
@@ -182,9 +182,9 @@ class ReceiverTrial(Trial["Call | None"]):
         return False
 
     def require_responsive(self) -> None:
-        """Go on only where every ordinary message had its response in time.
+        """Go on only if the receiver responded to every ordinary message in time.
 
-        Whatever is tried at such a receiver costs as long once more, and says nothing new.
+        Each other case would cost the same time at such a receiver, and show nothing new.
 
         Raises:
             NotJudged: One had none.
@@ -239,7 +239,7 @@ class ReceiverTrial(Trial["Call | None"]):
             return True
 
         def shrink_seconds() -> float:
-            # Where every try costs a time-out, one is enough.
+            # If each try costs a time-out, one is enough.
             return 0.0 if last is not None and is_timeout(last[1]) else MAX_SHRINK_SECONDS
 
         smallest = find_smallest(
@@ -255,7 +255,7 @@ class ReceiverTrial(Trial["Call | None"]):
             self.cases -= 1
             self.judge(call, passed=False, actual=format_outcome(outcome) + sometimes, outcome=outcome)
 
-    # What comes out.
+    # The result.
 
     def message_size(self, case: Call | None) -> int:
         return len(case.body) if case else 0

@@ -25,7 +25,7 @@ def json_report(
 
     Args:
         url: The receiver's endpoint, without secrets.
-        revision: The contract revision that it was held to.
+        revision: The contract revision that it was judged by.
         settings: How it was tried.
         verification: The rules that were run.
         seconds: How long it took.

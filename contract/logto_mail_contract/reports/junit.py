@@ -18,8 +18,8 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def junit_report(verification: Verification[Any], seconds: float) -> str:
     """Return the report as XML text.
 
-    A failed rule and a needless excuse are failures. What is excused, warned, not judged or not applicable is
-    skipped, with its reason. A fault of ours, and a receiver that was lost, are errors.
+    A failed rule and a needless excuse are failures. Rules that are excused, warned, not judged
+    or not applicable are skipped, with the reason. A fault of ours, and a receiver that was lost, are errors.
 
     Args:
         verification: The rules that were run.

@@ -1,4 +1,4 @@
-"""Where the rules for senders register; ``senders.rules`` fills it by importing them."""
+"""The register of the rules for senders; ``senders.rules`` fills it by importing them."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class SenderContract:
 
 
 class _Bench:
-    """What the tests of one class share: the destination, and the run.
+    """The destination and the run that the tests of one class share.
 
     Attributes:
         run: The run.
@@ -88,7 +88,7 @@ class _Bench:
                 self.unusable = f"mail-contract: {problem}"
 
     def try_rule(self, rule: str, excuse: str | None) -> Result | None:
-        """Return what came of a rule; None where the sender is unusable."""
+        """Return the result of a rule; None where the sender is unusable."""
         if not self.unusable:
             try:
                 return run_rule(self.run, rule, excuse)

@@ -59,7 +59,7 @@ class Attempt:
         url: The endpoint that was handed to it.
         authorization: The authorization that was handed to it.
         arrivals: What arrived, in that order.
-        unmatched: What came on its connections and was no request.
+        unmatched: The problems on its connections with bytes that were no request.
         report: What the sender said; set when it has.
         over: Set when the attempt has ended.
     """
@@ -88,7 +88,7 @@ class Attempt:
             if number < _MAX_ARRIVALS:
                 self.arrivals.append(arrival)
             self._changed.notify_all()
-            # Whatever comes late is accepted, so that a sender which tries for ever ends.
+            # Late requests are accepted, so that a sender which tries for ever ends.
             return ScriptedResponse(200) if self.over.is_set() else self._script(arrival, number)
 
     def wait(self, seconds: float) -> None:
@@ -199,7 +199,7 @@ class Destination:
     def attempt_of(self, target: str) -> Attempt | None:
         """Return the attempt that a request belongs to; None for one that is past."""
         found = _TOKEN.search(target)
-        # What has lost its token on the way is that of the message under way.
+        # A request that lost its token belongs to the message under way.
         return self._attempts[found[1]] if found and found[1] in self._attempts else self.current
 
     def release(self, attempt: Attempt) -> None:

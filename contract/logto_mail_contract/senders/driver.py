@@ -1,4 +1,4 @@
-"""How a sender under test is asked to send: a callable, or a command that reads jobs and writes answers."""
+"""How a sender under test is asked to send: a callable, or a command that reads jobs and writes results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ END_SECONDS = 2.0
 
 _MAX_ANSWER_BYTES = 1 << 20
 _MAX_SHOWN_LINES = 20
-_MAX_UNASKED_ANSWERS = 1000
+_MAX_UNASKED_RESULTS = 1000
 _POLL_INTERVAL = 0.01
 
 Send = Callable[[dict[str, Any], str, "str | None"], object]
@@ -38,10 +38,10 @@ Send = Callable[[dict[str, Any], str, "str | None"], object]
 
 
 class SenderUnusable(SubjectLost):
-    """The sender cannot be driven: it does not start, ends, or writes what is no answer.
+    """The sender cannot be driven: it does not start, ends, or writes a line that is no result.
 
     Attributes:
-        context: What was asked of it, further lines.
+        context: The job that it had, in more lines.
     """
 
     context = ""
@@ -52,7 +52,7 @@ class SenderUnusable(SubjectLost):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a sender says of one message.
+    """The result that a sender reports for one message.
 
     Attributes:
         ok: Whether it says that the message was accepted; None when it said nothing in time.
@@ -92,7 +92,7 @@ class Driver(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of what runs."""
+        """End what still runs."""
 
 
 class CallableDriver:
@@ -146,11 +146,11 @@ class CallableDriver:
 
 
 class CommandDriver:
-    """Drives a command: one job a line to its standard input, one answer a line from its standard output.
+    """Drives a command: one job a line to its standard input, one result a line from its standard output.
 
-    A job is ``{"message": …, "endpoint": …, "authorization": …}``, the last absent where none is configured;
-    an answer is ``{"ok": true}`` or ``{"ok": false, "error": …}``. The command is started for the first job,
-    and again after one that it gave no answer to.
+    A job is ``{"message": …, "endpoint": …, "authorization": …}``, the last absent where none is configured.
+    A result is ``{"ok": true}`` or ``{"ok": false, "error": …}``. The command is started for the first job,
+    and again after a job without a result.
 
     Args:
         command: The program and its arguments.
@@ -169,7 +169,7 @@ class CommandDriver:
         self._grace_seconds = grace_seconds
         self._end_seconds = end_seconds
         self._process: subprocess.Popen[bytes] | None = None
-        self._answers: queue.Queue[bytes | None] = queue.Queue()
+        self._results: queue.Queue[bytes | None] = queue.Queue()
         self._jobs: queue.Queue[bytes | None] = queue.Queue()
         self._stderr: IO[bytes] | None = None
         self._threads: list[threading.Thread] = []
@@ -192,18 +192,18 @@ class CommandDriver:
         self._jobs.put(json.dumps(job).encode() + b"\n")
         late = False
         try:
-            line = self._answers.get(timeout=patience)
+            line = self._results.get(timeout=patience)
         except queue.Empty:
             late = True
             release()
             try:
-                line = self._answers.get(timeout=self._grace_seconds)
+                line = self._results.get(timeout=self._grace_seconds)
             except queue.Empty:
                 said = self._format_stderr()
                 self._end(0)
                 return Report(None, f"within {patience + self._grace_seconds:g} s{said}")
         if line is None:
-            raise self._ended(process, "without an answer")
+            raise self._ended(process, "without a result")
         report = self._report(line)
         return Report(None, f"within {patience:g} s, then {report}") if late else report
 
@@ -211,7 +211,7 @@ class CommandDriver:
         # A file: a full pipe would stop the command, since it is read only at the end.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - _end closes it
         try:
-            process = subprocess.Popen(  # noqa: S603 - it is what whoever calls us asks for
+            process = subprocess.Popen(  # noqa: S603 - the caller chooses the command
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -229,10 +229,10 @@ class CommandDriver:
         assert process.stdin is not None
         assert process.stdout is not None
         self._process = process
-        self._answers, self._jobs = queue.Queue(_MAX_UNASKED_ANSWERS), queue.Queue()
+        self._results, self._jobs = queue.Queue(_MAX_UNASKED_RESULTS), queue.Queue()
         self._threads = [
-            threading.Thread(target=_read, args=(process.stdout, self._answers), daemon=True),
-            # Beside the thread that waits for the answer: a command that does not read would hold that up.
+            threading.Thread(target=_read, args=(process.stdout, self._results), daemon=True),
+            # In a thread of its own: a command that does not read would block the wait for the result.
             threading.Thread(target=_write, args=(process.stdin, self._jobs), daemon=True),
         ]
         for thread in self._threads:
@@ -241,24 +241,24 @@ class CommandDriver:
 
     def _require_quiet(self, process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(queue.Empty):
-            line = self._answers.get_nowait()
+            line = self._results.get_nowait()
             if line is None:
                 raise self._ended(process, "between two jobs")
             raise self._unusable(f"wrote what no job had asked for: {_line(line)}")
 
     def _report(self, line: bytes) -> Report:
         try:
-            answer = json.loads(line)
+            result = json.loads(line)
         except ValueError:
-            answer = None
-        if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
+            result = None
+        if not isinstance(result, dict) or not isinstance(result.get("ok"), bool):
             raise self._unusable(
-                f'wrote a line that is no answer, {{"ok": true}} or {{"ok": false, "error": "…"}}: '
+                f'wrote a line that is no result, {{"ok": true}} or {{"ok": false, "error": "…"}}: '
                 f"{_line(line)} (a log belongs on standard error)"
             )
-        error = answer.get("error")
-        text = "" if answer["ok"] or error is None else error if isinstance(error, str) else json.dumps(error)
-        return Report(answer["ok"], text)
+        error = result.get("error")
+        text = "" if result["ok"] or error is None else error if isinstance(error, str) else json.dumps(error)
+        return Report(result["ok"], text)
 
     def _ended(self, process: subprocess.Popen[bytes], when: str) -> SenderUnusable:
         try:
@@ -307,21 +307,21 @@ class CommandDriver:
             # The thread that reads may wait for room.
             with contextlib.suppress(queue.Empty):
                 while True:
-                    self._answers.get_nowait()
+                    self._results.get_nowait()
             self._threads[0].join(_POLL_INTERVAL)
         assert self._stderr is not None
         self._stderr.close()
 
 
-def _read(stdout: IO[bytes], answers: queue.Queue[bytes | None]) -> None:
+def _read(stdout: IO[bytes], results: queue.Queue[bytes | None]) -> None:
     with stdout, contextlib.suppress(OSError, ValueError):
         while line := stdout.readline(_MAX_ANSWER_BYTES):
-            answers.put(line)
-    answers.put(None)
+            results.put(line)
+    results.put(None)
 
 
 def _write(stdin: IO[bytes], jobs: queue.Queue[bytes | None]) -> None:
-    # Where the command has ended, the thread that reads sees it.
+    # If the command has ended, the reading thread notices it.
     with contextlib.suppress(OSError, ValueError), stdin:
         while (job := jobs.get()) is not None:
             stdin.write(job)

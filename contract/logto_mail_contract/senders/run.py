@@ -54,7 +54,7 @@ class SenderRun:
         return self.settings.strict
 
     def start(self, rule: Rule) -> SenderTrial:
-        # What still comes for the messages of earlier rules reaches no other rule.
+        # Late requests for the messages of earlier rules reach no other rule.
         self.destination.begin()
         return SenderTrial(rule, self)
 
@@ -68,8 +68,8 @@ class SenderRun:
         """Have one plain message sent, whatever comes of it.
 
         Raises:
-            SenderUnusable: The sender cannot be driven: it does not start, ends, keeps silent, or writes what
-                is no answer.
+            SenderUnusable: The sender cannot be driven: it does not start, ends, keeps silent, or writes a
+                line that is no result.
         """
         trial = self.start(catalogue.rules()["sender/request/method"])
         try:

@@ -22,8 +22,8 @@ class SenderSettings:
         examples: How many messages are generated for a rule that generates some.
         seed: What they are generated from; the same seed, the same messages.
         strict: Whether a failed SHOULD counts as failed.
-        slow: Seconds that a response takes which is late and still in time; Logto's sign-in page waits 10.
-        patience: Seconds that a sender may take for one message, beside those that a late response takes.
+        slow: Seconds until a response that is late but still in time; Logto's sign-in page waits 10.
+        patience: Seconds that a sender has for one message, besides those of a late response.
         settle: Seconds to wait for a request that should not come.
     """
 
@@ -54,7 +54,7 @@ class Sender:
         """Return a callable as a sender.
 
         Args:
-            send: Takes the message, the URL of the endpoint, and the value of ``Authorization`` (None when
+            send: Gets the message, the URL of the endpoint, and the value of ``Authorization`` (None when
                 none is configured); returns when the message was accepted and raises when it was not.
             revision: A contract revision or Logto release; the current revision when None.
 

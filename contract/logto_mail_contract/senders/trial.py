@@ -66,7 +66,7 @@ class SenderTrial(Trial[Attempt]):
         origin: str | None = None,
         late: float = 0.0,
     ) -> Attempt:
-        """Have a message sent and return what came of it.
+        """Have a message sent and return the attempt.
 
         Args:
             message: The message; one that the revision allows.
@@ -74,7 +74,7 @@ class SenderTrial(Trial[Attempt]):
             authorization: The value of ``Authorization``; none is configured when None.
             path: The end of the endpoint's URL: path, and query if any.
             origin: The origin of the endpoint; the destination's own when None.
-            late: Seconds that the responses take.
+            late: Seconds until each response.
 
         Raises:
             OwnFault: The message is none that the revision allows.
@@ -115,7 +115,7 @@ class SenderTrial(Trial[Attempt]):
         """Count a case, and note it as failed where there is a problem.
 
         Raises:
-            EndOfRule: The sender keeps silent: every further message would cost its time.
+            EndOfRule: The sender keeps silent: every other message would cost the same time.
         """
         self.judge(attempt, problem is None, problem or "")
         self._end_if_silent()
@@ -124,7 +124,7 @@ class SenderTrial(Trial[Attempt]):
         if len(self.silent) < MAX_SILENT_MESSAGES:
             return
         if not self.failures:
-            # Nobody could wait for this sender, whatever else it does.
+            # No user would wait for this sender: the rule fails whatever else it does.
             patience = f"{self.settings.patience:g} s"
             actual = f"no report within {patience}, {len(self.silent)} times; the rest is not tried"
             self.failures.append(Failure(self.silent[-1], actual))
@@ -135,13 +135,13 @@ class SenderTrial(Trial[Attempt]):
         time.sleep(self.settings.settle)
 
     def judge_every(self, messages: Iterable[Mapping[str, Any]], problem: Problem) -> None:
-        """Judge what came of messages and of generated ones, of which a smallest failing one is searched for.
+        """Judge messages and generated ones, of which a smallest failing one is searched for.
 
         All are sent once a run, for every rule that judges by this.
 
         Args:
             messages: The messages; the same for every rule.
-            problem: Judges what came of one.
+            problem: Judges one attempt.
 
         Raises:
             EndOfRule: The sender keeps silent.
@@ -173,7 +173,7 @@ class SenderTrial(Trial[Attempt]):
                 if len(self.silent) >= MAX_SILENT_MESSAGES:
                     break
                 attempts.append(self.send(message))
-        # What is too much after a request is read when that has its response.
+        # Surplus bytes after a request are read once it has its response.
         self.settle()
         return prepared, generated
 
@@ -191,7 +191,7 @@ class SenderTrial(Trial[Attempt]):
             return found is not None
 
         def shrink_seconds() -> float:
-            # Where every try costs all patience, one is enough.
+            # If each try costs all patience, one is enough.
             return 0.0 if last is not None and last.case.report.ok is None else MAX_SHRINK_SECONDS
 
         find_smallest(
@@ -209,7 +209,7 @@ class SenderTrial(Trial[Attempt]):
         revision = self.sender.revision
         return messages(revision, "guard") | messages(revision, "emitted")
 
-    # What comes out.
+    # The result.
 
     def message_size(self, case: Attempt) -> int:
         return len(json.dumps(case.message))

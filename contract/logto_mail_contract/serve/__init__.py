@@ -1,1 +1,1 @@
-"""The mail endpoint that stands by itself."""
+"""The mail endpoint on its own, outside pytest."""

@@ -1,6 +1,6 @@
 """A request of the inbox API and its response: parameters, errors, and ASGI.
 
-No web framework: the routes are few, and importing one would take half as long as the command takes to start.
+No web framework: the routes are few, and importing one costs half as much time as the start of the command.
 """
 
 from __future__ import annotations

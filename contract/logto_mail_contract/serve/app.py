@@ -1,4 +1,4 @@
-"""The standing endpoint as an ASGI application: deliveries, the inbox API, and the inbox page."""
+"""The endpoint of ``serve`` as an ASGI application: deliveries, the inbox API, and the inbox page."""
 
 from __future__ import annotations
 
@@ -47,12 +47,14 @@ _PAGE_HEADERS = (
     ),
     (b"referrer-policy", b"no-referrer"),
 )
-_NO_PAGE = Content(404, "text/plain; charset=utf-8", b"This path takes POST from Logto; the inbox is at /\n")
+_NO_PAGE = Content(
+    404, "text/plain; charset=utf-8", b"This path accepts POST from Logto; the inbox is at /\n"
+)
 NOT_RECORDED = (
-    b'{"accepted":false,"reason":"The delivery could not be kept; see the log of mail-contract serve"}'
+    b'{"accepted":false,"reason":"The delivery could not be recorded; see the log of mail-contract serve"}'
 )
 OWN_FAULT = Content(500, "application/json", b'{"error": "A fault of mail-contract; see its log."}')
-# What nobody can register in the public DNS, so that no site of a stranger can have such a name.
+# Names that the public DNS does not register: no site of a stranger can have one.
 _OWN_NAME = re.compile(
     r"[a-z0-9_-]+|[0-9.]+|\[[0-9a-f:.]+\]|(?:[a-z0-9_.-]+\.)?(?:localhost|local|internal|test|example|invalid|home\.arpa)",
     re.IGNORECASE,
@@ -83,14 +85,14 @@ class StandingApp:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request.
+        """Respond to a request.
 
         A fault of our own is reported, and ends that request alone.
 
         Args:
             scope: Its state holds the whole ``request`` and the ``writer`` of the connection.
             receive: Returns when the client has left.
-            send: Takes the response.
+            send: Called with the parts of the response.
         """
         try:
             await self._handle(scope, receive, send)
@@ -133,14 +135,14 @@ class StandingApp:
             await wait_for_disconnect(receive)
         wire.release()
 
-    # What the server calls.
+    # Called by the server.
 
     def is_delivery(self, request: Request) -> bool:
         """Return whether a refused request counts as a delivery: any one that does not go to the API."""
         return not _is_api(split_target(request.target)[0])
 
     def records_at_once(self, request: Request) -> bool:
-        """Return whether ``record`` can take a request: a delivery, and none is to be answered by script.
+        """Return whether ``record`` fits a request: it is a delivery, and no scripted reply awaits it.
 
         A target that is not plain may be one of the API: such a request goes through the application.
         """
@@ -164,7 +166,7 @@ class StandingApp:
         self._endpoint.store.flush()
 
     def report_unmatched(self, problem: str) -> None:
-        """Report what came on a connection and is no request."""
+        """Report bytes on a connection that are no request."""
         self._endpoint.log.problem(f"a connection was ended: {problem}")
 
     def report_fault(self) -> None:

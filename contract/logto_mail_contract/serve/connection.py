@@ -1,7 +1,7 @@
-"""One connection of the standing endpoint: requests are answered in order, and the client is bounded.
+"""One connection of the endpoint: it responds to requests in order, and the client is bounded.
 
-A delivery is recorded and answered here. A request of another kind goes through the ASGI application, and so
-does a delivery that a script answers: nothing behind it is read before its response is written.
+A delivery is recorded here and gets its response here. Any other request goes through the ASGI application,
+and so does a delivery with a scripted reply. Nothing behind it is read before its response is written.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class Limits:
     Attributes:
         request_seconds: Time in which a request must come whole, and in which a client must read on.
         keep_alive_seconds: Time for which a connection stays open without a request.
-        half_closed_seconds: Time for which a held request is kept after the client has ended its side.
+        half_closed_seconds: Time for which a held request stays open after the client has ended its side.
         drain_seconds: Time without a byte after which a refused client is closed.
         sweep_seconds: Interval at which the others are looked at.
-        unread_bytes: Most bytes that are taken from a client behind a request that is held.
+        unread_bytes: Most bytes that are read from a client behind a request that is held.
         read: Bounds on a request.
     """
 
@@ -59,7 +59,7 @@ class Limits:
 
 @dataclass(slots=True, eq=False)
 class Shared:
-    """What the connections of a server share.
+    """The state that the connections of a server share.
 
     Attributes:
         app: The application.
@@ -85,7 +85,7 @@ class State(Enum):
     REFUSING = auto()
     """As before, but the client may still be sending."""
     DRAINING = auto()
-    """All is answered; what still comes is discarded until the client closes."""
+    """Every response is sent; later bytes are discarded until the client closes."""
     CLOSED = auto()
 
 
@@ -97,7 +97,7 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.DRAINING: frozenset({State.CLOSED}),
     State.CLOSED: frozenset(),
 }
-"""Where each state leads; a connection goes no other way."""
+"""The states that may follow each state."""
 
 _READING = (State.OPEN, State.LAST_REQUEST)
 
@@ -123,7 +123,7 @@ class Connection(asyncio.Protocol):
         self._limits = shared.limits
         self._reader = RequestReader(shared.limits.read)
         self._time = asyncio.get_running_loop().time
-        # What is under way: deliveries that are recorded, or one request in the application.
+        # Deliveries that are being recorded, or one request in the application.
         self._pending = 0
         self._exchange: Exchange | None = None
         # Loop times: the request began or was refused, the client stopped reading, the connection fell idle,
@@ -134,7 +134,7 @@ class Connection(asyncio.Protocol):
         self._discarded: float | None = None
         self.is_paused = False
 
-    # What the event loop calls.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -187,7 +187,7 @@ class Connection(asyncio.Protocol):
         self._writer.resume()
         self._pace()
 
-    # What the server calls.
+    # Called by the server.
 
     def cut_if_slow(self, now: float) -> None:
         """End the connection if its client is too slow.
@@ -212,7 +212,7 @@ class Connection(asyncio.Protocol):
             self._close()
 
     def stop(self) -> None:
-        """Close, but only after the request that has begun is answered."""
+        """Close, but only after the response to a request that has begun."""
         if self.state is not State.OPEN:
             return
         if self._exchange is not None or self._pending:
@@ -249,7 +249,7 @@ class Connection(asyncio.Protocol):
         elif isinstance(event, Refused):
             self._refuse(event)
         elif isinstance(event, ContinueExpected):
-            # Earlier requests are answered first: the client would take this for their response.
+            # Respond to earlier requests first: the client would mistake this for their response.
             self._app.flush()
             self._writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         else:
@@ -260,7 +260,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refused: Refused) -> None:
         # For how long the client may go on sending is counted from here.
         self._started = self._time()
-        # Earlier requests are answered first, and their responses do not end the connection.
+        # Respond to earlier requests first: their responses do not end the connection.
         self._app.flush()
         self._enter(State.REFUSING)
         if refused.request is None:
@@ -284,12 +284,12 @@ class Connection(asyncio.Protocol):
         if self.state in _READING:
             self._writer.write(_encode_verdict(verdict, self._shared.date, close=False))
         else:
-            # Requests that came in one go may be answered in one go: only the last response says close.
+            # Requests that came together may get their responses together: only the last response says close.
             self._writer.write(_encode_verdict(verdict, self._shared.date, close=not self._pending))
             self._finish()
 
     def _start_exchange(self, request: Request) -> None:
-        # Earlier deliveries are answered first.
+        # Respond to earlier deliveries first.
         self._app.flush()
         self._idle = None
         is_last = self.state not in _READING
@@ -312,7 +312,7 @@ class Connection(asyncio.Protocol):
 
     def _fail(self) -> None:
         self._app.report_fault()
-        # Other recorded deliveries are answered first; the one that raised is not.
+        # Respond to other recorded deliveries first, but not to the one that raised.
         self._app.flush()
         self._pending = 0
         if self.state in _READING:
@@ -320,10 +320,10 @@ class Connection(asyncio.Protocol):
         self._writer.write(_encode(OWN_FAULT.status, OWN_FAULT.body, self._shared.date, close=True))
         self._finish()
 
-    # What ends it.
+    # The end.
 
     def _finish(self) -> None:
-        """Close a connection on which nothing more is read, if all is answered."""
+        """Close a connection on which nothing more is read, once every response is sent."""
         if self._pending or self.state in _READING:
             return
         if self.state is State.REFUSING and not self._writer.is_closing():

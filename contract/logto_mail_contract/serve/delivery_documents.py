@@ -59,7 +59,7 @@ async def summarize_all(found: Sequence[Recorded]) -> list[dict[str, Any]]:
     for recorded in found:
         summaries.append(summarize(recorded))
         if len(recorded.body) > _LARGE_BODY_BYTES:
-            # A thousand of the largest take a minute to parse: let the loop serve others meanwhile.
+            # Parsing a thousand of the largest lasts a minute: let the loop serve others meanwhile.
             await asyncio.sleep(0)
     return summaries
 

@@ -1,4 +1,4 @@
-"""The endpoint that stands by itself: judges requests, records them, and picks the scripted reply.
+"""The endpoint of ``serve``: judges requests, records them, and picks the scripted reply.
 
 No HTTP here: a server hands in requests and sends the response.
 """
@@ -40,7 +40,7 @@ class Log(Protocol):
         """
 
     def problem(self, text: str) -> None:
-        """Report a fault of this side, or what came and is no request."""
+        """Report a fault of this side, or bytes that are no request."""
 
 
 OnRecorded = Callable[[Verdict | StoreProblem, Reply | None], None]
@@ -63,8 +63,8 @@ class StandingEndpoint:
     Attributes:
         inbox: The deliveries, their listeners, and waiting for them.
         log: Prints what happens.
-        revision: The contract revision that messages are held to.
-        layer: The layer that messages are held to.
+        revision: The contract revision that messages are judged by.
+        layer: The layer that messages are judged by.
         authorization: The exact value that ``Authorization`` must have.
         violations: How many invalid deliveries came since the start.
         problem: Why the last delivery could not be stored; None when it was.

@@ -71,7 +71,7 @@ class Exchange:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Any) -> None:
-        """Take the next part of the response; what comes after the client has left is discarded.
+        """Send the next part of the response; parts after the client has left are discarded.
 
         Raises:
             RuntimeError: A second response is begun.

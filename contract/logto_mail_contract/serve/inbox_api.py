@@ -1,4 +1,4 @@
-"""The inbox of a standing endpoint as JSON over HTTP, for tests in any language; an ASGI application.
+"""The inbox of ``serve`` as JSON over HTTP, for tests in any language; an ASGI application.
 
 ``schemas/inbox-api.openapi.json`` describes it.
 """
@@ -53,7 +53,7 @@ class InboxApi:
         limits: Its bounds.
 
     Attributes:
-        routes: The pattern of each path with its methods, and the parameters that each takes in the query.
+        routes: The pattern of each path with its methods, and the query parameters of each.
     """
 
     def __init__(self, endpoint: StandingEndpoint, limits: ApiLimits | None = None) -> None:
@@ -101,14 +101,14 @@ class InboxApi:
             method = "GET" if scope["method"] == "HEAD" else scope["method"]
             if method not in methods:
                 allowed = ", ".join(methods).replace("GET", "GET, HEAD")
-                refused = to_json({"error": f"{path} takes {allowed}, not {scope['method'][:20]}."}, 405)
+                refused = to_json({"error": f"{path} allows {allowed}, not {scope['method'][:20]}."}, 405)
                 return refused._replace(headers=((b"allow", allowed.encode()),))
             route = methods[method]
             parameters = parse_parameters(scope["query_string"], route.parameters)
             return await route.handler(ApiRequest(scope, receive, send, parameters, found.groups()))
         raise Refused(404, f"There is nothing at {path[:200]}; {_OPENAPI} lists the paths.")
 
-    # What the routes do.
+    # The routes.
 
     async def _health(self, _: ApiRequest) -> Content:
         endpoint, store = self._endpoint, self._endpoint.store

@@ -1,4 +1,4 @@
-"""What ``serve`` prints while it runs: a line for each delivery, and for each problem."""
+"""Prints for ``serve`` while it runs: a line for each delivery, and for each problem."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class PrintedLog:
         self._write("".join([line, *map(_format_finding, verdict.findings)]))
 
     def problem(self, text: str) -> None:
-        """Print a fault of this side, or what came and is no request."""
+        """Print a fault of this side, or bytes that are no request."""
         if self._as_json:
             self.event({"event": "problem", "problem": text})
         else:
@@ -128,7 +128,7 @@ class PrintedLog:
 
 
 class _Printer:
-    """Prints in a thread of its own: a reader that stands still must not delay a response to a sender.
+    """Prints in a thread of its own: a reader that stops reading must not delay a response to a sender.
 
     Args:
         format_dropped: Returns the line that says how many lines were dropped.

@@ -42,7 +42,7 @@ class StandingWire:
             finally:
                 self._call(self._writer.close)
 
-    # What a reply calls.
+    # Called by a reply.
 
     def send(self, data: bytes) -> None:
         if self._released.is_set():

@@ -1,4 +1,4 @@
-"""The server of the standing endpoint: listens, bounds its clients, and drains when it is stopped."""
+"""The server of ``serve``: listens, bounds its clients, and drains when it is stopped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if sys.platform == "win32":
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK)
 else:
-    # The loop of the standard library takes longer for each request.
+    # The loop of the standard library is slower for each request.
     from uvloop import new_event_loop
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -41,7 +41,7 @@ class StandingServer:
         limits: Bounds on a client.
 
     Attributes:
-        force_exit: Whether it was stopped before everything was answered.
+        force_exit: Whether it was stopped before every response was sent.
         connections: The open connections.
     """
 

@@ -1,4 +1,4 @@
-"""The store of a standing endpoint that outlives it: a SQLite file."""
+"""The store of ``serve`` that outlives the process: a SQLite file."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class SqliteStore:
             return
         problem = None
         if self._identify() != self._identity:
-            # A write would succeed, to a file that nobody can open again.
+            # A write would succeed, but no program can open that file again.
             problem = StoreProblem(
                 f"{self._path} was deleted or replaced while it was in use, and nothing more is stored. "
                 "Start mail-contract serve again."
@@ -200,7 +200,7 @@ class SqliteStore:
                     [value for _, value in conditions],
                 )
             ) as rows:
-                # SQLite reads on as rows are asked for. What it cannot compare is compared here.
+                # SQLite reads rows as they are asked for. Conditions that it cannot check are checked here.
                 found = list(islice(filter(query.matches, map(_from_sql, rows)), limit))
         except sqlite3.Error as error:
             raise self._problem(error) from None

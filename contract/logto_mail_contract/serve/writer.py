@@ -1,4 +1,4 @@
-"""What a connection of the standing endpoint is written to."""
+"""The writing side of a connection of ``serve``."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ResponseWriter:
         self._writable.clear()
 
     def resume(self) -> None:
-        """Have nobody wait any longer."""
+        """Wake every coroutine that waits to write."""
         self._writable.set()
 
     async def wait_until_writable(self) -> None:

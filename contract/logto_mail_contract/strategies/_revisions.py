@@ -17,7 +17,7 @@ def read_typed_variables(revision: str) -> tuple[str, ...]:
 
 
 def has_ip(revision: str) -> bool:
-    """Tell whether a contract revision has the member ``ip``."""
+    """Return whether a contract revision has the member ``ip``."""
     return "ip" in catalogue.schema(revision, "guard")["properties"]
 
 

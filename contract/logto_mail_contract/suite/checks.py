@@ -21,7 +21,7 @@ class Check(NamedTuple, Generic[T]):
     """How one rule is tried.
 
     Attributes:
-        function: Sends, and notes in the trial what came.
+        function: Sends, and notes the outcomes in the trial.
         needs: What the subject must have so that the rule is applicable.
     """
 

@@ -94,7 +94,7 @@ class Verification(Generic[T]):
 
 
 def run_rule(run: Run[T], rule: str, excuse: str | None = None) -> Result:
-    """Try one rule and return what came of it.
+    """Try one rule and return its result.
 
     Args:
         run: The run.
@@ -126,7 +126,7 @@ def run_rule(run: Run[T], rule: str, excuse: str | None = None) -> Result:
     except EndOfRule:
         pass
     except SubjectLost:
-        # What the rule sent before may be what ended the subject: report that, the next rule finds it lost.
+        # An earlier case of this rule may have ended the subject: report that; the next rule finds it lost.
         if not trial.failures:
             raise
     seconds = time.monotonic() - start

@@ -31,7 +31,7 @@ def parametrize_rules(metafunc: pytest.Metafunc, rules: Sequence[str]) -> None:
 
 
 def conclude(result: Result) -> None:
-    """Turn what came of a rule into the outcome of its test.
+    """Turn the result of a rule into the outcome of its test.
 
     Raises:
         ContractViolation: The rule failed.

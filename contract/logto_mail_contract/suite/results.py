@@ -23,11 +23,11 @@ class NotJudged(Exception):
 
 
 class EndOfRule(Exception):
-    """Further cases would cost as long as the one that failed, and say nothing new."""
+    """More cases would cost as much time as the one that failed, and show nothing new."""
 
 
 class SubjectLost(Exception):
-    """The subject under test cannot be reached or driven any more; the text says why."""
+    """The subject under test can no longer be reached or driven; the text says why."""
 
 
 class OwnFault(Exception):
@@ -36,7 +36,7 @@ class OwnFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one rule.
+    """The result of one rule.
 
     Attributes:
         rule: The rule.

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_SHRINK_SECONDS = 5.0
-"""Seconds that the search for a smaller message may take, once one has failed."""
+"""Longest time for the search for a smaller message, once one has failed."""
 
 
 class Smallest(NamedTuple, Generic[T]):
-    """What the search found.
+    """The result of a search.
 
     Attributes:
         example: The smallest example that failed when it was last tried.
@@ -107,7 +107,7 @@ def find_smallest(
     except (NoSuchExample, Unsatisfiable):
         pass
     except Flaky:
-        # When the time for shrinking is over, nothing fails any more: that says nothing of the subject.
+        # After the time for shrinking no example fails: that shows nothing about the subject.
         is_flaky = time.monotonic() <= give_up
     if raised:
         raise raised[0]

@@ -21,7 +21,7 @@ class Failure(NamedTuple, Generic[C]):
 
     Attributes:
         case: What was sent.
-        actual: What came, for a person to read.
+        actual: The outcome, for a person to read.
     """
 
     case: C
@@ -29,7 +29,7 @@ class Failure(NamedTuple, Generic[C]):
 
 
 class Trial(ABC, Generic[C]):
-    """What both roles share of a trial; a case ``C`` is what was sent.
+    """The part of a trial that both roles share; a case ``C`` is what was sent.
 
     Args:
         rule: The rule.
@@ -68,8 +68,8 @@ class Trial(ABC, Generic[C]):
 
         Args:
             case: What was sent.
-            passed: Whether what came is acceptable.
-            actual: What came.
+            passed: Whether the outcome is acceptable.
+            actual: The outcome.
         """
         self.cases += 1
         if not passed:

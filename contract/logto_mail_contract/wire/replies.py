@@ -1,4 +1,4 @@
-"""Scripted replies: what a fake endpoint sends on demand, well-formed or broken."""
+"""Scripted replies: what a fake endpoint sends on demand, well-formed or faulty."""
 
 from __future__ import annotations
 

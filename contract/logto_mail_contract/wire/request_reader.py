@@ -37,11 +37,11 @@ _LINE_ENDS = (b"\r", b"")
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """Bounds on what a reader takes from one request.
+    """Bounds on one request.
 
     Attributes:
         head_bytes: Most bytes of a request line, header lines and trailers together.
-        body_bytes: Most bytes of a body; Logto's own API takes about 1 MB.
+        body_bytes: Most bytes of a body; Logto's own API accepts about 1 MB.
     """
 
     head_bytes: int = 256 * 1024
@@ -65,7 +65,7 @@ class Received(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """What came cannot be read to its end; nothing behind it is read.
+    """The request cannot be read to its end; nothing behind it is read.
 
     Attributes:
         problem: What is wrong.
@@ -86,7 +86,7 @@ _CONTINUE_EXPECTED = ContinueExpected()
 
 
 class Phase(IntEnum):
-    """What the reader reads next."""
+    """The part of a request that the reader expects next."""
 
     HEAD = auto()
     SIZED_BODY = auto()
@@ -102,13 +102,13 @@ TRANSITIONS: Mapping[Phase, frozenset[Phase]] = {
     Phase.TRAILERS: frozenset({Phase.HEAD, Phase.CLOSED}),
     Phase.CLOSED: frozenset(),
 }
-"""Where each phase leads; the reader goes no other way."""
+"""The phases that may follow each phase."""
 
 
 class RequestReader:
     """Reads the requests of one connection.
 
-    ``feed`` takes what came, ``end`` the end of the connection. After either, call ``next_event`` until it
+    ``feed`` adds bytes, ``end`` ends the connection. After either, call ``next_event`` until it
     returns None. Each call reads up to one event, so that a caller can leave a request unread.
 
     Args:
@@ -144,7 +144,7 @@ class RequestReader:
         return self.phase is not Phase.CLOSED
 
     def feed(self, data: bytes) -> None:
-        """Take what came; it is ignored once the reader has refused something or ended."""
+        """Add bytes that came; they are ignored once the reader has refused a request or ended."""
         if self.phase is Phase.CLOSED:
             return
         if self._at:
@@ -154,7 +154,7 @@ class RequestReader:
         self._buffer += data
 
     def end(self, problem: str = "") -> None:
-        """Take the end of the connection, or of the patience with it.
+        """Note the end of the connection, or of the patience with it.
 
         Args:
             problem: Why the request that has begun is given up; when empty, it says what the request lacks.
@@ -285,7 +285,7 @@ class RequestReader:
         self._complete(bytes(self._body))
         return True
 
-    # What they share.
+    # Shared by the phases.
 
     def _find_empty_line(self, start: int, limit: int) -> int:
         """Return where the first empty line behind a line ends, before a limit; -1 when it has not come."""
@@ -350,7 +350,7 @@ class RequestReader:
 
 
 class _Head(NamedTuple):
-    """What a head says; there is no method when its first line is no request line."""
+    """The content of a head; the method is empty when its first line is no request line."""
 
     method: str = ""
     target: str = ""

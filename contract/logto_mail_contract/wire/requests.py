@@ -1,6 +1,6 @@
 """One HTTP request as it came: below WSGI and ASGI, which hide what a contract speaks of.
 
-The order and case of header lines, duplicates among them and broken framing are kept.
+The order and case of header lines, duplicates among them and wrong framing stay as they came.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ class Request:
     """One HTTP request as it came.
 
     Attributes:
-        method: The method, case kept.
-        target: The request target as it stood in the request line.
-        headers: The header lines in order, names with their case, duplicates kept; a character is one byte
+        method: The method, in its own case.
+        target: The request target as in the request line.
+        headers: The header lines in order, names with their case, with duplicates; a character is one byte
             of the wire (ISO 8859-1).
         body: The body's bytes, freed of chunked coding; as much as came.
         framing: What was wrong with the framing, None where nothing was.

@@ -90,7 +90,7 @@ class ResponseReader:
     def _find_end_of_piece(self, data: bytes, start: int) -> int:
         """Return the place up to which to parse at once.
 
-        The parser does not tell where a response ends, so no piece extends beyond a place where one may end.
+        The parser does not report where a response ends. So no piece extends beyond a possible end.
         """
         if self._until_close:
             return len(data)
@@ -108,7 +108,7 @@ class ResponseReader:
         try:
             self._parser.feed_data(piece)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            # What a callback found comes first: an error of the parser may follow from it.
+            # A callback's problem comes first: an error of the parser may follow from it.
             raise NotAResponse(self._problem or self._locate(str(error))) from None
         if self._raw_bytes > _MAX_RAW_HEAD_BYTES:
             self._problem = _TOO_LONG
@@ -119,7 +119,7 @@ class ResponseReader:
         """Return what the parser says, with the line of the head that it says it of."""
         if self.status:
             return f"{reason}, in the chunked body"
-        # The parser does not tell the place: find it with another one, line by line.
+        # The parser does not report the place: find it with another one, line by line.
         parser = httptools.HttpResponseParser(object())
         line = b""
         with suppress(httptools.HttpParserError):

@@ -29,7 +29,7 @@ class Url:
         host: The value of ``Host``: without a port that is the scheme's own.
         address: The name or IP address to connect to, without brackets, and the port.
         target: The request target: path and query, percent-encoded.
-        credentials: User and password, percent-decoded; None when the URL has neither.
+        credentials: User and password, percent-decoded; None when the URL has none.
         plain: The whole URL without user and password.
     """
 
@@ -108,7 +108,7 @@ def resolve_location(call: Call, location: str) -> str | None:
     """Return the request target that a ``Location`` means; None when it leads to another origin.
 
     Args:
-        call: The request that was answered with it.
+        call: The request that it responds to.
         location: The value, a character for each byte of the wire.
     """
     host = next(value for name, value in call.headers if name.lower() == "host")

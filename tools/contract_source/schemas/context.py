@@ -43,7 +43,7 @@ def make_branding() -> Json:
         "title": "Branding",
         "type": "object",
         "description": (
-            "Where the logos are. Logto stores any text that a URL parser accepts, javascript: included: "
+            "The URLs of the logos. Logto stores any text that a URL parser accepts, javascript: included: "
             "check it before it enters HTML. Often {}."
         ),
         "examples": [{}, {"logoUrl": "https://shop.example.com/logo.png"}],

@@ -121,7 +121,7 @@ def make_documented_infos() -> Json:
         "Branding": {
             "title": "Branding",
             "type": "object",
-            "description": "Where the logos are.",
+            "description": "The URLs of the logos.",
             "examples": [{"logoUrl": "https://shop.example.com/logo.png"}],
             "properties": {key: make_text(meaning) for key, meaning in BRANDING_KEYS.items()},
         },

@@ -17,12 +17,14 @@ def build_index() -> Json:
         "current": CURRENT,
         "layers": {
             "guard": (
-                "What the type SendMessageData allows: the verdict of sendMessageDataGuard. Logto defines "
-                "that guard but does not run it on outgoing mail."
+                "All that the type SendMessageData allows: the verdict of sendMessageDataGuard. Logto "
+                "defines that guard but does not run it on outgoing mail."
             ),
-            "emitted": "What Logto core of these releases really sends, per template type. A part of guard.",
+            "emitted": (
+                "All that Logto core of these releases really sends, per template type. A part of guard."
+            ),
             "documented": (
-                "What docs.logto.io promises per template type, extra variables tolerated. A part of guard; "
+                "All that docs.logto.io promises per template type, with extra variables. A part of guard; "
                 "the current revision only."
             ),
         },

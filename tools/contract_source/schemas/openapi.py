@@ -21,7 +21,7 @@ def make_response(description: str) -> Json:
 
 LOCATION_HEADER: Json = {
     "Location": {
-        "description": "Where Logto sends the request again.",
+        "description": "The URL to which Logto sends the request again.",
         "schema": {"type": "string"},
     }
 }
@@ -46,7 +46,7 @@ def build_openapi(revision: Revision) -> Json:
         "info": {
             "title": "HTTP email endpoint for Logto",
             "version": revision.id,
-            "summary": "What a receiver of Logto's HTTP email connector offers.",
+            "summary": "The endpoint that a receiver offers to Logto's HTTP email connector.",
             "description": (
                 f"Logto (contract revision {revision.id}, {format_releases(revision)}) posts each mail to "
                 "one URL of your choice and waits for the response inside the user's own request. The "

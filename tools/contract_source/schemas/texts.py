@@ -6,7 +6,7 @@ VARIABLES = {
     "code": (
         "The verification code. Logto core makes it of six decimal digits, leading zeros included, so it is "
         "a string and never a number. The connector test of the Console always sends 000000, which signs "
-        "nobody in."
+        "no user in."
     ),
     "link": (
         "The link of an invitation, as the caller of the Management API wrote it. Logto does not check it, "

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Flow:
-    """What messages of one code type carry, beside the code.
+    """The variables of messages of one code type, besides the code.
 
     Attributes:
         locale: Whether ``locale`` comes: "always", "maybe" or "never".

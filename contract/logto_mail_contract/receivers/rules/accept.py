@@ -1,4 +1,4 @@
-"""The rules ``receiver/accept/*``: what a receiver takes."""
+"""The rules ``receiver/accept/*``: what a receiver accepts."""
 
 from __future__ import annotations
 
@@ -100,12 +100,12 @@ def _older_revisions(trial: ReceiverTrial) -> None:
 
 @check("receiver/accept/null-user")
 def _null_user(trial: ReceiverTrial) -> None:
-    nobody = user(avatar=None, name=None, primaryEmail=None, primaryPhone=None, username=None, profile={})
+    empty_user = user(avatar=None, name=None, primaryEmail=None, primaryPhone=None, username=None, profile={})
     messages = [
-        trial.requests.typical(type, user=nobody)
+        trial.requests.typical(type, user=empty_user)
         for type in ("UserPermissionValidation", "BindNewIdentifier")
     ]
-    _expect_all(trial, [*messages, _invitation(trial, inviter=nobody)])
+    _expect_all(trial, [*messages, _invitation(trial, inviter=empty_user)])
 
 
 @check("receiver/accept/empty-branding")
@@ -120,7 +120,7 @@ def _empty_branding(trial: ReceiverTrial) -> None:
 @check("receiver/accept/unknown-variable")
 def _unknown_variable(trial: ReceiverTrial) -> None:
     values: list[Any] = ["text", None, 1, True, [], {"a": None}]
-    if trial.receiver.revision == "1.22":  # whose guard takes strings alone
+    if trial.receiver.revision == "1.22":  # its guard allows only strings
         values = ["text"]
     _expect_all(trial, [_sign_in(trial, newVariable=value) for value in values], "guard")
 
@@ -274,7 +274,7 @@ def _caller_values(trial: ReceiverTrial) -> None:
         {"organization": None, "inviter": 1},
         {"code": "1", "nested": {"a": [1, None, True]}},
         {"to": "z", "type": "SignIn", "ip": "9.9.9.9", "constructor": "c", "": 1},
-        # What no database column holds: half a character, and NUL.
+        # Database columns reject these: half a character, and NUL.
         {"note": "\ud800"},
         {"note": "\0"},
     ):
@@ -310,7 +310,7 @@ def _generated(trial: ReceiverTrial) -> None:
         return
 
     def ordinary(message: dict[str, Any]) -> dict[str, Any]:
-        # What a caller of the invitation API may put in the place of link and context has rules of its own.
+        # A caller of the invitation API can replace link and context; other rules cover that.
         if message["type"] != "OrganizationInvitation":
             return message
         payload = dict(message["payload"])

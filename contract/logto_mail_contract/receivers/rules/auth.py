@@ -23,7 +23,7 @@ def wrong_values(authorization: str) -> dict[str, tuple[str, str]]:
     wrong = f"{'0' * len(credential or authorization)}x"
     pair = basic_credential(authorization)
     if pair is not None:
-        # Many decode base64 leniently, so that text around it changes nothing: change what it stands for.
+        # Many decode base64 leniently, so that text around it changes nothing: change what it decodes to.
         user, _, password = pair.partition(":")
         cut, extended, swapped = pair[:-1], f"{pair}0", f"{user}:{_swap_case(password)}"
         values = [f"{scheme} {base64.b64encode(text.encode()).decode()}" for text in (cut, extended, swapped)]

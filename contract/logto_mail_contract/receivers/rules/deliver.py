@@ -54,7 +54,7 @@ _silent: WeakSet[Receiver] = WeakSet()
 def _ordinary_round(round: Round) -> None:
     for type in template_types(round.revision):
         round.post(type)
-    # What is accepted and fails later, for example in the background, is lost unnoticed.
+    # A message that is accepted and fails later, for example in the background, is lost unnoticed.
     for address in _PLAIN_ADDRESSES:
         round.post("SignIn", address)
     if round.knows("1.25"):
@@ -81,7 +81,7 @@ def _none_for_refused(trial: ReceiverTrial) -> None:
         changed = change(trial, call)
         if changed is not None:
             round.sent.append(replace(record_sent(token, call, trial.exchange(changed)), call=changed))
-    # A message that is accepted afterwards shows how long a mail takes.
+    # A message that is accepted afterwards shows how soon a mail comes.
     control = round.post("SignIn")
     refused = [
         sent for sent in round.sent if isinstance(sent.outcome, Response) and sent.outcome.status >= 400
@@ -250,7 +250,7 @@ def _link_damage(read: ReadMail, link: str, mark: str) -> str:
         for text in texts:
             if mark not in text:
                 continue
-            # A link that goes by way of a redirect of the receiver's own stands encoded in another one.
+            # A link that goes through a redirect of the receiver's own is encoded inside another link.
             if link not in text and link not in unquote(text):
                 start = text.index(mark)
                 return f"a mail whose {place} has it changed: {text[max(0, start - 40) : start + 120]!r}"

@@ -74,7 +74,7 @@ class _Marked:
         )
 
     def found(self, text: str) -> str:
-        """Return the place whose value stands in a text, empty when none does."""
+        """Return the place whose value is in a text; empty when none is."""
         return next((place for token, place in self.places.items() if token in text.casefold()), "")
 
 

@@ -65,7 +65,7 @@ def _is_refused_method(outcome: Outcome) -> bool:
 
 def _rejects(kind: str, acceptable: Expectation) -> Callable[[ReceiverTrial], None]:
     def rejects(trial: ReceiverTrial) -> None:
-        # Where an ordinary message crashes too, that is what to look at.
+        # If an ordinary message crashes too, the mistake in this one is not the cause.
         if trial.baseline_accepted("SignIn", acceptable=is_no_crash):
             for body in broken_messages(trial)[kind]:
                 trial.expect(acceptable, trial.requests.raw(body))

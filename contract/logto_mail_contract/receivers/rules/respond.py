@@ -71,7 +71,7 @@ def _within_limit(trial: ReceiverTrial) -> None:
     for call in _one_of_each(trial):
         outcome = trial.exchange(call)
         trial.judge(call, not is_timeout(outcome), format_outcome(outcome), outcome)
-        if is_timeout(outcome):  # each further one would cost as long
+        if is_timeout(outcome):  # each other one would cost as long
             return
 
 
@@ -99,7 +99,7 @@ def _framing(trial: ReceiverTrial) -> None:
         with closing(trial.receiver.target.open()) as channel:
             outcome = _directly(trial, channel, call)
             if isinstance(outcome, Response):
-                # What comes late comes with every response of its kind.
+                # Late bytes come with every response of the same kind: wait long for the first alone.
                 seconds = _LATE_BYTES if outcome.status not in seen else _LATE_BYTES / 10
                 seen.add(outcome.status)
                 faults = outcome.faults or channel.late_bytes(seconds)
@@ -166,7 +166,7 @@ def _provoked_errors(trial: ReceiverTrial) -> list[tuple[Call, Response]]:
         }
 
     unset = dict.fromkeys(("avatar", "name", "primaryEmail", "primaryPhone", "username"))
-    nobody = {"code": _CANARY_CODE, "locale": "en", "user": {"id": "w13v2u89sxbs", **unset, "profile": {}}}
+    no_name = {"code": _CANARY_CODE, "locale": "en", "user": {"id": "w13v2u89sxbs", **unset, "profile": {}}}
     bodies = [
         stringify(message(type="NewTemplate")),
         stringify(message(type=1)),
@@ -181,7 +181,7 @@ def _provoked_errors(trial: ReceiverTrial) -> list[tuple[Call, Response]]:
         b"",
         # Messages that Logto sends, and that crash receivers: their response reaches a user too.
         stringify(message(payload={"code": _CANARY_CODE})),
-        stringify(message(type="UserPermissionValidation", payload=nobody)),
+        stringify(message(type="UserPermissionValidation", payload=no_name)),
         stringify({**invitation(), "payload": {}}),
         stringify(invitation(organization="mine", inviter=1)),
     ]

@@ -96,7 +96,7 @@ def difference(handed_in: Any, arrived: Any) -> str | None:
     """
     wanted, came = dict(walk(handed_in)), dict(walk(arrived))
     for pointer, value in wanted.items():
-        # What holds a place comes before it, and was of the same form.
+        # The parents of a place come before it, and had the same form.
         if _leaf(value) != _leaf(came[pointer]):
             if isinstance(value, dict) and isinstance(came[pointer], dict):
                 missing, added = value.keys() - came[pointer].keys(), came[pointer].keys() - value.keys()
@@ -146,7 +146,7 @@ def _members(request: Request) -> dict[str, Any]:
 def _check_no_other_members(trial: SenderTrial) -> None:
     def problem(attempt: Attempt) -> str | None:
         def problem_of_request(request: Request) -> str | None:
-            # What the caller of a sender adds is the caller's doing; Logto's connector drops it.
+            # Members that the caller adds are not the sender's fault. Logto's connector drops them.
             added = [name for name in _members(request) if name not in {*_KNOWN, *attempt.message}]
             return f"also {' and '.join(map(format_value, added))}" if added else None
 

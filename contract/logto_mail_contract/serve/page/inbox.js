@@ -1,4 +1,4 @@
-// The inbox page. What messages hold is hostile: it reaches the document as text alone, through element() and shown().
+// The inbox page. The content of messages is hostile: it enters the document only as text, by element() and shown().
 
 /**
  * @typedef {{rule: string, level: string, layer: string|null, pointer: string, expected: string[],
@@ -79,7 +79,7 @@ function arrange(list, wanted) {
 
 // Copying.
 
-/** Copy where the page is neither https nor loopback, so that the browser gives it no clipboard. */
+/** Copy without the clipboard API: browsers offer it only over https and on loopback. */
 function copyBySelection(text) {
   const focused = document.activeElement;
   const area = element('textarea', { class: 'unseen' });
@@ -120,7 +120,7 @@ function codeOf({ code }) {
   return code === null ? '' : element('p', { class: 'code' }, shown(code, 200), copyButton(code, 'code'));
 }
 
-/** The link as text; the way to open it stands beside it, and only where it is a web address. */
+/** The link as text. A button to open it is beside it, but only for a web address. */
 function linkOf({ link }) {
   if (link === null) return '';
   const safe = /^https?:\/\//i.test(link) && URL.canParse(link);
@@ -156,7 +156,7 @@ function rowOf(message) {
     linkOf(message));
 }
 
-/** @type {WeakMap<Finding, HTMLElement>} where each finding stands in the document */
+/** @type {WeakMap<Finding, HTMLElement>} the place of each finding in the document */
 const boxes = new WeakMap();
 
 function findingOf(finding) {
@@ -179,7 +179,7 @@ const isObject = (value) => value !== null && typeof value === 'object';
 
 const kindOf = (value) => (value === null ? 'null' : typeof value);
 
-/** Return JSON in lines, each finding under the line that its pointer names. What points nowhere stands first. */
+/** Return JSON in lines, each finding under the line that its pointer names. A finding without a place comes first. */
 function jsonOf(value, findings) {
   const waiting = Map.groupBy(findings, ({ pointer }) => pointer);
   const json = element('div', { class: 'json' });
@@ -530,7 +530,7 @@ function showConnection(state, words) {
   $('connection').textContent = words;
 }
 
-/** Handle events in their order, though some of them take a request. */
+/** Handle events in their order, although some of them need a request. */
 let work = Promise.resolve();
 function later(step) {
   work = work.then(step).then(() => showProblem(null), showProblem);
