@@ -34,6 +34,7 @@ from __future__ import annotations
 import configparser
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -42,7 +43,7 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
-from contextlib import ExitStack, chdir
+from contextlib import ExitStack, chdir, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -92,9 +93,17 @@ def replace_ports(text: str) -> str:
     text = _PORTS.sub("", text)
     with ExitStack() as reserved:
         for port in named:
-            free = reserved.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+            free = reserved.enter_context(_reserve_port()).getsockname()[1]
             text = re.sub(rf"\b{port}\b", str(free), text)
     return text
+
+
+def _reserve_port() -> socket.socket:
+    """Return a listener at a port that the system gives to no client: a command uses the number later."""
+    for port in random.sample(range(20_000, 32_768), 100):
+        with suppress(OSError):
+            return socket.create_server(("127.0.0.1", port))
+    raise RuntimeError("100 ports of loopback between 20000 and 32767 are in use")
 
 
 def blocks(text: str) -> list[Block]:
