@@ -646,16 +646,39 @@ def test_interrupt() -> None:
     assert process.returncode == 130
     assert "1 rule: 1 passed." in rest
     assert "Traceback" not in rest + errors
-    assert [entry["rule"] for entry in json.loads(Path("out.json").read_text())["rules"]] == [
-        "receiver/accept/sign-in"
-    ]
+    document = json.loads(Path("out.json").read_text())
+    assert [entry["rule"] for entry in document["rules"]] == ["receiver/accept/sign-in"]
+    assert document["passed"] is False
 
 
 def test_reader_that_goes_away() -> None:
+    """The reports are written with what was judged before it went."""
     with Served(Good()) as served:
-        command = " ".join([*COMMAND, served.url, *WITH, "| head -n 5"])
+        reports = "--report json=out.json junit=out.xml text=out.txt"
+        command = " ".join([*COMMAND, served.url, *WITH, reports, "| head -n 5"])
         result = subprocess.run(
             ["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False
         )
     assert result.stdout.count("\n") == 5
     assert "Traceback" not in result.stderr
+    document = json.loads(Path("out.json").read_text())
+    assert 0 < len(document["rules"]) < len(rule_ids("receiver"))
+    assert document["passed"] is False
+    assert len(list(ElementTree.parse("out.xml").getroot().iter("testcase"))) == len(document["rules"])
+    assert f"{len(document['rules'])} rules: " in Path("out.txt").read_text()
+
+
+def test_a_report_that_cannot_be_written_hinders_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    class Meddles(Good):
+        """Puts a folder in the place of a report, after the command has looked."""
+
+        def take(self, message: Any, asked: Asked) -> None:
+            Path("out.json").mkdir(exist_ok=True)
+            super().take(message, asked)
+
+    reports = "--report", "json=out.json", "junit=out.xml", "text=-"
+    assert verify_good(*FEW, *reports, make=Meddles) == 2
+    captured = capsys.readouterr()
+    assert "the report out.json cannot be written: Is a directory" in captured.err
+    assert ElementTree.parse("out.xml").getroot().find(".//testcase") is not None
+    assert re.search(r"^3 rules: 3 passed\. ", captured.out, re.MULTILINE)

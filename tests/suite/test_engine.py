@@ -269,6 +269,7 @@ def test_an_interrupt_keeps_the_results() -> None:
     with pytest.raises(KeyboardInterrupt):
         list(verification)
     assert len(verification.results) == 1
+    assert not verification.passed
 
 
 # Choosing and excusing.

@@ -23,7 +23,6 @@ from ..suite.search import storage_apart
 from ..wire.urls import mask_url
 from .exit_codes import (
     FAILED,
-    INTERRUPTED,
     NOTHING_RUN,
     OWN_FAULT,
     PASSED,
@@ -72,31 +71,37 @@ def run(options: argparse.Namespace) -> int:
         receiver_run = stack.enter_context(closing(ReceiverRun(receiver, settings, outbox)))
         verification = Verification(receiver_run, selected, excuses)
         start = time.monotonic()
-        interrupted = False
+        # What ends the run early: an interrupt, or output that nobody reads any more.
+        early_end: KeyboardInterrupt | OSError | None = None
         try:
             for result in verification:
                 lines.write(format_line(result))
                 lines.flush()
-        except KeyboardInterrupt:
-            interrupted = True
+        except (KeyboardInterrupt, OSError) as problem:
+            early_end = problem
         seconds = time.monotonic() - start
     text = text_report(verification, seconds, receiver.placeholders)
-    lines.write(text)
+    try:
+        lines.write(text)
+        lines.flush()
+    except OSError as problem:
+        early_end = problem
+    documents = []
     for name, path in reports:
+        document = text
         if name == "json":
             from ..reports.json import json_report
 
             url = mask_url(options.url)
-            _write(path, json_report(url, receiver.revision, asdict(settings), verification, seconds))
+            document = json_report(url, receiver.revision, asdict(settings), verification, seconds)
         elif name == "junit":
             from ..reports.junit import junit_report
 
-            _write(path, junit_report(verification, seconds))
-        else:
-            _write(path, text)
-    if interrupted:
-        say("interrupted")
-        return INTERRUPTED
+            document = junit_report(verification, seconds)
+        documents.append((path, document))
+    _write_reports(documents)
+    if early_end is not None:
+        raise early_end
     return exit_code(verification)
 
 
@@ -180,14 +185,19 @@ def _read_reports(given: Sequence[str]) -> list[tuple[str, str]]:
     return reports
 
 
-def _write(path: str, text: str) -> None:
-    if path == "-":
-        sys.stdout.write(text)
-        return
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as problem:
-        raise WrongUse(f"the report {path} cannot be written: {problem.strerror or problem}") from None
+def _write_reports(documents: Sequence[tuple[str, str]]) -> None:
+    """Write each text to its path, also where another one cannot be written."""
+    problems = []
+    for path, text in documents:
+        try:
+            if path != "-":
+                Path(path).write_text(text, encoding="utf-8")
+        except OSError as problem:
+            problems.append(f"the report {path} cannot be written: {problem.strerror or problem}")
+    # Last: nobody may read standard output any more.
+    sys.stdout.write("".join(text for path, text in documents if path == "-"))
+    if problems:
+        raise WrongUse("; ".join(problems))
 
 
 def _read_excuses(given: Sequence[str], selected: Sequence[str]) -> dict[str, str]:
