@@ -39,7 +39,7 @@ _SLUGS = {
 }
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _PLAIN_ADDRESS = re.compile(rf"[A-Za-z0-9+]+(?:\.[A-Za-z0-9+]+)*@(?:{_LABEL}\.)+[A-Za-z]{{2,63}}")
-_UNKNOWN_TYPES = ("NewTemplate", "PasskeyRegistered")
+UNKNOWN_TYPES = ("NewTemplate", "PasskeyRegistered")
 _LARGE_BYTES = 900_000
 
 
@@ -291,13 +291,13 @@ def _expect_of_unknown(trial: ReceiverTrial, types: Iterable[str], acceptable: E
 
 @check("receiver/accept/unknown-type")
 def _unknown_type(trial: ReceiverTrial) -> None:
-    _expect_of_unknown(trial, _UNKNOWN_TYPES, is_accepted)
+    _expect_of_unknown(trial, UNKNOWN_TYPES, is_accepted)
 
 
 @check("receiver/accept/unknown-type-is-no-crash")
 def _unknown_type_is_no_crash(trial: ReceiverTrial) -> None:
     odd = ("", "__proto__", "constructor", "toString", "../../etc/passwd")
-    _expect_of_unknown(trial, (*_UNKNOWN_TYPES, *odd), is_no_crash)
+    _expect_of_unknown(trial, (*UNKNOWN_TYPES, *odd), is_no_crash)
 
 
 @check("receiver/accept/generated")

@@ -11,7 +11,6 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
-from weakref import WeakSet
 
 from ...connector.encoding import connector_call
 from ...connector.posting import deliver
@@ -23,31 +22,19 @@ from ...wire.outcomes import Response
 from ..checks import check
 from ..mail_reading import LINK_ATTRIBUTES, ReadMail, shows_code
 from ..rounds import INVITATION, Round, Sent, make_token, recipients_of, record_sent, shared_round
+from .accept import UNKNOWN_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...wire.calls import Call
-    from ..receiver import Receiver
     from ..trial import ReceiverTrial
 
-_QUIET_SECONDS = 0.2
 _CLIENTS = 8
 _BURST = 4
 """Messages for each client of a burst."""
 
-_UNKNOWN_TYPES = ("NewTemplate", "PasskeyRegistered")
-
 _PLAIN_ADDRESSES = ("mc.{}+tag@example.com", "o'mc_{}@example.com", "Mc.{}@example.com")
-_SCRIPTS = ("javascript:", "vbscript:", "data:")
-
-_silent: WeakSet[Receiver] = WeakSet()
-
-
-# Reading a mail.
-
-
-# The rules.
 
 
 @shared_round
@@ -261,7 +248,7 @@ def _link_damage(read: ReadMail, link: str, mark: str) -> str:
 @check("receiver/deliver/unknown-type-carries-code", "outbox")
 def _unknown_type_carries_code(trial: ReceiverTrial) -> None:
     round = Round(trial)
-    for type in _UNKNOWN_TYPES:
+    for type in UNKNOWN_TYPES:
         token = make_token()
         message = {**round.message("Generic", token), "type": type}
         round.send(token, trial.requests.call(message, layer=None))
