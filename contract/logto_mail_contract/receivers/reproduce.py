@@ -6,17 +6,16 @@ import shlex
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from .. import catalogue
 from ..connector.channel import UrlTarget
 from ..masking import credential_forms
+from ..suite.reproduce import format_options, format_pytest_command
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS
-from .receiver import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..wire.calls import Call
-    from .receiver import Receiver
+    from .receiver import Receiver, Settings
 
 _NOT_BY_CURL = {"receiver/respond/keep-alive", "receiver/concurrent/burst"}
 """Rules that one request cannot show again."""
@@ -37,7 +36,7 @@ def reproduce(
     """
     target = receiver.target
     if not isinstance(target, UrlTarget):
-        return f"pytest -k {shlex.quote(rule)}"
+        return format_pytest_command(rule)
     url = '"${ENDPOINT}"' if target.has_query else shlex.quote(target.plain_url)
     headers = _header_options(call, receiver, shell)
     if rule in _NOT_BY_CURL or len(call.body) > MAX_SHOWN_MESSAGE_CHARACTERS or headers is None:
@@ -83,13 +82,8 @@ def _verify_command(rule: str, receiver: Receiver, settings: Settings, url: str)
         line += f" --authorization-env {receiver.authorization_name}"
     if receiver.ca_file:
         line += f" --ca-file {shlex.quote(receiver.ca_file)}"
-    usual = Settings()
-    for name in ("examples", "seed", "warn_after", "fail_after", "recipient_domain"):
-        value = getattr(settings, name)
-        if value != getattr(usual, name):
-            line += f" --{name.replace('_', '-')} {value}"
-    older = receiver.revision != catalogue.current_revision()
-    return line + (f" --revision {receiver.revision}" if older else "")
+    names = ("examples", "seed", "warn_after", "fail_after", "recipient_domain")
+    return line + format_options(settings, names, receiver.revision)
 
 
 def secrets_of(receiver: Receiver, shell: Mapping[str, str]) -> set[str]:
