@@ -957,7 +957,7 @@ def test_a_broken_sender_exits_1_and_is_told(verify_sender: VerifySender) -> Non
     assert "\nsender/request/method  MUST  (" in done.out
     assert '\n  actual    "PUT"\n' in done.out
     assert (
-        "\n  reproduce mail-contract verify-sender --rules sender/request/method --seed 0 --examples 3 "
+        "\n  reproduce mail-contract verify-sender --rules sender/request/method --examples 3 "
         "--slow 0.02 -- " in done.out
     )
     assert "\n6 rules: 5 passed, 1 failed. " in done.out
@@ -1021,6 +1021,28 @@ def test_a_command_that_ends_later_exits_3_and_what_was_found_is_told(verify_sen
     assert "ended with status 7 without an answer" in done.err
     assert re.search(r"\n  rule      sender/answer/no-retry\n  message   {", done.err)
     assert re.search(r"^\d+ rules: ", done.out, re.MULTILINE)
+
+
+ENDS_AT_THE_THIRD_JOB = """\
+import sys
+for number, job in enumerate(sys.stdin):
+    if number == 2:
+        sys.exit(7)
+    print('{"ok": true}', flush=True)
+"""
+
+
+def test_a_command_that_ends_after_a_failure_is_lost_and_the_failure_is_told(
+    verify_sender: VerifySender,
+) -> None:
+    """The command would be started again for the next rule, as if it had never ended."""
+    rules = "--rules", "sender/request/target", "sender/answer/failure"
+    done = verify_sender(*FAST, *rules, "--", sys.executable, "-c", ENDS_AT_THE_THIRD_JOB)
+    assert done.code == 3
+    assert "ended with status 7 without an answer\n  rule      sender/request/target\n" in done.err
+    assert re.search(r"^  failed +MUST +sender/request/target ", done.out, re.MULTILINE)
+    assert re.search(r"^1 rule: 1 failed\. ", done.out, re.MULTILINE)
+    assert "The sender was lost, and what is left was not tried." in done.out
 
 
 def test_an_interrupt_ends_the_sender_too(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def run(options: argparse.Namespace) -> int:
             sys.stdout.flush()
     sys.stdout.write(text_report(verification, time.monotonic() - start))
     sys.stdout.flush()
-    if verification.lost:
-        say(verification.lost)
+    if sender_run.lost is not None:
+        say(str(sender_run.lost))
+        return UNREACHABLE
     return exit_code(verification)

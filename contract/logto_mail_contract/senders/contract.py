@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -16,8 +17,6 @@ from .sender import Sender, SenderSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from ..suite.results import Result
 
 
 class SenderContract:
@@ -53,13 +52,14 @@ class SenderContract:
     def test_rule(self, mail_contract_rule: str, request: pytest.FixtureRequest) -> None:
         """Try one rule at the sender."""
         __tracebackhide__ = True
-        bench = _bench_of(request, self)
-        if not bench.unusable and self.command is None:
+        run = _bench_of(request, self).run
+        if self.command is None:
             # Each test has an instance of its own, and so a method of its own.
-            bench.run.sender = Sender.calling(self.send, revision=self.revision)
-        result = bench.try_rule(mail_contract_rule, excuses_of(request.node).get(mail_contract_rule))
-        if result is None:
-            pytest.fail(bench.unusable, pytrace=False)
+            run.sender = Sender.calling(self.send, revision=self.revision)
+        try:
+            result = run_rule(run, mail_contract_rule, excuses_of(request.node).get(mail_contract_rule))
+        except SenderUnusable as problem:
+            pytest.fail(f"mail-contract: {problem}", pytrace=False)
         conclude(result)
 
 
@@ -67,8 +67,7 @@ class _Bench:
     """What the tests of one class share: the destination, and the run.
 
     Attributes:
-        run: The run.
-        unusable: Why the sender cannot be driven; empty while it can.
+        run: The run; it remembers when the sender cannot be driven.
     """
 
     def __init__(self, suite: SenderContract) -> None:
@@ -80,21 +79,9 @@ class _Bench:
             else Sender.calling(suite.send, revision=suite.revision)
         )
         self.run = SenderRun(sender, self._destination, suite.settings)
-        self.unusable = ""
         if suite.command:
-            try:
+            with suppress(SenderUnusable):
                 self.run.require_usable()
-            except SenderUnusable as problem:
-                self.unusable = f"mail-contract: {problem}"
-
-    def try_rule(self, rule: str, excuse: str | None) -> Result | None:
-        """Return what came of a rule; None where the sender is unusable."""
-        if not self.unusable:
-            try:
-                return run_rule(self.run, rule, excuse)
-            except SenderUnusable as problem:
-                self.unusable = f"mail-contract: {problem}"
-        return None
 
     def close(self) -> None:
         self.run.sender.close()
