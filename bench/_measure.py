@@ -1,4 +1,4 @@
-"""What the benchmarks share: medians of alternating runs, and telling them against a target."""
+"""What the benchmarks share: medians of alternating runs, and their comparison with a target."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def alternate(sides: Mapping[str, Callable[[], float]], runs: int) -> dict[str, 
     return figures
 
 
-def tell(title: str, figures: Mapping[str, list[float]], unit: str) -> dict[str, float]:
+def print_medians(title: str, figures: Mapping[str, list[float]], unit: str) -> dict[str, float]:
     """Print the median and the range of each side, and return the medians."""
     print(f"\n{title}")
     medians = {name: statistics.median(values) for name, values in figures.items()}

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from _measure import alternate, judge, tell
+from _measure import alternate, judge, print_medians
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,9 +156,9 @@ def served_a_second(checkout: Path, clients: int, script: Path) -> float:
     port = free_port()
     with listening([program(checkout, "mail-contract"), "serve", "--port", str(port)], port):
         wrk = ["wrk", "-t1", f"-c{clients}", "-d3s", "-s", str(script), f"http://127.0.0.1:{port}/"]
-        told = subprocess.run(wrk, capture_output=True, text=True, check=True).stdout
-    assert "Non-2xx" not in told, told
-    return float(told.split("Requests/sec:")[1].split()[0])
+        output = subprocess.run(wrk, capture_output=True, text=True, check=True).stdout
+    assert "Non-2xx" not in output, output
+    return float(output.split("Requests/sec:")[1].split()[0])
 
 
 def main() -> None:
@@ -172,7 +172,7 @@ def main() -> None:
         for checkout in checkouts.values():
             measure(checkout)  # writes what Python caches
         sides = {name: partial(measure, checkout) for name, checkout in checkouts.items()}
-        ours, theirs = tell(title, alternate(sides, runs), unit).values()
+        ours, theirs = print_medians(title, alternate(sides, runs), unit).values()
         ratio = theirs / ours if faster_is_more else ours / theirs
         judge("time of this checkout / of the other", ratio, AT_MOST, at_most=True)
 

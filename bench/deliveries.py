@@ -12,7 +12,7 @@ import time
 from functools import partial
 from urllib.parse import urlsplit
 
-from _measure import alternate, judge, tell
+from _measure import alternate, judge, print_medians
 from pytest_httpserver import HTTPServer
 
 from logto_mail_contract import MailServer
@@ -69,8 +69,8 @@ def load(url: str, clients: int, total: int) -> None:
 def measured(url: str, clients: int, total: int) -> tuple[float, list[float]]:
     """Return requests per second and the latencies, the load being a process of its own."""
     command = [sys.executable, __file__, url, str(clients), str(total)]
-    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    return total / told["seconds"], told["latencies"]
+    result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return total / result["seconds"], result["latencies"]
 
 
 def percentile(latencies: list[float], share: float) -> float:
@@ -101,7 +101,9 @@ def main() -> None:
                 "pytest-httpserver, a constant": partial(theirs, clients),
             }
             figures = alternate(sides, 5)
-            first, second = tell(f"(b) Deliveries, {clients} client(s)", figures, "requests/s").values()
+            first, second = print_medians(
+                f"(b) Deliveries, {clients} client(s)", figures, "requests/s"
+            ).values()
             judge("ours / bare pytest-httpserver", first / second, 1, at_most=False)
 
         endpoint = server.endpoint()
@@ -130,7 +132,9 @@ def main() -> None:
         return (time.perf_counter() - start) * 1e3
 
     stops = {"the mail endpoint's server": stop_ours, "pytest-httpserver": stop_theirs}
-    ours_ms = tell("(d) Stopping the server", alternate(stops, 7), "ms")["the mail endpoint's server"]
+    ours_ms = print_medians("(d) Stopping the server", alternate(stops, 7), "ms")[
+        "the mail endpoint's server"
+    ]
     judge("milliseconds", ours_ms, 50, at_most=True)
 
 

@@ -12,7 +12,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from _measure import alternate, judge, tell
+from _measure import alternate, judge, print_medians
 
 # Python must be let to keep what it has compiled, as it does for everybody who uses the plugin.
 ENVIRONMENT = {
@@ -74,7 +74,9 @@ def main() -> None:
             import_seconds("pytest_httpserver.pytest_plugin") * 1e3
         ),
     }
-    ours, theirs = tell("(a) Importing the plugin, pytest being there", alternate(sides, 15), "ms").values()
+    ours, theirs = print_medians(
+        "(a) Importing the plugin, pytest being there", alternate(sides, 15), "ms"
+    ).values()
     judge("ours / pytest-httpserver's", ours / theirs, 0.1, at_most=True)
 
     how = counter()
@@ -94,7 +96,7 @@ def main() -> None:
             runs,
         )
     unit = "s of CPU" if how == "time" else f"instructions ({how})"
-    without, with_plugin = tell(
+    without, with_plugin = print_medians(
         "(a) A pytest run of 100 tests that do not use the fixture", figures, unit
     ).values()
     judge("with / without", with_plugin / without, 1.01, at_most=True)

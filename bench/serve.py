@@ -23,7 +23,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from _measure import alternate, judge, tell
+from _measure import alternate, judge, print_medians
 
 from logto_mail_contract import catalogue
 from logto_mail_contract.judging.javascript_json import stringify
@@ -204,8 +204,8 @@ def throughput(folder: Path, script: Path) -> None:
 
             sides = {name: (lambda name=name: measure(name)) for name in names}
             figures = alternate(sides, RUNS)
-            rates[connections] = tell(f"{connections} connections, requests a second", figures, "/s")
-            tell(f"{connections} connections, 99th percentile", slowest, "ms")
+            rates[connections] = print_medians(f"{connections} connections, requests a second", figures, "/s")
+            print_medians(f"{connections} connections, 99th percentile", slowest, "ms")
     c16 = rates[16]
     print("\nat 16 connections")
     for name, target in (
@@ -225,7 +225,7 @@ def full_inbox(folder: Path, script: Path) -> None:
         while total(server.port) < MANY:
             load(server.port, 16, 2, script)
         found = [load(server.port, 16, SECONDS, script)[1] for _ in range(RUNS)]
-    tell(f"99th percentile, 16 connections, {MANY} messages in the inbox", {"serve": found}, "ms")
+    print_medians(f"99th percentile, 16 connections, {MANY} messages in the inbox", {"serve": found}, "ms")
     judge("99th percentile in ms", statistics.median(found), 5, at_most=True)
 
 
@@ -245,7 +245,7 @@ def starting(folder: Path) -> None:
             return server.start
 
     sides = {name: (lambda name=name: start(name)) for name in here("serve", "Prism", "WireMock")}
-    medians = tell("from the start to the first answer", alternate(sides, STARTS), "s")
+    medians = print_medians("from the start to the first answer", alternate(sides, STARTS), "s")
     if "Prism" in medians:
         judge("serve / Prism", medians["serve"] / medians["Prism"], 0.2, at_most=True)
 

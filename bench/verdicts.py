@@ -7,7 +7,7 @@ import timeit
 from functools import partial
 from typing import TYPE_CHECKING
 
-from _measure import alternate, judge, tell
+from _measure import alternate, judge, print_medians
 from jsonschema import Draft202012Validator
 
 from logto_mail_contract import catalogue, validate
@@ -49,7 +49,7 @@ def main() -> None:
             ),
             "json.loads alone, for comparison": partial(microseconds, partial(json.loads, MESSAGE), 20_000),
         }
-        judged, value_too, text_too, theirs, read = tell(
+        judged, value_too, text_too, theirs, read = print_medians(
             f"(c) One valid message, layer {layer}", alternate(sides, 7), "µs"
         ).values()
         judge("judging / jsonschema", judged / theirs, 1 / 20, at_most=True)

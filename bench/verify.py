@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from _measure import alternate, judge, tell
+from _measure import alternate, judge, print_medians
 from fastapi_receiver import app
 
 from logto_mail_contract import catalogue
@@ -192,7 +192,7 @@ def compare(url: str) -> None:
         with closing(ReceiverRun(of, Settings(examples=GENERATED, seed=time.monotonic_ns()))) as run:
             trial = run.start(rule)
             start = time.perf_counter()
-            trial.expect_generated(messages(layer="emitted"), is_accepted, trial.requests.call)
+            trial.expect_generated(messages(layer="emitted"), is_accepted, trial.requests.make_call)
             seconds = time.perf_counter() - start
         assert trial.cases >= GENERATED
         assert not trial.failures
@@ -234,7 +234,7 @@ def compare(url: str) -> None:
             sides["schemathesis run"] = lambda: run_schemathesis(python, url, document)
             sides["schemathesis from_asgi"] = lambda: run_from_asgi(python, document)
         figures = alternate(sides, RUNS)
-    one, sixteen, hypothesis, asgi, floor, *theirs = tell("Exchanges", figures, "a second").values()
+    one, sixteen, hypothesis, asgi, floor, *theirs = print_medians("Exchanges", figures, "a second").values()
     judge("prepared, 1 connection / bare socket loop", one / floor, 0.5, at_most=False)
     if theirs:
         judge("prepared, 1 connection / schemathesis run", one / theirs[0], 15, at_most=False)
@@ -251,9 +251,9 @@ def compare(url: str) -> None:
         subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
         return time.perf_counter() - start
 
-    # The receiver of this benchmark refuses no method and no type, so not every rule is kept; all are run.
+    # The receiver of this benchmark refuses no method and no type, so some rules fail; all are run.
     whole = [command, "verify", url, "--exclude", "receiver/reject/*", "receiver/respond/error-*"]
-    (verify,) = tell(
+    (verify,) = print_medians(
         "A whole verify", alternate({"mail-contract verify": lambda: seconds(whole)}, RUNS), "s"
     ).values()
     judge("seconds", verify, 15, at_most=True)
@@ -261,7 +261,7 @@ def compare(url: str) -> None:
         "mail-contract --help": lambda: seconds([command, "--help"]),
         "python -c pass": lambda: seconds([sys.executable, "-c", "pass"]),
     }
-    helped, passed = tell("The command's start", alternate(starts, 15), "s").values()
+    helped, passed = print_medians("The command's start", alternate(starts, 15), "s").values()
     judge("--help / python -c pass", helped / passed, 4, at_most=True)
 
 
