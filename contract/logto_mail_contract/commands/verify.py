@@ -15,11 +15,11 @@ from ..masking import count_noun
 from ..receivers.receiver import Receiver, Settings
 from ..receivers.rehearsal import rehearse
 from ..receivers.run import ReceiverRun
-from ..reports.text import format_line, text_report
+from ..reports.text import format_line, format_text_report
 from ..suite.checks import UnknownRule, select_rules
 from ..suite.engine import Verification
 from ..suite.excuses import InvalidExcuse, read_excuses
-from ..suite.search import storage_apart
+from ..suite.search import keep_storage_apart
 from ..wire.urls import mask_url
 from .exit_codes import (
     FAILED,
@@ -58,10 +58,12 @@ def run(options: argparse.Namespace) -> int:
         return NOTHING_RUN
     lines = sys.stderr if any(path == "-" for _, path in reports) else sys.stdout
     with ExitStack() as stack:
-        stack.enter_context(storage_apart())
+        stack.enter_context(keep_storage_apart())
         stack.enter_context(closing(receiver))
         outbox = _open_sink(options.smtp_sink, stack)
-        lines.write(_announcement(options.url, receiver, settings, selected, with_outbox=outbox is not None))
+        lines.write(
+            _format_announcement(options.url, receiver, settings, selected, with_outbox=outbox is not None)
+        )
         lines.flush()
         target = receiver.target
         assert isinstance(target, UrlTarget)
@@ -71,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
         receiver_run = stack.enter_context(closing(ReceiverRun(receiver, settings, outbox)))
         verification = Verification(receiver_run, selected, excuses)
         start = time.monotonic()
-        # What ends the run early: an interrupt, or output that nobody reads any more.
+        # What ends the run early: an interrupt, or output that cannot be written.
         early_end: KeyboardInterrupt | OSError | None = None
         try:
             for result in verification:
@@ -80,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
         except (KeyboardInterrupt, OSError) as problem:
             early_end = problem
         seconds = time.monotonic() - start
-    text = text_report(verification, seconds, receiver.placeholders)
+    text = format_text_report(verification, seconds, receiver.placeholders)
     try:
         lines.write(text)
         lines.flush()
@@ -90,19 +92,19 @@ def run(options: argparse.Namespace) -> int:
     for name, path in reports:
         document = text
         if name == "json":
-            from ..reports.json import json_report
+            from ..reports.json import format_json_report
 
             url = mask_url(options.url)
-            document = json_report(url, receiver.revision, asdict(settings), verification, seconds)
+            document = format_json_report(url, receiver.revision, asdict(settings), verification, seconds)
         elif name == "junit":
-            from ..reports.junit import junit_report
+            from ..reports.junit import format_junit_report
 
-            document = junit_report(verification, seconds)
+            document = format_junit_report(verification, seconds)
         documents.append((path, document))
     _write_reports(documents)
     if early_end is not None:
         raise early_end
-    return exit_code(verification)
+    return choose_exit_code(verification)
 
 
 def select(role: str, options: argparse.Namespace) -> tuple[str, ...]:
@@ -117,7 +119,7 @@ def select(role: str, options: argparse.Namespace) -> tuple[str, ...]:
         raise WrongUse(str(problem)) from None
 
 
-def exit_code(verification: Verification[Any]) -> int:
+def choose_exit_code(verification: Verification[Any]) -> int:
     """Return the exit code of a run that came to its end, or whose subject was lost."""
     if verification.faults:
         return OWN_FAULT
@@ -194,7 +196,7 @@ def _write_reports(documents: Sequence[tuple[str, str]]) -> None:
                 Path(path).write_text(text, encoding="utf-8")
         except OSError as problem:
             problems.append(f"the report {path} cannot be written: {problem.strerror or problem}")
-    # Last: nobody may read standard output any more.
+    # Last: the reader of standard output may have left.
     sys.stdout.write("".join(text for path, text in documents if path == "-"))
     if problems:
         raise WrongUse("; ".join(problems))
@@ -243,7 +245,7 @@ def _open_sink(port: int | None, stack: ExitStack) -> Outbox | None:
         raise WrongUse(f"the SMTP sink cannot listen at port {port}: {problem}") from None
 
 
-def _announcement(
+def _format_announcement(
     url: str, receiver: Receiver, settings: Settings, selected: Sequence[str], *, with_outbox: bool
 ) -> str:
     requests, recipients = rehearse(receiver, settings, selected, with_outbox=with_outbox)

@@ -65,7 +65,7 @@ def _header_options(call: Call, receiver: Receiver, shell: Mapping[str, str]) ->
             # A credential is never printed: the shell puts it in.
             is_own = value == receiver.authorization
             expanded = f"${{{receiver.authorization_name}}}" if is_own else shell.get(value)
-            if expanded is None and any(secret in value for secret in secrets_of(receiver, shell)):
+            if expanded is None and any(secret in value for secret in list_secrets(receiver, shell)):
                 return None
             # curl sends an empty header only when it is written with a semicolon.
             literal = shlex.quote(f"{header}: {value}" if value else f"{header};")
@@ -86,7 +86,7 @@ def _verify_command(rule: str, receiver: Receiver, settings: Settings, url: str)
     return line + format_options(settings, names, receiver.revision)
 
 
-def secrets_of(receiver: Receiver, shell: Mapping[str, str]) -> set[str]:
+def list_secrets(receiver: Receiver, shell: Mapping[str, str]) -> set[str]:
     """Return what must not be printed: credentials, and the values of the URL's query.
 
     Args:

@@ -148,7 +148,7 @@ class ReceiverRun:
         if not accepted or not any(map(_is_refusal, trial.outcomes)):
             return
         type, revision = accepted[0]
-        call = trial.requests.call(trial.requests.typical(type, revision), revision=revision)
+        call = trial.requests.make_call(trial.requests.make_typical(type, revision), revision=revision)
         outcome = trial.exchange(call)
         kind = _kind(outcome)
         if is_accepted(outcome) or kind not in map(_kind, trial.outcomes):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from ..suite.checks import rule_ids
+from ..suite.checks import list_rule_ids
 from ..suite.engine import run_rule
-from ..suite.items import conclude, excuses_of, parametrize_rules
+from ..suite.items import collect_excuses, conclude, parametrize_rules
 from .destination import Destination
 from .driver import SenderUnusable
 from .run import SenderRun
@@ -47,17 +47,17 @@ class SenderContract:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make one test for each rule."""
-        parametrize_rules(metafunc, rule_ids("sender"))
+        parametrize_rules(metafunc, list_rule_ids("sender"))
 
     def test_rule(self, mail_contract_rule: str, request: pytest.FixtureRequest) -> None:
         """Try one rule at the sender."""
         __tracebackhide__ = True
-        run = _bench_of(request, self).run
+        run = _find_bench(request, self).run
         if self.command is None:
             # Each test has an instance of its own, and so a method of its own.
             run.sender = Sender.calling(self.send, revision=self.revision)
         try:
-            result = run_rule(run, mail_contract_rule, excuses_of(request.node).get(mail_contract_rule))
+            result = run_rule(run, mail_contract_rule, collect_excuses(request.node).get(mail_contract_rule))
         except SenderUnusable as problem:
             pytest.fail(f"mail-contract: {problem}", pytrace=False)
         conclude(result)
@@ -91,7 +91,7 @@ class _Bench:
 _BENCH = pytest.StashKey[_Bench]()
 
 
-def _bench_of(request: pytest.FixtureRequest, suite: SenderContract) -> _Bench:
+def _find_bench(request: pytest.FixtureRequest, suite: SenderContract) -> _Bench:
     if suite.command is None and type(suite).send is SenderContract.send:
         pytest.fail(
             "mail-contract: there is no sender to test. Define the method send(self, message, endpoint, "

@@ -211,7 +211,7 @@ class SenderTrial(Trial[Attempt]):
 
     # What comes out.
 
-    def message_size(self, case: Attempt) -> int:
+    def measure_message(self, case: Attempt) -> int:
         return len(json.dumps(case.message))
 
     def format_message(self, case: Attempt) -> str:

@@ -14,10 +14,9 @@ if TYPE_CHECKING:
     from ..findings import Rule
     from .checks import Checks
     from .results import Outcome
+    from .trial import Trial
 
-from .trial import Trial
-
-T = TypeVar("T", bound=Trial[Any])
+T = TypeVar("T", bound="Trial[Any]")
 
 
 class Run(Protocol[T]):
