@@ -192,7 +192,7 @@ def compare(url: str) -> None:
         with closing(ReceiverRun(of, Settings(examples=GENERATED, seed=time.monotonic_ns()))) as run:
             trial = run.start(rule)
             start = time.perf_counter()
-            trial.expect_generated(messages(layer="emitted"), is_accepted, trial.requests.call)
+            trial.expect_generated(messages(layer="emitted"), is_accepted, trial.requests.make_call)
             seconds = time.perf_counter() - start
         assert trial.cases >= GENERATED
         assert not trial.failures

@@ -12,7 +12,7 @@ from logto_mail_contract.catalogue import revisions
 from logto_mail_contract.senders.destination import Destination
 from logto_mail_contract.senders.run import SenderRun
 from logto_mail_contract.senders.sender import Sender, SenderSettings
-from logto_mail_contract.suite.checks import rule_ids
+from logto_mail_contract.suite.checks import list_rule_ids
 from logto_mail_contract.suite.engine import run_rule
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COMMAND = ["node", str(FOLDER / "connector.mjs")]
 GENERATED = 2500
-RULES = rule_ids("sender")
+RULES = list_rule_ids("sender")
 
 
 @pytest.fixture(scope="module")

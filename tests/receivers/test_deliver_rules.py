@@ -33,7 +33,7 @@ from logto_mail_contract.judging.javascript_json import stringify
 from logto_mail_contract.receivers.outbox import Mail, SmtpSink
 from logto_mail_contract.receivers.receiver import Receiver, Settings
 from logto_mail_contract.receivers.run import QUIET_SECONDS, ReceiverRun
-from logto_mail_contract.suite.checks import rule_ids
+from logto_mail_contract.suite.checks import list_rule_ids
 from logto_mail_contract.suite.engine import run_rule
 from logto_mail_contract.wire.outcomes import Response
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 AUTHORIZATION = "Bearer s3cret"
-RULES = [rule for rule in rule_ids("receiver") if rule.startswith("receiver/deliver/")]
+RULES = [rule for rule in list_rule_ids("receiver") if rule.startswith("receiver/deliver/")]
 # For receivers that lose mails: every one of them is waited for.
 IMPATIENT = Settings(warn_after=0.1, fail_after=0.2)
 
@@ -889,7 +889,7 @@ NOT_IN_PROCESS = {
 
 
 @every
-@pytest.mark.parametrize("rule", rule_ids("receiver"))
+@pytest.mark.parametrize("rule", list_rule_ids("receiver"))
 def test_an_example_keeps_every_rule(rule: str, running: tuple[Receiver, SmtpSink]) -> None:
     receiver, sink = running
     result = try_rule(rule, receiver, Settings(), sink)

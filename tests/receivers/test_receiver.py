@@ -100,7 +100,7 @@ def test_same_seed_same_message() -> None:
             self.bodies: list[bytes] = []
 
         def take(self, message: Any, asked: Asked) -> None:  # noqa: ARG002
-            self.bodies.append(re.sub(rb"\d{5}", b"", asked.body, count=1))  # of the recipient
+            self.bodies.append(re.sub(rb"\d{5}(?=[+@])", b"", asked.body, count=1))  # of the recipient
 
     def bodies(seed: int) -> list[bytes]:
         made = RemembersWhatCame()
@@ -113,7 +113,7 @@ def test_same_seed_same_message() -> None:
 def test_failure_that_does_not_come_again_is_told_as_such() -> None:
     receiver = Receiver.wsgi(wsgi(Sometimes()), authorization=TOKEN)
     trial = trial_of(GENERATED, receiver)
-    trial.expect_generated(messages(layer="emitted"), is_no_crash, trial.requests.call)
+    trial.expect_generated(messages(layer="emitted"), is_no_crash, trial.requests.make_call)
     (found,) = trial.findings()
     assert found.actual.startswith("503 Service Unavailable after ")
     assert found.actual.endswith("; not every time that this message is sent")
@@ -178,7 +178,7 @@ def test_command_sends_the_same_once_more(
         monkeypatch.setenv("ENDPOINT", url)
         receiver = Receiver.url(url, authorization=authorization)
         trial = trial_of("receiver/reject/not-json-is-no-crash", receiver)
-        trial.expect(is_no_crash, trial.requests.raw(body))
+        trial.expect(is_no_crash, trial.requests.make_raw_call(body))
         trial.run.close()
         again = trial.findings()[0].reproduce
         receiver.close()
@@ -335,9 +335,11 @@ def test_every_recipient_is_in_the_recipient_domain(domain: str | None) -> None:
 def test_message_of_ours_that_is_not_what_it_should_be_is_a_fault_of_ours() -> None:
     requests = trial_of("receiver/accept/sign-in", Receiver.wsgi(wsgi(Good()))).requests
     with pytest.raises(OwnFault, match=r"wanted a message for layer emitted, but: message/emitted/"):
-        requests.call({"to": "foo@example.com", "type": "SignIn", "payload": {"code": 1}})
+        requests.make_call({"to": "foo@example.com", "type": "SignIn", "payload": {"code": 1}})
     with pytest.raises(OwnFault, match="wanted a message for layer None, but: it is valid"):
-        requests.call({"to": "foo@example.com", "type": "SignIn", "payload": {"code": "123456"}}, layer=None)
+        requests.make_call(
+            {"to": "foo@example.com", "type": "SignIn", "payload": {"code": "123456"}}, layer=None
+        )
 
 
 def test_receiver_that_is_gone_fails_no_rule() -> None:
@@ -435,7 +437,7 @@ def test_a_request_that_no_curl_line_holds_is_repeated_by_the_command_with_its_o
         with closing(receiver):
             (finding,) = try_rule("receiver/accept/large-invitation", receiver, settings).findings
     assert finding.reproduce.endswith(
-        " --seed 3 --warn-after 1.5 --fail-after 5.0 --recipient-domain corp.test --revision 1.32"
+        " --seed 3 --warn-after 1.5 --fail-after 5 --recipient-domain corp.test --revision 1.32"
     )
     assert finding.reproduce.startswith(
         f"mail-contract verify {served.url} --rules receiver/accept/large-invitation"

@@ -12,7 +12,7 @@ import pytest
 
 import logto_mail_contract.endpoint.server
 import logto_mail_contract.receivers.contract  # noqa: F401
-from logto_mail_contract.suite.checks import rule_ids
+from logto_mail_contract.suite.checks import list_rule_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ def make(refused=(), closed=False, crashes=False):
 
 """
 ONE = "-k", "receiver/accept/sign-in"
-RULES = rule_ids("receiver")
+RULES = list_rule_ids("receiver")
 
 
 @pytest.fixture

@@ -31,14 +31,14 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from logto_mail_contract import catalogue
 from logto_mail_contract.receivers.receiver import Receiver, Settings
-from logto_mail_contract.suite.checks import rule_ids
+from logto_mail_contract.suite.checks import list_rule_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from logto_mail_contract.suite.results import Result
 
-RULES = [rule for rule in rule_ids("receiver") if not rule.startswith("receiver/deliver/")]
+RULES = [rule for rule in list_rule_ids("receiver") if not rule.startswith("receiver/deliver/")]
 GENERATED = "accept/generated"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from logto_mail_contract import catalogue
 from logto_mail_contract.findings import Finding
-from logto_mail_contract.reports.junit import junit_report
+from logto_mail_contract.reports.junit import format_junit_report
 from logto_mail_contract.suite.results import Outcome, Result
 
 RULE = "receiver/accept/sign-in"
@@ -26,7 +26,7 @@ def result(outcome: Outcome, *, actual: str = "500", reason: str = "") -> Result
 
 def report(*results: Result, faults: tuple[str, ...] = (), lost: str = "") -> ElementTree.Element:
     verification: Any = SimpleNamespace(results=results, faults=list(faults), lost=lost)
-    return ElementTree.fromstring(junit_report(verification, 1.5))
+    return ElementTree.fromstring(format_junit_report(verification, 1.5))
 
 
 @pytest.mark.parametrize(

@@ -40,11 +40,11 @@ from logto_mail_contract.commands import main as cli
 from logto_mail_contract.judging.validation import validate
 from logto_mail_contract.senders.destination import Destination
 from logto_mail_contract.senders.driver import CommandDriver, SenderUnusable
-from logto_mail_contract.senders.messages import unusual_messages
-from logto_mail_contract.senders.rules.body import difference
+from logto_mail_contract.senders.messages import make_unusual_messages
+from logto_mail_contract.senders.rules.body import find_difference
 from logto_mail_contract.senders.run import SenderRun
 from logto_mail_contract.senders.sender import Sender, SenderSettings
-from logto_mail_contract.suite.checks import rule_ids
+from logto_mail_contract.suite.checks import list_rule_ids
 from logto_mail_contract.suite.engine import run_rule
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 EXAMPLE = [sys.executable, str(ROOT / "examples" / "sender_python.py")]
 QUICK = SenderSettings(examples=3, slow=0.02, settle=0.02, patience=5)
-RULES = rule_ids("sender")
+RULES = list_rule_ids("sender")
 
 
 @pytest.fixture(scope="module")
@@ -490,11 +490,11 @@ def test_what_a_late_request_is_counts_for_its_own_message(destination: Destinat
 def test_unusual_messages_are_all_valid_and_all_sent() -> None:
     """None is left out in the current revision, and strings alone are left in the first."""
     for revision in catalogue.revisions():
-        found = unusual_messages(revision)
+        found = make_unusual_messages(revision)
         assert len(found) > 60
         assert [message for message in found if validate(message, revision, "guard")] == []
-    assert len(unusual_messages()) == 89
-    first = [value for message in unusual_messages("1.22") for value in message["payload"].values()]
+    assert len(make_unusual_messages()) == 89
+    first = [value for message in make_unusual_messages("1.22") for value in message["payload"].values()]
     assert {type(value) for value in first} == {str}
 
 
@@ -521,7 +521,7 @@ def test_unusual_messages_are_all_valid_and_all_sent() -> None:
     ],
 )
 def test_values_are_compared_as_javascript_reads_them(handed_in: Any, arrived: Any, told: str | None) -> None:
-    assert difference(handed_in, arrived) == told
+    assert find_difference(handed_in, arrived) == told
 
 
 def test_a_finding_tells_what_was_sent_what_came_and_how_to_see_it_again(destination: Destination) -> None:
@@ -689,7 +689,7 @@ def test_a_command_that_fails_later(words: list[str], told: str, destination: De
 
 def test_a_command_that_ends_on_a_generated_message(destination: Destination) -> None:
     """It is no message to shrink: the command cannot be driven."""
-    sender = Sender.command(harness("sys.exit(3)", at=len(unusual_messages()) + 30))
+    sender = Sender.command(harness("sys.exit(3)", at=len(make_unusual_messages()) + 30))
     try:
         with pytest.raises(SenderUnusable, match=r"ended with status 3"):
             try_rule("sender/body/json", sender, destination, SenderSettings(examples=50))
@@ -957,7 +957,7 @@ def test_a_broken_sender_exits_1_and_is_told(verify_sender: VerifySender) -> Non
     assert "\nsender/request/method  MUST  (" in done.out
     assert '\n  actual    "PUT"\n' in done.out
     assert (
-        "\n  reproduce mail-contract verify-sender --rules sender/request/method --seed 0 --examples 3 "
+        "\n  reproduce mail-contract verify-sender --rules sender/request/method --examples 3 "
         "--slow 0.02 -- " in done.out
     )
     assert "\n6 rules: 5 passed, 1 failed. " in done.out
@@ -1015,12 +1015,34 @@ def test_other_exit_codes(
 
 
 def test_a_command_that_ends_later_exits_3_and_what_was_found_is_told(verify_sender: VerifySender) -> None:
-    command = harness("sys.exit(7)", at=len(unusual_messages()) + 40)
+    command = harness("sys.exit(7)", at=len(make_unusual_messages()) + 40)
     done = verify_sender(*FAST, "--", *command)
     assert done.code == 3
     assert "ended with status 7 without a result" in done.err
     assert re.search(r"\n  rule      sender/answer/no-retry\n  message   {", done.err)
     assert re.search(r"^\d+ rules: ", done.out, re.MULTILINE)
+
+
+ENDS_AT_THE_THIRD_JOB = """\
+import sys
+for number, job in enumerate(sys.stdin):
+    if number == 2:
+        sys.exit(7)
+    print('{"ok": true}', flush=True)
+"""
+
+
+def test_a_command_that_ends_after_a_failure_is_lost_and_the_failure_is_told(
+    verify_sender: VerifySender,
+) -> None:
+    """The command would be started again for the next rule, as if it had never ended."""
+    rules = "--rules", "sender/request/target", "sender/answer/failure"
+    done = verify_sender(*FAST, *rules, "--", sys.executable, "-c", ENDS_AT_THE_THIRD_JOB)
+    assert done.code == 3
+    assert "ended with status 7 without an answer\n  rule      sender/request/target\n" in done.err
+    assert re.search(r"^  failed +MUST +sender/request/target ", done.out, re.MULTILINE)
+    assert re.search(r"^1 rule: 1 failed\. ", done.out, re.MULTILINE)
+    assert "The sender was lost, and what is left was not tried." in done.out
 
 
 def test_an_interrupt_ends_the_sender_too(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from logto_mail_contract import catalogue
-from logto_mail_contract.suite.checks import Checks, UnknownRule, rule_ids, select_rules
+from logto_mail_contract.suite.checks import Checks, UnknownRule, list_rule_ids, select_rules
 from logto_mail_contract.suite.engine import Verification, run_rule
 from logto_mail_contract.suite.excuses import InvalidExcuse, read_excuses
 from logto_mail_contract.suite.results import (
@@ -34,7 +34,7 @@ INFO = next(rule.id for rule in catalogue.rules().values() if rule.level == "INF
 class StringTrial(Trial[str]):
     """A trial whose cases are texts."""
 
-    def message_size(self, case: str) -> int:
+    def measure_message(self, case: str) -> int:
         return len(case)
 
     def format_message(self, case: str) -> str:
@@ -269,16 +269,19 @@ def test_an_interrupt_keeps_the_results() -> None:
     with pytest.raises(KeyboardInterrupt):
         list(verification)
     assert len(verification.results) == 1
+    assert not verification.passed
 
 
 # Choosing and excusing.
 
 
 def test_rules_are_chosen_by_globs() -> None:
-    assert select_rules("receiver", None, []) == rule_ids("receiver")
+    assert select_rules("receiver", None, []) == list_rule_ids("receiver")
     assert select_rules("receiver", ["*/bind-mfa", MUST], []) == (MUST, LATER)
     assert select_rules("sender", ["sender/body/*"], ["*/json"]) == tuple(
-        rule for rule in rule_ids("sender") if rule.startswith("sender/body/") and rule != "sender/body/json"
+        rule
+        for rule in list_rule_ids("sender")
+        if rule.startswith("sender/body/") and rule != "sender/body/json"
     )
     with pytest.raises(UnknownRule, match="no rule for senders matches 'receiver/"):
         select_rules("sender", [MUST], [])
@@ -303,7 +306,7 @@ def test_every_rule_has_a_check(role: str) -> None:
     from logto_mail_contract.senders.rules import CHECKS as SENDERS
 
     checks: Checks[Any] = RECEIVERS if role == "receiver" else SENDERS
-    assert set(checks) == set(rule_ids(role))
+    assert set(checks) == set(list_rule_ids(role))
 
 
 def test_a_result_is_a_value() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import strategies as st
 
-from logto_mail_contract.suite.search import draw_examples, find_smallest, storage_apart
+from logto_mail_contract.suite.search import draw_examples, find_smallest, keep_storage_apart
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,6 +86,6 @@ def test_the_same_seed_draws_the_same() -> None:
 
 def test_no_file_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with storage_apart():
+    with keep_storage_apart():
         draw_examples(st.text(), 20, 1)
     assert list(tmp_path.iterdir()) == []

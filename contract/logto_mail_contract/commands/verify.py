@@ -15,15 +15,14 @@ from ..masking import count_noun
 from ..receivers.receiver import Receiver, Settings
 from ..receivers.rehearsal import rehearse
 from ..receivers.run import ReceiverRun
-from ..reports.text import format_line, text_report
+from ..reports.text import format_line, format_text_report
 from ..suite.checks import UnknownRule, select_rules
 from ..suite.engine import Verification
 from ..suite.excuses import InvalidExcuse, read_excuses
-from ..suite.search import storage_apart
+from ..suite.search import keep_storage_apart
 from ..wire.urls import mask_url
 from .exit_codes import (
     FAILED,
-    INTERRUPTED,
     NOTHING_RUN,
     OWN_FAULT,
     PASSED,
@@ -59,10 +58,12 @@ def run(options: argparse.Namespace) -> int:
         return NOTHING_RUN
     lines = sys.stderr if any(path == "-" for _, path in reports) else sys.stdout
     with ExitStack() as stack:
-        stack.enter_context(storage_apart())
+        stack.enter_context(keep_storage_apart())
         stack.enter_context(closing(receiver))
         outbox = _open_sink(options.smtp_sink, stack)
-        lines.write(_announcement(options.url, receiver, settings, selected, with_outbox=outbox is not None))
+        lines.write(
+            _format_announcement(options.url, receiver, settings, selected, with_outbox=outbox is not None)
+        )
         lines.flush()
         target = receiver.target
         assert isinstance(target, UrlTarget)
@@ -72,32 +73,38 @@ def run(options: argparse.Namespace) -> int:
         receiver_run = stack.enter_context(closing(ReceiverRun(receiver, settings, outbox)))
         verification = Verification(receiver_run, selected, excuses)
         start = time.monotonic()
-        interrupted = False
+        # What ends the run early: an interrupt, or output that cannot be written.
+        early_end: KeyboardInterrupt | OSError | None = None
         try:
             for result in verification:
                 lines.write(format_line(result))
                 lines.flush()
-        except KeyboardInterrupt:
-            interrupted = True
+        except (KeyboardInterrupt, OSError) as problem:
+            early_end = problem
         seconds = time.monotonic() - start
-    text = text_report(verification, seconds, receiver.placeholders)
-    lines.write(text)
+    text = format_text_report(verification, seconds, receiver.placeholders)
+    try:
+        lines.write(text)
+        lines.flush()
+    except OSError as problem:
+        early_end = problem
+    documents = []
     for name, path in reports:
+        document = text
         if name == "json":
-            from ..reports.json import json_report
+            from ..reports.json import format_json_report
 
             url = mask_url(options.url)
-            _write(path, json_report(url, receiver.revision, asdict(settings), verification, seconds))
+            document = format_json_report(url, receiver.revision, asdict(settings), verification, seconds)
         elif name == "junit":
-            from ..reports.junit import junit_report
+            from ..reports.junit import format_junit_report
 
-            _write(path, junit_report(verification, seconds))
-        else:
-            _write(path, text)
-    if interrupted:
-        say("interrupted")
-        return INTERRUPTED
-    return exit_code(verification)
+            document = format_junit_report(verification, seconds)
+        documents.append((path, document))
+    _write_reports(documents)
+    if early_end is not None:
+        raise early_end
+    return choose_exit_code(verification)
 
 
 def select(role: str, options: argparse.Namespace) -> tuple[str, ...]:
@@ -112,7 +119,7 @@ def select(role: str, options: argparse.Namespace) -> tuple[str, ...]:
         raise WrongUse(str(problem)) from None
 
 
-def exit_code(verification: Verification[Any]) -> int:
+def choose_exit_code(verification: Verification[Any]) -> int:
     """Return the exit code of a run that came to its end, or whose subject was lost."""
     if verification.faults:
         return OWN_FAULT
@@ -180,14 +187,19 @@ def _read_reports(given: Sequence[str]) -> list[tuple[str, str]]:
     return reports
 
 
-def _write(path: str, text: str) -> None:
-    if path == "-":
-        sys.stdout.write(text)
-        return
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as problem:
-        raise WrongUse(f"the report {path} cannot be written: {problem.strerror or problem}") from None
+def _write_reports(documents: Sequence[tuple[str, str]]) -> None:
+    """Write each text to its path, also where another one cannot be written."""
+    problems = []
+    for path, text in documents:
+        try:
+            if path != "-":
+                Path(path).write_text(text, encoding="utf-8")
+        except OSError as problem:
+            problems.append(f"the report {path} cannot be written: {problem.strerror or problem}")
+    # Last: the reader of standard output may have left.
+    sys.stdout.write("".join(text for path, text in documents if path == "-"))
+    if problems:
+        raise WrongUse("; ".join(problems))
 
 
 def _read_excuses(given: Sequence[str], selected: Sequence[str]) -> dict[str, str]:
@@ -233,7 +245,7 @@ def _open_sink(port: int | None, stack: ExitStack) -> Outbox | None:
         raise WrongUse(f"the SMTP sink cannot listen at port {port}: {problem}") from None
 
 
-def _announcement(
+def _format_announcement(
     url: str, receiver: Receiver, settings: Settings, selected: Sequence[str], *, with_outbox: bool
 ) -> str:
     requests, recipients = rehearse(receiver, settings, selected, with_outbox=with_outbox)

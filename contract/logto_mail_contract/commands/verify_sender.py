@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from .. import catalogue
 from ..masking import count_noun
-from ..reports.text import format_line, text_report
+from ..reports.text import format_line, format_text_report
 from ..senders.destination import Destination
 from ..senders.driver import SenderUnusable
 from ..senders.run import SenderRun
 from ..senders.sender import Sender, SenderSettings
 from ..suite.engine import Verification
-from ..suite.search import storage_apart
+from ..suite.search import keep_storage_apart
 from .exit_codes import NOTHING_RUN, UNREACHABLE, WrongUse, say
-from .verify import exit_code, select
+from .verify import choose_exit_code, select
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     sys.stdout.flush()
     start = time.monotonic()
     with (
-        storage_apart(),
+        keep_storage_apart(),
         Destination() as destination,
         closing(Sender.command(options.command, revision=revision)) as sender,
     ):
@@ -64,8 +64,9 @@ def run(options: argparse.Namespace) -> int:
         for result in verification:
             sys.stdout.write(format_line(result))
             sys.stdout.flush()
-    sys.stdout.write(text_report(verification, time.monotonic() - start))
+    sys.stdout.write(format_text_report(verification, time.monotonic() - start))
     sys.stdout.flush()
-    if verification.lost:
-        say(verification.lost)
-    return exit_code(verification)
+    if sender_run.lost is not None:
+        say(str(sender_run.lost))
+        return UNREACHABLE
+    return choose_exit_code(verification)

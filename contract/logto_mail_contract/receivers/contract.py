@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from ..suite.checks import rule_ids
+from ..suite.checks import list_rule_ids
 from ..suite.engine import run_rule
-from ..suite.items import conclude, excuses_of, parametrize_rules
+from ..suite.items import collect_excuses, conclude, parametrize_rules
 from .receiver import Receiver, Settings
 from .run import ReceiverRun
 
@@ -36,7 +36,7 @@ class ReceiverContract:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make one test for each rule."""
-        parametrize_rules(metafunc, rule_ids("receiver"))
+        parametrize_rules(metafunc, list_rule_ids("receiver"))
 
     @pytest.fixture
     def mail_contract_result(
@@ -48,9 +48,9 @@ class ReceiverContract:
     ) -> Result:
         """The rule's result. It is a fixture, so that pytest shows a fault of ours as an error."""
         __tracebackhide__ = True
-        run = _run_of(request, mail_receiver, self.settings)
+        run = _find_run(request, mail_receiver, self.settings)
         run.outbox = mail_outbox
-        return run_rule(run, mail_contract_rule, excuses_of(request.node).get(mail_contract_rule))
+        return run_rule(run, mail_contract_rule, collect_excuses(request.node).get(mail_contract_rule))
 
     def test_rule(self, mail_contract_result: Result) -> None:
         """Report the result of one rule."""
@@ -58,7 +58,7 @@ class ReceiverContract:
         conclude(mail_contract_result)
 
 
-def _run_of(request: pytest.FixtureRequest, receiver: Receiver, settings: Settings) -> ReceiverRun:
+def _find_run(request: pytest.FixtureRequest, receiver: Receiver, settings: Settings) -> ReceiverRun:
     """Return the run that the tests of one class share, as long as they have the same receiver."""
     owner = request.node.getparent(pytest.Class)
     run: ReceiverRun | None = owner.stash.get(_RUN, None)

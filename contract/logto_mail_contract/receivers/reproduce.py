@@ -6,17 +6,16 @@ import shlex
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from .. import catalogue
 from ..connector.channel import UrlTarget
 from ..masking import credential_forms
+from ..suite.reproduce import format_options, format_pytest_command
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS
-from .receiver import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..wire.calls import Call
-    from .receiver import Receiver
+    from .receiver import Receiver, Settings
 
 _NOT_BY_CURL = {"receiver/respond/keep-alive", "receiver/concurrent/burst"}
 """Rules that one request cannot show again."""
@@ -37,7 +36,7 @@ def reproduce(
     """
     target = receiver.target
     if not isinstance(target, UrlTarget):
-        return f"pytest -k {shlex.quote(rule)}"
+        return format_pytest_command(rule)
     url = '"${ENDPOINT}"' if target.has_query else shlex.quote(target.plain_url)
     headers = _header_options(call, receiver, shell)
     if rule in _NOT_BY_CURL or len(call.body) > MAX_SHOWN_MESSAGE_CHARACTERS or headers is None:
@@ -66,7 +65,7 @@ def _header_options(call: Call, receiver: Receiver, shell: Mapping[str, str]) ->
             # A credential is never printed: the shell puts it in.
             is_own = value == receiver.authorization
             expanded = f"${{{receiver.authorization_name}}}" if is_own else shell.get(value)
-            if expanded is None and any(secret in value for secret in secrets_of(receiver, shell)):
+            if expanded is None and any(secret in value for secret in list_secrets(receiver, shell)):
                 return None
             # curl sends an empty header only when it is written with a semicolon.
             literal = shlex.quote(f"{header}: {value}" if value else f"{header};")
@@ -83,16 +82,11 @@ def _verify_command(rule: str, receiver: Receiver, settings: Settings, url: str)
         line += f" --authorization-env {receiver.authorization_name}"
     if receiver.ca_file:
         line += f" --ca-file {shlex.quote(receiver.ca_file)}"
-    usual = Settings()
-    for name in ("examples", "seed", "warn_after", "fail_after", "recipient_domain"):
-        value = getattr(settings, name)
-        if value != getattr(usual, name):
-            line += f" --{name.replace('_', '-')} {value}"
-    older = receiver.revision != catalogue.current_revision()
-    return line + (f" --revision {receiver.revision}" if older else "")
+    names = ("examples", "seed", "warn_after", "fail_after", "recipient_domain")
+    return line + format_options(settings, names, receiver.revision)
 
 
-def secrets_of(receiver: Receiver, shell: Mapping[str, str]) -> set[str]:
+def list_secrets(receiver: Receiver, shell: Mapping[str, str]) -> set[str]:
     """Return what must not be printed: credentials, and the values of the URL's query.
 
     Args:

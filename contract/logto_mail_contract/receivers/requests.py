@@ -35,7 +35,7 @@ class RequestMaker:
         self._numbers = numbers
         self._made = 0
 
-    def typical(self, type: str, revision: str | None = None, **changed: Any) -> dict[str, Any]:
+    def make_typical(self, type: str, revision: str | None = None, **changed: Any) -> dict[str, Any]:
         """Return an ordinary message as ``judging.typical`` does, with a code or link of its own.
 
         Args:
@@ -43,9 +43,9 @@ class RequestMaker:
             revision: A contract revision; the receiver's when None.
             changed: Variables to set in the payload, and ``to`` for the recipient.
         """
-        return self.fresh(typical(type, revision or self._receiver.revision, **changed))
+        return self.make_fresh(typical(type, revision or self._receiver.revision, **changed))
 
-    def fresh(self, message: dict[str, Any]) -> dict[str, Any]:
+    def make_fresh(self, message: dict[str, Any]) -> dict[str, Any]:
         """Return a message with a code and a link of its own, in the place of those of ``judging.typical``.
 
         So a receiver that accepts no message twice fails the rule about that, and no other.
@@ -59,13 +59,13 @@ class RequestMaker:
         }
         return {**message, "payload": payload}
 
-    def call(
+    def make_call(
         self, message: Mapping[str, Any], *, layer: str | None = "emitted", revision: str | None = None
     ) -> Call:
         """Return the request that delivers a message, after a check that it is what it should be.
 
         Args:
-            message: The message; its recipient becomes what ``addressed`` makes of it.
+            message: The message; its recipient becomes what ``set_recipient`` makes of it.
             layer: The layer in which it is valid; None for one that is not valid in any.
             revision: The revision in which it is valid; the receiver's when None.
 
@@ -78,17 +78,17 @@ class RequestMaker:
                 "; ".join(f"{finding.rule} at {finding.pointer!r}" for finding in findings) or "it is valid"
             )
             raise OwnFault(f"{self._rule} wanted a message for layer {layer}, but: {problem}: {message}")
-        return self.raw(stringify(self.addressed(message)))
+        return self.make_raw_call(stringify(self.set_recipient(message)))
 
-    def raw(self, body: bytes) -> Call:
+    def make_raw_call(self, body: bytes) -> Call:
         """Return a request with any body, otherwise as the connector writes it."""
         return connector_call(self._receiver.target, body, self._receiver.authorization)
 
-    def with_authorization(self, message: Mapping[str, Any], authorization: str | None) -> Call:
+    def make_call_with_authorization(self, message: Mapping[str, Any], authorization: str | None) -> Call:
         """Return the request that delivers a message with another authorization; without one when None."""
-        return connector_call(self._receiver.target, stringify(self.addressed(message)), authorization)
+        return connector_call(self._receiver.target, stringify(self.set_recipient(message)), authorization)
 
-    def addressed(self, message: Mapping[str, Any]) -> dict[str, Any]:
+    def set_recipient(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """Return a message whose recipient is in the recipient domain of the settings.
 
         In the place of the recipient of ``judging.typical`` it gets one of its own.
@@ -96,12 +96,12 @@ class RequestMaker:
         domain = self._settings.recipient_domain
         address = message.get("to")
         if address == RECIPIENT:
-            return {**message, "to": self.recipient(RECIPIENT)}
+            return {**message, "to": self.make_recipient(RECIPIENT)}
         if domain is None or not isinstance(address, str) or "@" not in address:
             return dict(message)
         return {**message, "to": f"{address.rpartition('@')[0]}@{domain}"}
 
-    def recipient(self, address: str) -> str:
+    def make_recipient(self, address: str) -> str:
         """Return an address like another one that nothing was sent to before.
 
         Args:

@@ -81,7 +81,7 @@ class Round:
 
     # Sending.
 
-    def code(self, zeros: int = 0) -> str:
+    def make_code(self, zeros: int = 0) -> str:
         """Return a code that no other message of this round has.
 
         Args:
@@ -95,12 +95,12 @@ class Round:
                 self._codes.add(digits)
                 return digits
 
-    def message(self, type: str, token: str, to: str = "", **changed: Any) -> dict[str, Any]:
+    def make_message(self, type: str, token: str, to: str = "", **changed: Any) -> dict[str, Any]:
         """Return a message as Logto sends it, to a recipient of its own."""
         if type == INVITATION:
             changed.setdefault("link", f"https://app.example.com/join/{make_token()}?org=1&token=n4c1x")
         else:
-            changed.setdefault("code", self.code())
+            changed.setdefault("code", self.make_code())
         return typical(type, self.revision, to=to or f"mc-{token}@example.com", **changed)
 
     def send(self, token: str, call: Call) -> Sent:
@@ -113,7 +113,9 @@ class Round:
         """Send a message; ``{}`` in the recipient becomes its token."""
         token = make_token()
         address = to.replace("{}", token)
-        return self.send(token, self.trial.requests.call(self.message(type, token, address, **changed)))
+        return self.send(
+            token, self.trial.requests.make_call(self.make_message(type, token, address, **changed))
+        )
 
     # Reading the mails.
 
@@ -132,7 +134,7 @@ class Round:
         tokens = [sent.token for sent in self.accepted if sent.token not in beside]
 
         def all_came() -> bool:
-            addresses = [recipients_of(mail) for mail in self._mails()]
+            addresses = [join_recipients(mail) for mail in self._mails()]
             return all(
                 sum(token in found for found in addresses) >= tokens.count(token) for token in set(tokens)
             )
@@ -176,12 +178,12 @@ class Round:
         # An outbox that was cleared meanwhile holds new mails alone.
         return mails[self._before :] if len(mails) >= self._before else mails
 
-    def mails_to(self, token: str) -> list[ReadMail]:
+    def find_mails_to(self, token: str) -> list[ReadMail]:
         """Return the mails to the recipient with that token."""
-        return [read for read in self.mails if token in recipients_of(read.mail)]
+        return [read for read in self.mails if token in join_recipients(read.mail)]
 
 
-def recipients_of(mail: Mail) -> str:
+def join_recipients(mail: Mail) -> str:
     """Return the recipients of a mail's envelope, without regard to case, in one text."""
     return " ".join(mail.recipients).casefold()
 
@@ -199,7 +201,7 @@ def record_sent(token: str, call: Call, outcome: Outcome) -> Sent:
     return Sent(call, token, message["to"], code, mark[1] if mark else "", outcome)
 
 
-def shared_round(fill: Callable[[Round], None]) -> Callable[[ReceiverTrial], Round]:
+def share_round(fill: Callable[[Round], None]) -> Callable[[ReceiverTrial], Round]:
     """Return what gives the same round, sent and gathered, to each rule that looks at it.
 
     Args:

@@ -148,7 +148,7 @@ class ReceiverRun:
         if not accepted or not any(map(_is_refusal, trial.outcomes)):
             return
         type, revision = accepted[0]
-        call = trial.requests.call(trial.requests.typical(type, revision), revision=revision)
+        call = trial.requests.make_call(trial.requests.make_typical(type, revision), revision=revision)
         outcome = trial.exchange(call)
         kind = _kind(outcome)
         if is_accepted(outcome) or kind not in map(_kind, trial.outcomes):
@@ -162,8 +162,7 @@ class ReceiverRun:
             "share, or the effect of one of them. Rules that need an ordinary message are no longer judged",
         )
         trial.withdraw(lambda came: _kind(came) == kind)
-        if not trial.failures:
-            trial.require_not_exhausted()
+        trial.require_not_exhausted()
 
 
 def _is_refusal(outcome: Outcome | None) -> bool:

@@ -13,7 +13,7 @@ from ..suite.search import MAX_SHRINK_SECONDS, find_smallest
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS, Trial
 from ..wire.outcomes import NoResponse, Response
 from ..wire.urls import resolve_location
-from .reproduce import reproduce, secrets_of
+from .reproduce import list_secrets, reproduce
 from .requests import RequestMaker
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class ReceiverTrial(Trial["Call | None"]):
         self.require_not_exhausted()
         if (type, revision) not in baselines:
             self.require_responsive()
-            call = self.requests.call(self.requests.typical(type, revision), revision=revision)
+            call = self.requests.make_call(self.requests.make_typical(type, revision), revision=revision)
             baselines[type, revision] = self.exchange(call)
         outcome = baselines[type, revision]
         if acceptable(outcome):
@@ -257,7 +257,7 @@ class ReceiverTrial(Trial["Call | None"]):
 
     # The result.
 
-    def message_size(self, case: Call | None) -> int:
+    def measure_message(self, case: Call | None) -> int:
         return len(case.body) if case else 0
 
     def format_message(self, case: Call | None) -> str:
@@ -276,4 +276,4 @@ class ReceiverTrial(Trial["Call | None"]):
         )
 
     def mask(self, text: str) -> str:
-        return mask_secrets(text, secrets_of(self.receiver, self.shell))
+        return mask_secrets(text, list_secrets(self.receiver, self.shell))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..suite.engine import Verification
 
 
-def json_report(
+def format_json_report(
     url: str,
     revision: str,
     settings: Mapping[str, Any],

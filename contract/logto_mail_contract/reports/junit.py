@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit_report(verification: Verification[Any], seconds: float) -> str:
+def format_junit_report(verification: Verification[Any], seconds: float) -> str:
     """Return the report as XML text.
 
     A failed rule and a needless excuse are failures. Rules that are excused, warned, not judged

@@ -22,7 +22,7 @@ def format_line(result: Result) -> str:
     return f"  {result.outcome:<17} {level:<6} {result.rule.id:<50} {result.reason or cases}\n"
 
 
-def text_report(
+def format_text_report(
     verification: Verification[Any], seconds: float, placeholders: Mapping[str, str] | None = None
 ) -> str:
     """Return what follows the lines: each failure, what went wrong, and the count.

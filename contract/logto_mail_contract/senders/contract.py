@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from ..suite.checks import rule_ids
+from ..suite.checks import list_rule_ids
 from ..suite.engine import run_rule
-from ..suite.items import conclude, excuses_of, parametrize_rules
+from ..suite.items import collect_excuses, conclude, parametrize_rules
 from .destination import Destination
 from .driver import SenderUnusable
 from .run import SenderRun
@@ -16,8 +17,6 @@ from .sender import Sender, SenderSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from ..suite.results import Result
 
 
 class SenderContract:
@@ -48,18 +47,19 @@ class SenderContract:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make one test for each rule."""
-        parametrize_rules(metafunc, rule_ids("sender"))
+        parametrize_rules(metafunc, list_rule_ids("sender"))
 
     def test_rule(self, mail_contract_rule: str, request: pytest.FixtureRequest) -> None:
         """Try one rule at the sender."""
         __tracebackhide__ = True
-        bench = _bench_of(request, self)
-        if not bench.unusable and self.command is None:
+        run = _find_bench(request, self).run
+        if self.command is None:
             # Each test has an instance of its own, and so a method of its own.
-            bench.run.sender = Sender.calling(self.send, revision=self.revision)
-        result = bench.try_rule(mail_contract_rule, excuses_of(request.node).get(mail_contract_rule))
-        if result is None:
-            pytest.fail(bench.unusable, pytrace=False)
+            run.sender = Sender.calling(self.send, revision=self.revision)
+        try:
+            result = run_rule(run, mail_contract_rule, collect_excuses(request.node).get(mail_contract_rule))
+        except SenderUnusable as problem:
+            pytest.fail(f"mail-contract: {problem}", pytrace=False)
         conclude(result)
 
 
@@ -67,8 +67,7 @@ class _Bench:
     """The destination and the run that the tests of one class share.
 
     Attributes:
-        run: The run.
-        unusable: Why the sender cannot be driven; empty while it can.
+        run: The run; it remembers when the sender cannot be driven.
     """
 
     def __init__(self, suite: SenderContract) -> None:
@@ -80,21 +79,9 @@ class _Bench:
             else Sender.calling(suite.send, revision=suite.revision)
         )
         self.run = SenderRun(sender, self._destination, suite.settings)
-        self.unusable = ""
         if suite.command:
-            try:
+            with suppress(SenderUnusable):
                 self.run.require_usable()
-            except SenderUnusable as problem:
-                self.unusable = f"mail-contract: {problem}"
-
-    def try_rule(self, rule: str, excuse: str | None) -> Result | None:
-        """Return the result of a rule; None where the sender is unusable."""
-        if not self.unusable:
-            try:
-                return run_rule(self.run, rule, excuse)
-            except SenderUnusable as problem:
-                self.unusable = f"mail-contract: {problem}"
-        return None
 
     def close(self) -> None:
         self.run.sender.close()
@@ -104,7 +91,7 @@ class _Bench:
 _BENCH = pytest.StashKey[_Bench]()
 
 
-def _bench_of(request: pytest.FixtureRequest, suite: SenderContract) -> _Bench:
+def _find_bench(request: pytest.FixtureRequest, suite: SenderContract) -> _Bench:
     if suite.command is None and type(suite).send is SenderContract.send:
         pytest.fail(
             "mail-contract: there is no sender to test. Define the method send(self, message, endpoint, "

@@ -108,7 +108,7 @@ class _Origin:
 
     def deliver(self, request: Request, connection: Connection) -> bool:
         """Record a request and respond to it."""
-        attempt = self._destination.attempt_of(request.target)
+        attempt = self._destination.find_attempt(request.target)
         if attempt is None:
             ScriptedResponse(200).send(connection)
             return True
@@ -196,7 +196,7 @@ class Destination:
         """Let requests whose path begins with a token be an attempt's."""
         self._attempts[token] = self.current = attempt
 
-    def attempt_of(self, target: str) -> Attempt | None:
+    def find_attempt(self, target: str) -> Attempt | None:
         """Return the attempt that a request belongs to; None for one that is past."""
         found = _TOKEN.search(target)
         # A request that lost its token belongs to the message under way.

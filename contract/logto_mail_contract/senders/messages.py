@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from .trial import SenderTrial
 
 
-def plain_message(trial: SenderTrial) -> dict[str, Any]:
+def make_plain_message(trial: SenderTrial) -> dict[str, Any]:
     """Return a message that no sender finds odd."""
     return minimal("SignIn", trial.sender.revision)
 
 
-def usual_messages(trial: SenderTrial) -> Iterator[dict[str, Any]]:
+def make_usual_messages(trial: SenderTrial) -> Iterator[dict[str, Any]]:
     """Yield messages of every template type, with as much as Logto sends and with as little."""
     for kind in template_types(trial.sender.revision):
         yield minimal(kind, trial.sender.revision)
         yield typical(kind, revision=trial.sender.revision)
 
 
-def unusual_messages(revision: str | None = None) -> list[dict[str, Any]]:
+def make_unusual_messages(revision: str | None = None) -> list[dict[str, Any]]:
     """Return messages with values that senders spoil, as far as a revision allows them.
 
     Args:
@@ -72,14 +72,14 @@ def unusual_messages(revision: str | None = None) -> list[dict[str, Any]]:
 
 def judge_every_message(trial: SenderTrial, problem: Callable[[Attempt], str | None]) -> None:
     """Judge every kind of message: usual, unusual and generated."""
-    trial.judge_every((*usual_messages(trial), *unusual_messages(trial.sender.revision)), problem)
+    trial.judge_every((*make_usual_messages(trial), *make_unusual_messages(trial.sender.revision)), problem)
 
 
-def no_request(attempt: Attempt) -> str | None:
+def find_missing_request(attempt: Attempt) -> str | None:
     """Return that no request came; None when one did."""
     return None if attempt.arrivals else f"no request came; {attempt.report}"
 
 
-def problem_of_each(attempt: Attempt, problem: Callable[[Request], str | None]) -> str | None:
+def find_problem(attempt: Attempt, problem: Callable[[Request], str | None]) -> str | None:
     """Return what is wrong with the first request that something is wrong with."""
-    return no_request(attempt) or next(filter(None, map(problem, attempt.requests)), None)
+    return find_missing_request(attempt) or next(filter(None, map(problem, attempt.requests)), None)

@@ -31,6 +31,7 @@ class SenderRun:
         destination: The endpoint that it is given.
         settings: How it is tried.
         attempts: The prepared and the generated messages that several rules judge; None until they are sent.
+        lost: Why the sender cannot be driven; None while it can.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class SenderRun:
         self.destination = destination
         self.settings = settings or SenderSettings()
         self.attempts: tuple[list[Attempt], list[Attempt]] | None = None
+        self.lost: SenderUnusable | None = None
 
     @property
     def checks(self) -> Checks[SenderTrial]:
@@ -54,6 +56,9 @@ class SenderRun:
         return self.settings.strict
 
     def start(self, rule: Rule) -> SenderTrial:
+        # A command is started again for its next message, and would hide that it ended.
+        if self.lost is not None:
+            raise self.lost
         # Late requests for the messages of earlier rules reach no other rule.
         self.destination.begin()
         return SenderTrial(rule, self)
@@ -78,6 +83,7 @@ class SenderRun:
             problem.context = ""  # no rule and no message of interest
             raise
         if attempt.report.ok is None:
-            raise SenderUnusable(
+            self.lost = SenderUnusable(
                 f"the sender gave {attempt.report}: it was its first message, which was accepted at once"
             )
+            raise self.lost

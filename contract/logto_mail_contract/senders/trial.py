@@ -8,14 +8,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .. import catalogue
 from ..judging.validation import validate
+from ..suite.reproduce import format_options, format_pytest_command
 from ..suite.results import EndOfRule, OwnFault
 from ..suite.search import MAX_SHRINK_SECONDS, draw_examples, find_smallest
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS, Failure, Trial
 from .destination import ACCEPTING, Attempt
 from .driver import SenderUnusable
-from .sender import SenderSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -102,6 +101,7 @@ class SenderTrial(Trial[Attempt]):
             )
         except SenderUnusable as problem:
             problem.context = f"\n  rule      {self.rule.id}\n  message   {_format(message)}"
+            self.run.lost = problem
             raise
         finally:
             attempt.over.set()
@@ -211,24 +211,19 @@ class SenderTrial(Trial[Attempt]):
 
     # The result.
 
-    def message_size(self, case: Attempt) -> int:
+    def measure_message(self, case: Attempt) -> int:
         return len(json.dumps(case.message))
 
     def format_message(self, case: Attempt) -> str:
         return _format(case.message)
 
     def reproduce(self, case: Attempt) -> str:  # noqa: ARG002 - one command shows every case of a rule
-        sender, settings, usual = self.sender, self.settings, SenderSettings()
+        sender = self.sender
         if sender.arguments is None:
-            return f"pytest -k {shlex.quote(self.rule.id)}"
-        line = ["mail-contract", "verify-sender", "--rules", self.rule.id, "--seed", str(settings.seed)]
-        if settings.examples != usual.examples:
-            line += ["--examples", str(settings.examples)]
-        if settings.slow != usual.slow:
-            line += ["--slow", f"{settings.slow:g}"]
-        if sender.revision != catalogue.current_revision():
-            line += ["--revision", sender.revision]
-        return shlex.join([*line, "--", *sender.arguments])
+            return format_pytest_command(self.rule.id)
+        options = format_options(self.settings, ("seed", "examples", "slow", "patience"), sender.revision)
+        command = f"mail-contract verify-sender --rules {self.rule.id}{options}"
+        return f"{command} -- {shlex.join(sender.arguments)}"
 
     def mask(self, text: str) -> str:
         # The credentials that senders are given are our own.

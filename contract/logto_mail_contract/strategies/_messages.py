@@ -119,9 +119,9 @@ def _draw_message(draw: DrawFn, plans: _Plans) -> dict[str, Any]:
 def build_shortest(revision: str, layer: str, kind: str) -> dict[str, Any]:
     """Return the message to which those of a template type shrink."""
 
-    def simplest(strategy: SearchStrategy[Any], label: object = None) -> Any:  # noqa: ARG001
+    def draw_simplest(strategy: SearchStrategy[Any], label: object = None) -> Any:  # noqa: ARG001
         if strategy in (CODE, CODE_OR_NONE):
             return 0
         raise AssertionError("a message without features draws nothing but a code")
 
-    return _find_plan(revision, layer, kind).build(cast("DrawFn", simplest), set())
+    return _find_plan(revision, layer, kind).build(cast("DrawFn", draw_simplest), set())

@@ -61,7 +61,7 @@ class Checks(Generic[T]):
         return iter(self._checks)
 
 
-def rule_ids(role: str) -> tuple[str, ...]:
+def list_rule_ids(role: str) -> tuple[str, ...]:
     """Return the ids of the rules of a role, in the order of the catalogue.
 
     Args:
@@ -81,7 +81,7 @@ def select_rules(role: str, wanted: Sequence[str] | None, excluded: Sequence[str
     Raises:
         UnknownRule: A glob matches no rule of the role.
     """
-    known = rule_ids(role)
+    known = list_rule_ids(role)
     for glob in [*(wanted or []), *excluded]:
         if not fnmatch.filter(known, glob):
             raise UnknownRule(f"no rule for {role}s matches {glob!r}; `mail-contract rules` lists them")

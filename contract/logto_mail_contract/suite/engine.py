@@ -14,10 +14,9 @@ if TYPE_CHECKING:
     from ..findings import Rule
     from .checks import Checks
     from .results import Outcome
+    from .trial import Trial
 
-from .trial import Trial
-
-T = TypeVar("T", bound=Trial[Any])
+T = TypeVar("T", bound="Trial[Any]")
 
 
 class Run(Protocol[T]):
@@ -90,7 +89,8 @@ class Verification(Generic[T]):
     @property
     def passed(self) -> bool:
         """Whether no rule fails the run, and it came to its end."""
-        return not (self.faults or self.lost or any(result.fails_run for result in self.results))
+        is_complete = len(self.results) == len(self._rules)
+        return is_complete and not any(result.fails_run for result in self.results)
 
 
 def run_rule(run: Run[T], rule: str, excuse: str | None = None) -> Result:

@@ -26,7 +26,7 @@ def parametrize_rules(metafunc: pytest.Metafunc, rules: Sequence[str]) -> None:
         pytest.Collector.CollectError: An excuse names no rule, or gives no reason.
     """
     if "mail_contract_rule" in metafunc.fixturenames:
-        excuses_of(metafunc.definition)
+        collect_excuses(metafunc.definition)
         metafunc.parametrize("mail_contract_rule", rules, ids=rules)
 
 
@@ -56,7 +56,7 @@ def conclude(result: Result) -> None:
             )
 
 
-def excuses_of(item: pytest.Item) -> dict[str, str]:
+def collect_excuses(item: pytest.Item) -> dict[str, str]:
     """Return the reasons by rule, from the ini key ``mail_contract_excuses`` and from markers.
 
     Raises:

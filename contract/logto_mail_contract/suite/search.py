@@ -115,7 +115,7 @@ def find_smallest(
 
 
 @contextmanager
-def storage_apart() -> Iterator[None]:
+def keep_storage_apart() -> Iterator[None]:
     """Keep the files that Hypothesis writes out of the current folder during a block."""
     from hypothesis.configuration import set_hypothesis_home_dir
 

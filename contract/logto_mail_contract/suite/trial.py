@@ -48,7 +48,7 @@ class Trial(ABC, Generic[C]):
         self.not_judged: list[str] = []
 
     @abstractmethod
-    def message_size(self, case: C) -> int:
+    def measure_message(self, case: C) -> int:
         """Return the size of the message of a case: the smallest one represents all that failed."""
 
     @abstractmethod
@@ -83,13 +83,13 @@ class Trial(ABC, Generic[C]):
         """Return the failed cases as one finding, represented by the smallest message."""
         if not self.failures:
             return ()
-        case = min((failure.case for failure in self.failures), key=self.message_size)
-        size, message = self.message_size(case), self.format_message(case)
+        case = min((failure.case for failure in self.failures), key=self.measure_message)
+        size, message = self.measure_message(case), self.format_message(case)
         actual = list(
             dict.fromkeys(
                 failure.actual
                 for failure in self.failures
-                if self.message_size(failure.case) == size and self.format_message(failure.case) == message
+                if self.measure_message(failure.case) == size and self.format_message(failure.case) == message
             )
         )
         if len(actual) > _MAX_SHOWN_FAILURES:

@@ -39,7 +39,7 @@ _SLUGS = {
 }
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _PLAIN_ADDRESS = re.compile(rf"[A-Za-z0-9+]+(?:\.[A-Za-z0-9+]+)*@(?:{_LABEL}\.)+[A-Za-z]{{2,63}}")
-_UNKNOWN_TYPES = ("NewTemplate", "PasskeyRegistered")
+UNKNOWN_TYPES = ("NewTemplate", "PasskeyRegistered")
 _LARGE_BYTES = 900_000
 
 
@@ -52,22 +52,22 @@ def _expect_all(
     """Expect the same of messages, each of which adds something to an ordinary one of its type."""
     for message in messages:
         if trial.baseline_accepted(message["type"], acceptable=acceptable):
-            trial.expect(acceptable, trial.requests.call(message, layer=layer))
+            trial.expect(acceptable, trial.requests.make_call(message, layer=layer))
 
 
 def _sign_in(trial: ReceiverTrial, **changed: Any) -> dict[str, Any]:
-    return trial.requests.typical("SignIn", **changed)
+    return trial.requests.make_typical("SignIn", **changed)
 
 
 def _invitation(trial: ReceiverTrial, **changed: Any) -> dict[str, Any]:
-    return trial.requests.typical("OrganizationInvitation", **changed)
+    return trial.requests.make_typical("OrganizationInvitation", **changed)
 
 
 def _accepts(type: str) -> Callable[[ReceiverTrial], None]:
     def accepts(trial: ReceiverTrial) -> None:
         trial.require_responsive()
         trial.require_not_exhausted()
-        call = trial.requests.call(trial.requests.typical(type))
+        call = trial.requests.make_call(trial.requests.make_typical(type))
         outcome = trial.exchange(call)
         trial.run.baselines[type, trial.receiver.revision] = outcome
         trial.expect(is_accepted, call, outcome)
@@ -82,7 +82,9 @@ for _type, _slug in _SLUGS.items():
 @check("receiver/accept/minimal")
 def _minimal(trial: ReceiverTrial) -> None:
     revision = trial.receiver.revision
-    _expect_all(trial, [trial.requests.fresh(minimal(type, revision)) for type in template_types(revision)])
+    _expect_all(
+        trial, [trial.requests.make_fresh(minimal(type, revision)) for type in template_types(revision)]
+    )
 
 
 @check("receiver/accept/older-revisions")
@@ -94,7 +96,9 @@ def _older_revisions(trial: ReceiverTrial) -> None:
     for revision in older:
         for type in template_types(revision):
             if trial.baseline_accepted(type):
-                call = trial.requests.call(trial.requests.typical(type, revision), revision=revision)
+                call = trial.requests.make_call(
+                    trial.requests.make_typical(type, revision), revision=revision
+                )
                 trial.expect(is_accepted, call)
 
 
@@ -102,7 +106,7 @@ def _older_revisions(trial: ReceiverTrial) -> None:
 def _null_user(trial: ReceiverTrial) -> None:
     empty_user = user(avatar=None, name=None, primaryEmail=None, primaryPhone=None, username=None, profile={})
     messages = [
-        trial.requests.typical(type, user=empty_user)
+        trial.requests.make_typical(type, user=empty_user)
         for type in ("UserPermissionValidation", "BindNewIdentifier")
     ]
     _expect_all(trial, [*messages, _invitation(trial, inviter=empty_user)])
@@ -177,7 +181,7 @@ def _unicode(trial: ReceiverTrial) -> None:
                 _sign_in(
                     trial, application=application(displayName=name), organization=organization(name=name)
                 ),
-                trial.requests.typical("UserPermissionValidation", user=user(name=name)),
+                trial.requests.make_typical("UserPermissionValidation", user=user(name=name)),
             ],
         )
 
@@ -195,7 +199,7 @@ def _odd_names(trial: ReceiverTrial) -> None:
             trial,
             [
                 _sign_in(trial, application=application(name=name), organization=organization(name=name)),
-                trial.requests.typical("BindNewIdentifier", user=user(name=name)),
+                trial.requests.make_typical("BindNewIdentifier", user=user(name=name)),
                 _invitation(trial, inviter=user(name=name)),
             ],
         )
@@ -209,7 +213,7 @@ def _long_values(trial: ReceiverTrial) -> None:
         [
             _sign_in(trial, application=application(name="n" * 256, displayName="d" * 256)),
             _sign_in(trial, organization=organization(name="n" * 128, branding={"logoUrl": url})),
-            trial.requests.typical(
+            trial.requests.make_typical(
                 "UserPermissionValidation",
                 user=user(name="n" * 128, avatar=url, username="u" * 128),
             ),
@@ -235,7 +239,7 @@ def _connector_test(trial: ReceiverTrial) -> None:
 def _resend(trial: ReceiverTrial) -> None:
     if not trial.baseline_accepted("OrganizationInvitation"):
         return
-    call = trial.requests.call(_invitation(trial))
+    call = trial.requests.make_call(_invitation(trial))
     trial.exchange(call)
     trial.expect(is_accepted, call)
 
@@ -286,18 +290,18 @@ def _caller_values(trial: ReceiverTrial) -> None:
 def _expect_of_unknown(trial: ReceiverTrial, types: Iterable[str], acceptable: Expectation) -> None:
     if trial.baseline_accepted("SignIn", acceptable=acceptable):
         for type in types:
-            trial.expect(acceptable, trial.requests.call({**_sign_in(trial), "type": type}, layer=None))
+            trial.expect(acceptable, trial.requests.make_call({**_sign_in(trial), "type": type}, layer=None))
 
 
 @check("receiver/accept/unknown-type")
 def _unknown_type(trial: ReceiverTrial) -> None:
-    _expect_of_unknown(trial, _UNKNOWN_TYPES, is_accepted)
+    _expect_of_unknown(trial, UNKNOWN_TYPES, is_accepted)
 
 
 @check("receiver/accept/unknown-type-is-no-crash")
 def _unknown_type_is_no_crash(trial: ReceiverTrial) -> None:
     odd = ("", "__proto__", "constructor", "toString", "../../etc/passwd")
-    _expect_of_unknown(trial, (*_UNKNOWN_TYPES, *odd), is_no_crash)
+    _expect_of_unknown(trial, (*UNKNOWN_TYPES, *odd), is_no_crash)
 
 
 @check("receiver/accept/generated")
@@ -324,7 +328,7 @@ def _generated(trial: ReceiverTrial) -> None:
     trial.expect_generated(
         strategy,
         is_accepted,
-        lambda drawn: trial.requests.call({**drawn, "to": trial.requests.recipient(drawn["to"])}),
+        lambda drawn: trial.requests.make_call({**drawn, "to": trial.requests.make_recipient(drawn["to"])}),
     )
 
 

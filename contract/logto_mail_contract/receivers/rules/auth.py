@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..trial import ReceiverTrial
 
 
-def wrong_values(authorization: str) -> dict[str, tuple[str, str]]:
+def make_wrong_values(authorization: str) -> dict[str, tuple[str, str]]:
     """Return wrong values by the name of their rule, each with how a shell makes it, where it must."""
     scheme, _, credential = authorization.partition(" ")
     wrong = f"{'0' * len(credential or authorization)}x"
@@ -57,7 +57,7 @@ def _swap_case(text: str) -> str:
 def _refuses(name: str) -> Callable[[ReceiverTrial], None]:
     def refuses(trial: ReceiverTrial) -> None:
         right = trial.receiver.authorization or ""
-        wrong, shell = wrong_values(right)[name]
+        wrong, shell = make_wrong_values(right)[name]
         if wrong == right:
             raise NotApplicable("the authorization has no scheme, or no letters whose case could be changed")
         if shell:
@@ -70,11 +70,13 @@ def _refuses(name: str) -> Callable[[ReceiverTrial], None]:
 def _expect_refusal(trial: ReceiverTrial, authorization: str | None) -> None:
     # A receiver that refuses everything refuses the wrong ones too, and that says nothing.
     if trial.baseline_accepted("SignIn"):
-        call = trial.requests.with_authorization(trial.requests.typical("SignIn"), authorization)
+        call = trial.requests.make_call_with_authorization(
+            trial.requests.make_typical("SignIn"), authorization
+        )
         trial.expect(is_unauthorized, call)
 
 
-for _name in wrong_values("Bearer x"):
+for _name in make_wrong_values("Bearer x"):
     check(f"receiver/auth/{_name}", "authorization")(_refuses(_name))
 
 
@@ -86,9 +88,9 @@ def _missing_authorization(trial: ReceiverTrial) -> None:
 @check("receiver/auth/doubled-authorization", "authorization", "wire")
 def _doubled_authorization(trial: ReceiverTrial) -> None:
     if trial.baseline_accepted("SignIn"):
-        call = trial.requests.call(trial.requests.typical("SignIn"))
+        call = trial.requests.make_call(trial.requests.make_typical("SignIn"))
         place = [name for name, _ in call.headers].index("authorization")
-        wrong = wrong_values(trial.receiver.authorization or "")["wrong-authorization"][0]
+        wrong = make_wrong_values(trial.receiver.authorization or "")["wrong-authorization"][0]
         headers = (*call.headers[:place], ("authorization", wrong), *call.headers[place:])
         trial.expect(is_refused, replace(call, headers=headers))
 
@@ -99,7 +101,7 @@ def _header_name_case(trial: ReceiverTrial) -> None:
     spellings = ("authorization", "Authorization", "AUTHORIZATION")
     calls = []
     for spelling in spellings:
-        call = trial.requests.call(trial.requests.typical("SignIn"))
+        call = trial.requests.make_call(trial.requests.make_typical("SignIn"))
         headers = [(spelling if name == "authorization" else name, value) for name, value in call.headers]
         calls.append(replace(call, headers=tuple(headers)))
     outcomes = [trial.exchange(call) for call in calls]

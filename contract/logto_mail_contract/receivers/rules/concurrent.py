@@ -27,10 +27,10 @@ def _burst(trial: ReceiverTrial) -> None:
     if not types:
         return
     # Two at a time to one recipient.
-    recipients = [trial.requests.recipient(RECIPIENT) for _ in range(_CLIENTS * _BURST // 2)]
+    recipients = [trial.requests.make_recipient(RECIPIENT) for _ in range(_CLIENTS * _BURST // 2)]
     calls = [
-        trial.requests.call(
-            {**trial.requests.typical(types[number % len(types)]), "to": recipients[number // 2]}
+        trial.requests.make_call(
+            {**trial.requests.make_typical(types[number % len(types)]), "to": recipients[number // 2]}
         )
         for number in range(_CLIENTS * _BURST)
     ]

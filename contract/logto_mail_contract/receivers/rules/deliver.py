@@ -11,7 +11,6 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
-from weakref import WeakSet
 
 from ...connector.encoding import connector_call
 from ...connector.posting import deliver
@@ -22,35 +21,23 @@ from ...suite.results import NotJudged
 from ...wire.outcomes import Response
 from ..checks import check
 from ..mail_reading import LINK_ATTRIBUTES, ReadMail, shows_code
-from ..rounds import INVITATION, Round, Sent, make_token, recipients_of, record_sent, shared_round
+from ..rounds import INVITATION, Round, Sent, join_recipients, make_token, record_sent, share_round
+from .accept import UNKNOWN_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...wire.calls import Call
-    from ..receiver import Receiver
     from ..trial import ReceiverTrial
 
-_QUIET_SECONDS = 0.2
 _CLIENTS = 8
 _BURST = 4
 """Messages for each client of a burst."""
 
-_UNKNOWN_TYPES = ("NewTemplate", "PasskeyRegistered")
-
 _PLAIN_ADDRESSES = ("mc.{}+tag@example.com", "o'mc_{}@example.com", "Mc.{}@example.com")
-_SCRIPTS = ("javascript:", "vbscript:", "data:")
-
-_silent: WeakSet[Receiver] = WeakSet()
 
 
-# Reading a mail.
-
-
-# The rules.
-
-
-@shared_round
+@share_round
 def _ordinary_round(round: Round) -> None:
     for type in template_types(round.revision):
         round.post(type)
@@ -67,7 +54,7 @@ def _ordinary_round(round: Round) -> None:
 def _one_mail(trial: ReceiverTrial) -> None:
     round = _ordinary_round(trial)
     for sent in round.accepted:
-        count = len(round.mails_to(sent.token))
+        count = len(round.find_mails_to(sent.token))
         problem = f"{sent.response}, and {count} mails to {sent.to}" if count else round.format_missing(sent)
         trial.judge(sent.call, count == 1, problem)
 
@@ -77,7 +64,7 @@ def _none_for_refused(trial: ReceiverTrial) -> None:
     round = Round(trial)
     for change in _REFUSALS:
         token = make_token()
-        call = trial.requests.call(round.message("SignIn", token, code=round.code()))
+        call = trial.requests.make_call(round.make_message("SignIn", token, code=round.make_code()))
         changed = change(trial, call)
         if changed is not None:
             round.sent.append(replace(record_sent(token, call, trial.exchange(changed)), call=changed))
@@ -91,7 +78,7 @@ def _none_for_refused(trial: ReceiverTrial) -> None:
     round.sent = [control]
     round.wait(quiet=True)
     for sent in refused:
-        mails = round.mails_to(sent.token) or [read for read in round.mails if sent.code in read.codes]
+        mails = round.find_mails_to(sent.token) or [read for read in round.mails if sent.code in read.codes]
         problem = f"{sent.response}, and a mail to {', '.join(mails[0].mail.recipients)}" if mails else ""
         trial.judge(sent.call, not mails, problem)
 
@@ -108,7 +95,7 @@ def _with_authorization(make: Callable[[str], str | None]) -> Callable[[Receiver
 def _with_body(make: Callable[[Any], Any]) -> Callable[[ReceiverTrial, Call], Call | None]:
     def changed(trial: ReceiverTrial, call: Call) -> Call | None:
         made = make(json.loads(call.body))
-        return trial.requests.raw(made if isinstance(made, bytes) else stringify(made))
+        return trial.requests.make_raw_call(made if isinstance(made, bytes) else stringify(made))
 
     return changed
 
@@ -134,7 +121,7 @@ def _recipient(trial: ReceiverTrial) -> None:
         mails = [
             read
             for read in round.mails
-            if sent.token in recipients_of(read.mail)
+            if sent.token in join_recipients(read.mail)
             or sent.code in read.codes
             or (sent.mark and sent.mark in read.everything)
         ]
@@ -165,15 +152,15 @@ def _ascii_domain(address: str) -> str:
         return f"{local}@{domain}"
 
 
-@shared_round
+@share_round
 def _code_round(round: Round) -> None:
     for number, type in enumerate(template_types(round.revision)):
         if type != INVITATION:
-            round.post(type, code=round.code(zeros=number % 3))
+            round.post(type, code=round.make_code(zeros=number % 3))
     if round.knows("1.25"):
         # Languages whose usual digits are others than those that Logto compares.
         for locale in ("ar", "fa-IR"):
-            round.post("SignIn", code=round.code(zeros=1), locale=locale)
+            round.post("SignIn", code=round.make_code(zeros=1), locale=locale)
     round.gather()
 
 
@@ -181,15 +168,15 @@ def _code_round(round: Round) -> None:
 def _code_intact(trial: ReceiverTrial) -> None:
     round = _code_round(trial)
     for sent in round.accepted:
-        mails = round.mails_to(sent.token)
+        mails = round.find_mails_to(sent.token)
         if not mails:
             trial.judge(sent.call, passed=False, actual=round.format_missing(sent))
         for read in mails:
-            problem = _code_damage(read, sent.code)
+            problem = _find_code_damage(read, sent.code)
             trial.judge(sent.call, not problem, problem)
 
 
-def _code_damage(read: ReadMail, code: str) -> str:
+def _find_code_damage(read: ReadMail, code: str) -> str:
     if not shows_code(read.seen, code):
         return f"a mail that does not show {code}: {read}"
     cut = code.lstrip("0")
@@ -204,7 +191,7 @@ def _code_damage(read: ReadMail, code: str) -> str:
 def _code_in_one_piece(trial: ReceiverTrial) -> None:
     round = _code_round(trial)
     for sent in round.accepted:
-        for read in round.mails_to(sent.token):
+        for read in round.find_mails_to(sent.token):
             if shows_code(read.seen, sent.code):
                 whole = shows_code(read.seen, sent.code, "")
                 trial.judge(sent.call, whole, f"a mail that shows {sent.code} in pieces: {read}")
@@ -224,18 +211,18 @@ def _link_intact(trial: ReceiverTrial) -> None:
     ):
         token, mark = make_token(), make_token()
         links[token], marks[token] = f"https://app.example.com/join/{mark}?{query}", mark
-        message = round.message(INVITATION, token, link=links[token])
-        round.send(token, trial.requests.call(message))
+        message = round.make_message(INVITATION, token, link=links[token])
+        round.send(token, trial.requests.make_call(message))
     for sent in round.gather():
-        mails = round.mails_to(sent.token)
+        mails = round.find_mails_to(sent.token)
         if not mails:
             trial.judge(sent.call, passed=False, actual=round.format_missing(sent))
         for read in mails:
-            problem = _link_damage(read, links[sent.token], marks[sent.token])
+            problem = _find_link_damage(read, links[sent.token], marks[sent.token])
             trial.judge(sent.call, not problem, problem)
 
 
-def _link_damage(read: ReadMail, link: str, mark: str) -> str:
+def _find_link_damage(read: ReadMail, link: str, mark: str) -> str:
     """Return what is wrong with the link in a mail; a part without it is fine where another part has it."""
     whole = False
     places = {f"{kind} part": [text] for kind, text in read.parts.items()}
@@ -261,14 +248,14 @@ def _link_damage(read: ReadMail, link: str, mark: str) -> str:
 @check("receiver/deliver/unknown-type-carries-code", "outbox")
 def _unknown_type_carries_code(trial: ReceiverTrial) -> None:
     round = Round(trial)
-    for type in _UNKNOWN_TYPES:
+    for type in UNKNOWN_TYPES:
         token = make_token()
-        message = {**round.message("Generic", token), "type": type}
-        round.send(token, trial.requests.call(message, layer=None))
+        message = {**round.make_message("Generic", token), "type": type}
+        round.send(token, trial.requests.make_call(message, layer=None))
     if not round.accepted:
         raise NotJudged("the receiver accepts no unknown type; see receiver/accept/unknown-type")
     for sent in round.gather():
-        mails = round.mails_to(sent.token)
+        mails = round.find_mails_to(sent.token)
         problem = "" if mails else round.format_missing(sent)
         if mails and not any(shows_code(read.seen, sent.code) for read in mails):
             problem = f"{sent.response}, and a mail that does not show {sent.code}: {mails[0]}"
@@ -282,7 +269,10 @@ def _codes_do_not_cross(trial: ReceiverTrial) -> None:
     tokens = [make_token() for _ in range(_CLIENTS)]
     shares = [
         [
-            (token, trial.requests.call(round.message(types[(client + number) % len(types)], token)))
+            (
+                token,
+                trial.requests.make_call(round.make_message(types[(client + number) % len(types)], token)),
+            )
             for number in range(_BURST)
             for token in [tokens[(client + number) % _CLIENTS]]
         ]
@@ -304,7 +294,7 @@ def _codes_do_not_cross(trial: ReceiverTrial) -> None:
     own = {token: [sent.code for sent in round.sent if sent.token == token] for token in tokens}
     among = f"among {len(round.sent)} sent in parallel"
     for sent in expected:
-        mails = round.mails_to(sent.token)
+        mails = round.find_mails_to(sent.token)
         if not any(sent.code in read.codes for read in mails):
             trial.judge(
                 sent.call,
@@ -335,7 +325,7 @@ def _resend_is_sent(trial: ReceiverTrial) -> None:
     if not (is_accepted(first.outcome) and is_accepted(second.outcome)):
         raise NotJudged("the receiver did not accept the message twice; see receiver/accept/resend")
     round.gather()
-    count = len(round.mails_to(first.token))
+    count = len(round.find_mails_to(first.token))
     trial.judge(
         second.call, count >= 2, f"{second.response}, and {count} mails to {second.to} for two messages"
     )

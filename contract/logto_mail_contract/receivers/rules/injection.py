@@ -95,16 +95,19 @@ def _markup_escaped(trial: ReceiverTrial) -> None:
         odd.add(token := make_token())
         marked.places[token] = "to"
         round.send(
-            token, trial.requests.call(round.message("SignIn", token, f"{local.format(token)}@example.com"))
+            token,
+            trial.requests.make_call(
+                round.make_message("SignIn", token, f"{local.format(token)}@example.com")
+            ),
         )
     for type, variables in marked.messages(round):
         round.post(type, **variables)
     round.post(INVITATION, link=f"https://app.example.com/join?x={marked('link')}")
     if round.knows("1.35"):
-        message = {**round.message("SignIn", token := make_token()), "ip": marked("ip")}
-        round.send(token, trial.requests.call(message))
+        message = {**round.make_message("SignIn", token := make_token()), "ip": marked("ip")}
+        round.send(token, trial.requests.make_call(message))
     for sent in round.gather(quiet=True, beside=odd):
-        for read in round.mails_to(sent.token):
+        for read in round.find_mails_to(sent.token):
             if read.html is None:
                 continue
             names = [
@@ -130,7 +133,7 @@ def _no_script_link(trial: ReceiverTrial) -> None:
         branding = {"logoUrl": "javascript:alert(1)", "darkLogoUrl": "javascript:alert(1)"}
         round.post("SignIn", application=application(branding=branding))
     for sent in round.gather():
-        for read in round.mails_to(sent.token):
+        for read in round.find_mails_to(sent.token):
             if read.html is None:
                 continue
             links = [value for name, value in read.html.attributes if name in LINK_ATTRIBUTES]
@@ -164,7 +167,7 @@ def _no_header_injection(trial: ReceiverTrial) -> None:
             round.post(type, **variables)
         marked.places |= one.places
     for sent in round.gather(quiet=True):
-        mails = round.mails_to(sent.token)
+        mails = round.find_mails_to(sent.token)
         problems = [problem for read in mails for problem in _injected(read.mail, marked)]
         if mails:
             trial.judge(sent.call, not problems, f"{sent.response}; {problems[0] if problems else ''}")

@@ -19,11 +19,11 @@ DEPTH = 100_000
 """Levels of nesting that parsers give up on."""
 
 
-def broken_messages(trial: ReceiverTrial) -> dict[str, list[bytes]]:
+def make_broken_messages(trial: ReceiverTrial) -> dict[str, list[bytes]]:
     """Return bodies that are no message, by what is wrong with them."""
 
     def message() -> dict[str, Any]:
-        return trial.requests.addressed(trial.requests.typical("SignIn"))
+        return trial.requests.set_recipient(trial.requests.make_typical("SignIn"))
 
     def put(**changed: Any) -> bytes:
         return stringify({**message(), **changed})
@@ -67,8 +67,8 @@ def _rejects(kind: str, acceptable: Expectation) -> Callable[[ReceiverTrial], No
     def rejects(trial: ReceiverTrial) -> None:
         # If an ordinary message crashes too, the mistake in this one is not the cause.
         if trial.baseline_accepted("SignIn", acceptable=is_no_crash):
-            for body in broken_messages(trial)[kind]:
-                trial.expect(acceptable, trial.requests.raw(body))
+            for body in make_broken_messages(trial)[kind]:
+                trial.expect(acceptable, trial.requests.make_raw_call(body))
 
     return rejects
 
@@ -90,7 +90,7 @@ def _rejects_methods(acceptable: Expectation) -> Callable[[ReceiverTrial], None]
     def rejects(trial: ReceiverTrial) -> None:
         if not trial.baseline_accepted("SignIn", acceptable=is_no_crash):
             return
-        call = trial.requests.call(trial.requests.typical("SignIn"))
+        call = trial.requests.make_call(trial.requests.make_typical("SignIn"))
         bare = tuple(line for line in call.headers if line[0] not in ("content-length", "content-type"))
         trial.expect(acceptable, replace(call, method="GET", headers=bare, body=b""))
         trial.expect(acceptable, replace(call, method="PUT"))

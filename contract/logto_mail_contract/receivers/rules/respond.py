@@ -20,8 +20,8 @@ from ...judging.typical import template_types
 from ...suite.results import NotApplicable
 from ...wire.outcomes import Outcome, Response
 from ..checks import check
-from .auth import wrong_values
-from .reject import DEPTH, broken_messages
+from .auth import make_wrong_values
+from .reject import DEPTH, make_broken_messages
 
 if TYPE_CHECKING:
     from ...connector.channel import Channel
@@ -32,20 +32,25 @@ _LATE_BYTES = 0.1
 """Seconds in which bytes after the end of a response are still seen."""
 
 
-def _one_of_each(trial: ReceiverTrial) -> list[Call]:
+def _make_one_of_each(trial: ReceiverTrial) -> list[Call]:
     """Return requests of every kind that a receiver may respond to in a way of its own."""
     calls = [
-        trial.requests.call(trial.requests.typical(type)) for type in template_types(trial.receiver.revision)
+        trial.requests.make_call(trial.requests.make_typical(type))
+        for type in template_types(trial.receiver.revision)
     ]
-    calls.append(trial.requests.call({**trial.requests.typical("SignIn"), "type": "NewTemplate"}, layer=None))
-    calls += [trial.requests.raw(bodies[0]) for bodies in broken_messages(trial).values()]
+    calls.append(
+        trial.requests.make_call({**trial.requests.make_typical("SignIn"), "type": "NewTemplate"}, layer=None)
+    )
+    calls += [trial.requests.make_raw_call(bodies[0]) for bodies in make_broken_messages(trial).values()]
     if trial.receiver.authorization:
-        wrong, _ = wrong_values(trial.receiver.authorization)["wrong-authorization"]
-        calls.append(trial.requests.with_authorization(trial.requests.typical("SignIn"), wrong))
+        wrong, _ = make_wrong_values(trial.receiver.authorization)["wrong-authorization"]
+        calls.append(
+            trial.requests.make_call_with_authorization(trial.requests.make_typical("SignIn"), wrong)
+        )
     return calls
 
 
-def _directly(trial: ReceiverTrial, channel: Channel, call: Call) -> Outcome:
+def _exchange_directly(trial: ReceiverTrial, channel: Channel, call: Call) -> Outcome:
     """Send a request and return the very response to it, for example a redirect."""
     return trial.retry_unreachable(lambda: channel.exchange(call, trial.settings.fail_after))
 
@@ -57,8 +62,8 @@ _SILENCE = "no end of the response in time; see receiver/respond/within-limit"
 def _no_redirect(trial: ReceiverTrial) -> None:
     trial.require_responsive()
     for type in template_types(trial.receiver.revision):
-        call = trial.requests.call(trial.requests.typical(type))
-        outcome = _directly(trial, trial.run.channel, call)
+        call = trial.requests.make_call(trial.requests.make_typical(type))
+        outcome = _exchange_directly(trial, trial.run.channel, call)
         if is_timeout(outcome):
             trial.skip(_SILENCE)
             return
@@ -68,7 +73,7 @@ def _no_redirect(trial: ReceiverTrial) -> None:
 
 @check("receiver/respond/within-limit")
 def _within_limit(trial: ReceiverTrial) -> None:
-    for call in _one_of_each(trial):
+    for call in _make_one_of_each(trial):
         outcome = trial.exchange(call)
         trial.judge(call, not is_timeout(outcome), format_outcome(outcome), outcome)
         if is_timeout(outcome):  # each other one would cost as long
@@ -78,7 +83,7 @@ def _within_limit(trial: ReceiverTrial) -> None:
 @check("receiver/respond/promptly")
 def _promptly(trial: ReceiverTrial) -> None:
     trial.require_responsive()
-    for call in _one_of_each(trial):
+    for call in _make_one_of_each(trial):
         outcome = trial.exchange(call)
         if is_timeout(outcome):
             trial.skip(_SILENCE)
@@ -94,10 +99,10 @@ def _promptly(trial: ReceiverTrial) -> None:
 def _framing(trial: ReceiverTrial) -> None:
     trial.require_responsive()
     seen: set[int] = set()
-    for call in _one_of_each(trial):
+    for call in _make_one_of_each(trial):
         trial.run.release_channel()
         with closing(trial.receiver.target.open()) as channel:
-            outcome = _directly(trial, channel, call)
+            outcome = _exchange_directly(trial, channel, call)
             if isinstance(outcome, Response):
                 # Late bytes come with every response of the same kind: wait long for the first alone.
                 seconds = _LATE_BYTES if outcome.status not in seen else _LATE_BYTES / 10
@@ -116,11 +121,13 @@ def _keep_alive(trial: ReceiverTrial) -> None:
     trial.require_responsive()
     trial.run.release_channel()
     with closing(trial.receiver.target.open()) as channel:
-        alone = _directly(trial, channel, trial.requests.call(trial.requests.typical("SignIn")))
-    for call in _one_of_each(trial):
-        second = trial.requests.call(trial.requests.typical("SignIn"))
+        alone = _exchange_directly(
+            trial, channel, trial.requests.make_call(trial.requests.make_typical("SignIn"))
+        )
+    for call in _make_one_of_each(trial):
+        second = trial.requests.make_call(trial.requests.make_typical("SignIn"))
         with closing(trial.receiver.target.open()) as channel:
-            first = _directly(trial, channel, call)
+            first = _exchange_directly(trial, channel, call)
             if is_timeout(first):
                 trial.skip(_SILENCE)
                 return
@@ -145,22 +152,22 @@ def _status(outcome: Outcome) -> int:
     return outcome.status if isinstance(outcome, Response) else 0
 
 
-def _provoked_errors(trial: ReceiverTrial) -> list[tuple[Call, Response]]:
+def _provoke_errors(trial: ReceiverTrial) -> list[tuple[Call, Response]]:
     """Return the responses of 400 and above to requests that carry what must not come back.
 
     Raises:
         NotApplicable: There is none.
     """
     trial.require_responsive()
-    base = trial.requests.typical("SignIn", code=_CANARY_CODE)
+    base = trial.requests.make_typical("SignIn", code=_CANARY_CODE)
 
     def message(**changed: Any) -> dict[str, Any]:
-        return {**base, "to": trial.requests.recipient(_CANARY_ADDRESS), **changed}
+        return {**base, "to": trial.requests.make_recipient(_CANARY_ADDRESS), **changed}
 
     def invitation(**changed: Any) -> dict[str, Any]:
         payload = {"link": _CANARY_LINK, **changed}
         return {
-            "to": trial.requests.recipient(_CANARY_ADDRESS),
+            "to": trial.requests.make_recipient(_CANARY_ADDRESS),
             "type": "OrganizationInvitation",
             "payload": payload,
         }
@@ -172,7 +179,7 @@ def _provoked_errors(trial: ReceiverTrial) -> list[tuple[Call, Response]]:
         stringify(message(type=1)),
         stringify(message(payload=[_CANARY_CODE])),
         stringify(message(payload={"code": {"a": _CANARY_CODE}})),
-        stringify(message(to=[trial.requests.recipient(_CANARY_ADDRESS)])),
+        stringify(message(to=[trial.requests.make_recipient(_CANARY_ADDRESS)])),
         stringify(invitation(link={"href": _CANARY_LINK})),
         stringify({key: value for key, value in invitation(x=1).items() if key != "type"}),
         stringify(message())[:-1],
@@ -185,11 +192,11 @@ def _provoked_errors(trial: ReceiverTrial) -> list[tuple[Call, Response]]:
         stringify({**invitation(), "payload": {}}),
         stringify(invitation(organization="mine", inviter=1)),
     ]
-    calls = [trial.requests.raw(body) for body in bodies]
+    calls = [trial.requests.make_raw_call(body) for body in bodies]
     calls.append(replace(calls[0], method="PUT"))
     if trial.receiver.authorization:
         wrong = f"{trial.receiver.authorization}{_CANARY_CREDENTIAL}"
-        calls.append(trial.requests.with_authorization(message(), wrong))
+        calls.append(trial.requests.make_call_with_authorization(message(), wrong))
     errors = []
     for call in calls:
         # Without Brotli, which Python cannot read.
@@ -213,7 +220,7 @@ _CANARY_CREDENTIAL = "canary-credential"
 
 @check("receiver/respond/error-without-secrets")
 def _error_without_secrets(trial: ReceiverTrial) -> None:
-    for call, response in _provoked_errors(trial):
+    for call, response in _provoke_errors(trial):
         leaks = find_secrets(
             response,
             code=_CANARY_CODE,
@@ -227,7 +234,7 @@ def _error_without_secrets(trial: ReceiverTrial) -> None:
 
 @check("receiver/respond/error-without-internals")
 def _error_without_internals(trial: ReceiverTrial) -> None:
-    for call, response in _provoked_errors(trial):
+    for call, response in _provoke_errors(trial):
         leaks = find_internals(response, call.target)
         actual = f"{format_outcome(response)}; the body shows {' and '.join(leaks)}"
         trial.judge(call, not leaks, actual, response)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ...wire.replies import Garbage, Reply, Reset, ScriptedResponse
 from ..checks import check
 from ..destination import ACCEPTED, always
-from ..messages import no_request, plain_message
-from .redirect import redirecting
+from ..messages import find_missing_request, make_plain_message
+from .redirect import make_redirect_script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,21 +49,21 @@ def _check_no_retry(trial: SenderTrial) -> None:
     }
     attempts = []
     for what, reply in replies.items():
-        attempt = trial.send(plain_message(trial), always(reply))
+        attempt = trial.send(make_plain_message(trial), always(reply))
         attempts.append((what, attempt))
     # A sender may say that it has failed, and try again unnoticed.
     trial.settle()
     for what, attempt in attempts:
         count = len(attempt.arrivals)
         problem = None if count == 1 else f"{count} requests after {what}; {attempt.report}"
-        trial.judge_problem(attempt, no_request(attempt) or problem)
+        trial.judge_problem(attempt, find_missing_request(attempt) or problem)
 
 
 def _judge_report(trial: SenderTrial, what: str, reply: Reply, *, ok: bool, late: float = 0.0) -> None:
-    attempt = trial.send(plain_message(trial), always(reply), late=late)
+    attempt = trial.send(make_plain_message(trial), always(reply), late=late)
     report = attempt.report
     problem = None if report.ok is ok else f"after {what}: {report}"
-    trial.judge_problem(attempt, no_request(attempt) or problem)
+    trial.judge_problem(attempt, find_missing_request(attempt) or problem)
 
 
 @check("sender/answer/success")
@@ -101,15 +101,17 @@ def _check_failure(trial: SenderTrial) -> None:
     for status in _REDIRECTS:
         _judge_report(trial, f"{status} without Location", ScriptedResponse(status), ok=False)
     for status in (302, 307):
-        attempt = trial.send(plain_message(trial), redirecting(trial, status, then=_json_response(500)))
+        attempt = trial.send(
+            make_plain_message(trial), make_redirect_script(trial, status, then=_json_response(500))
+        )
         report = attempt.report
         problem = None if report.ok is False else f"after {status} to a 500: {report}"
-        trial.judge_problem(attempt, no_request(attempt) or problem)
+        trial.judge_problem(attempt, find_missing_request(attempt) or problem)
 
 
 @check("sender/answer/connection-failure")
 def _check_connection_failure(trial: SenderTrial) -> None:
-    attempt = trial.send(plain_message(trial), origin=trial.destination.dead_url)
+    attempt = trial.send(make_plain_message(trial), origin=trial.destination.dead_url)
     refused = attempt.report
     trial.judge_problem(attempt, None if refused.ok is False else f"after a refused connection: {refused}")
     for what, reply in _BROKEN.items():

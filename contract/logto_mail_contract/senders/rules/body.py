@@ -9,7 +9,7 @@ from ... import catalogue
 from ...judging.javascript_json import NotJson, NotUtf8, TooDeep, parse, parse_with_duplicates, walk
 from ...masking import format_value
 from ..checks import check
-from ..messages import judge_every_message, problem_of_each
+from ..messages import find_problem, judge_every_message
 
 if TYPE_CHECKING:
     from ...wire.requests import Request
@@ -31,7 +31,7 @@ def _utf8(request: Request) -> str | None:
 
 @check("sender/body/utf-8")
 def _check_utf8(trial: SenderTrial) -> None:
-    judge_every_message(trial, lambda attempt: problem_of_each(attempt, _utf8))
+    judge_every_message(trial, lambda attempt: find_problem(attempt, _utf8))
 
 
 def _text(request: Request) -> str:
@@ -52,7 +52,7 @@ def _json(request: Request) -> str | None:
 
 @check("sender/body/json")
 def _check_json(trial: SenderTrial) -> None:
-    judge_every_message(trial, lambda attempt: problem_of_each(attempt, _json))
+    judge_every_message(trial, lambda attempt: find_problem(attempt, _json))
 
 
 def _unique_keys(request: Request) -> str | None:
@@ -68,7 +68,7 @@ def _unique_keys(request: Request) -> str | None:
 
 @check("sender/body/unique-keys")
 def _check_unique_keys(trial: SenderTrial) -> None:
-    judge_every_message(trial, lambda attempt: problem_of_each(attempt, _unique_keys))
+    judge_every_message(trial, lambda attempt: find_problem(attempt, _unique_keys))
 
 
 def _leaf(value: Any) -> tuple[object, ...]:
@@ -87,7 +87,7 @@ def _leaf(value: Any) -> tuple[object, ...]:
     return ("null", None) if value is None else (type(value).__name__, value)
 
 
-def difference(handed_in: Any, arrived: Any) -> str | None:
+def find_difference(handed_in: Any, arrived: Any) -> str | None:
     """Return where a value is another one than what was handed in, None when JavaScript reads the same.
 
     Args:
@@ -122,9 +122,9 @@ def _values(attempt: Attempt, *, knows_ip: bool) -> str | None:
             return f"a body that cannot be read: {error}"
         if not isinstance(value, dict):
             return f"the body is {format_value(value)}, not an object"
-        return difference(handed_in, {name: value[name] for name in members if name in value})
+        return find_difference(handed_in, {name: value[name] for name in members if name in value})
 
-    return problem_of_each(attempt, problem)
+    return find_problem(attempt, problem)
 
 
 @check("sender/body/values")
@@ -150,7 +150,7 @@ def _check_no_other_members(trial: SenderTrial) -> None:
             added = [name for name in _members(request) if name not in {*_KNOWN, *attempt.message}]
             return f"also {' and '.join(map(format_value, added))}" if added else None
 
-        return problem_of_each(attempt, problem_of_request)
+        return find_problem(attempt, problem_of_request)
 
     judge_every_message(trial, problem)
 
@@ -162,6 +162,6 @@ def _check_ip(trial: SenderTrial) -> None:
         return f"ip is {format_value(members['ip'])}" if "ip" in members else None
 
     def problem(attempt: Attempt) -> str | None:
-        return None if attempt.message.get("ip") else problem_of_each(attempt, problem_of_request)
+        return None if attempt.message.get("ip") else find_problem(attempt, problem_of_request)
 
     judge_every_message(trial, problem)

@@ -10,7 +10,7 @@ from ...suite.results import NotApplicable
 from ...wire.replies import Reply, ScriptedResponse
 from ..checks import check
 from ..destination import ACCEPTED, Arrival, Attempt
-from ..messages import no_request, plain_message
+from ..messages import find_missing_request, make_plain_message
 from .request import CREDENTIAL
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _MOVED = "/moved"
 _SURPLUS_REDIRECTS = 60
 
 
-def redirecting(
+def make_redirect_script(
     trial: SenderTrial, status: int, *, to: str | None = None, then: ScriptedResponse | None = None
 ) -> Callable[[Arrival, int], Reply]:
     """Return a script that redirects to another path, of the same origin or another, and responds there."""
@@ -48,7 +48,7 @@ def _moved(attempt: Attempt) -> list[Request]:
 
 
 def _not_followed(attempt: Attempt, status: int) -> str | None:
-    return no_request(attempt) or (
+    return find_missing_request(attempt) or (
         None if _moved(attempt) else f"after {status}: not followed; {attempt.report}"
     )
 
@@ -56,7 +56,7 @@ def _not_followed(attempt: Attempt, status: int) -> str | None:
 @check("sender/redirect/post-again")
 def _check_post_again(trial: SenderTrial) -> None:
     for status in (301, 302, 307, 308):
-        attempt = trial.send(plain_message(trial), redirecting(trial, status))
+        attempt = trial.send(make_plain_message(trial), make_redirect_script(trial, status))
         problem = _not_followed(attempt, status)
         for request in _moved(attempt):
             first = attempt.requests[0]
@@ -73,7 +73,7 @@ def _check_post_again(trial: SenderTrial) -> None:
 
 @check("sender/redirect/see-other")
 def _check_see_other(trial: SenderTrial) -> None:
-    attempt = trial.send(plain_message(trial), redirecting(trial, 303))
+    attempt = trial.send(make_plain_message(trial), make_redirect_script(trial, 303))
     problem = _not_followed(attempt, 303)
     for request in _moved(attempt):
         if request.method != "GET" or request.body:
@@ -87,14 +87,16 @@ def _check_see_other(trial: SenderTrial) -> None:
 def _check_authorization_kept(trial: SenderTrial) -> None:
     followed = False
     for status in (301, 302, 303, 307, 308):
-        attempt = trial.send(plain_message(trial), redirecting(trial, status), authorization=CREDENTIAL)
+        attempt = trial.send(
+            make_plain_message(trial), make_redirect_script(trial, status), authorization=CREDENTIAL
+        )
         moved = _moved(attempt)
         followed = followed or bool(moved)
         first = attempt.requests[0].values("authorization") if attempt.requests else []
         lost = next((request for request in moved if request.values("authorization") != first), None)
         came = " and ".join(map(format_value, lost.values("authorization"))) if lost else ""
         problem = f"after {status}: {came or 'no Authorization'}" if lost else None
-        trial.judge_problem(attempt, no_request(attempt) or problem)
+        trial.judge_problem(attempt, find_missing_request(attempt) or problem)
     if not followed and not trial.failures:
         raise NotApplicable("the sender follows no redirect")
 
@@ -102,11 +104,11 @@ def _check_authorization_kept(trial: SenderTrial) -> None:
 @check("sender/redirect/authorization-dropped")
 def _check_authorization_dropped(trial: SenderTrial) -> None:
     for status in (301, 302, 303, 307, 308):
-        script = redirecting(trial, status, to=trial.destination.other_url)
-        attempt = trial.send(plain_message(trial), script, authorization=CREDENTIAL)
+        script = make_redirect_script(trial, status, to=trial.destination.other_url)
+        attempt = trial.send(make_plain_message(trial), script, authorization=CREDENTIAL)
         came = [value for request in _moved(attempt) for value in request.values("authorization")]
         problem = f"after {status} to another port: {' and '.join(map(format_value, came))}" if came else None
-        trial.judge_problem(attempt, no_request(attempt) or problem)
+        trial.judge_problem(attempt, find_missing_request(attempt) or problem)
 
 
 @check("sender/redirect/loop")
@@ -115,10 +117,10 @@ def _check_loop(trial: SenderTrial) -> None:
         # Not for ever: a sender without a limit must end too.
         return ACCEPTED if number >= _SURPLUS_REDIRECTS else _onward(arrival)
 
-    attempt = trial.send(plain_message(trial), script)
+    attempt = trial.send(make_plain_message(trial), script)
     count = len(attempt.arrivals)
     problem = None if attempt.report.ok is False else f"{count} requests, then {attempt.report}"
-    trial.judge_problem(attempt, no_request(attempt) or problem)
+    trial.judge_problem(attempt, find_missing_request(attempt) or problem)
 
 
 def _onward(arrival: Arrival) -> ScriptedResponse:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from ...masking import format_value
 from ..checks import check
-from ..messages import judge_every_message, no_request, plain_message, problem_of_each
+from ..messages import find_missing_request, find_problem, judge_every_message, make_plain_message
 
 if TYPE_CHECKING:
     from ...wire.requests import Request
@@ -43,13 +43,13 @@ def _method(request: Request) -> str | None:
 
 @check("sender/request/method")
 def _check_method(trial: SenderTrial) -> None:
-    judge_every_message(trial, lambda attempt: problem_of_each(attempt, _method))
+    judge_every_message(trial, lambda attempt: find_problem(attempt, _method))
 
 
 @check("sender/request/target")
 def _check_target(trial: SenderTrial) -> None:
     for path in _PATHS:
-        attempt = trial.send(plain_message(trial), path=path)
+        attempt = trial.send(make_plain_message(trial), path=path)
         parts = urlsplit(attempt.url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
 
@@ -60,7 +60,7 @@ def _check_target(trial: SenderTrial) -> None:
                 else f"{format_value(request.target)} in place of {format_value(target)}"
             )
 
-        trial.judge_problem(attempt, problem_of_each(attempt, problem))
+        trial.judge_problem(attempt, find_problem(attempt, problem))
 
 
 def _content_type(request: Request) -> str | None:
@@ -72,7 +72,7 @@ def _content_type(request: Request) -> str | None:
 
 @check("sender/request/content-type")
 def _check_content_type(trial: SenderTrial) -> None:
-    judge_every_message(trial, lambda attempt: problem_of_each(attempt, _content_type))
+    judge_every_message(trial, lambda attempt: find_problem(attempt, _content_type))
 
 
 @check("sender/request/authorization")
@@ -87,8 +87,8 @@ def _check_authorization(trial: SenderTrial) -> None:
             actual = " and ".join(map(format_value, came)) or "no Authorization"
             return f"{actual} in place of {format_value(credential)}"
 
-        attempt = trial.send(plain_message(trial), authorization=credential)
-        trial.judge_problem(attempt, problem_of_each(attempt, problem))
+        attempt = trial.send(make_plain_message(trial), authorization=credential)
+        trial.judge_problem(attempt, find_problem(attempt, problem))
 
 
 def _no_authorization(request: Request) -> str | None:
@@ -98,10 +98,10 @@ def _no_authorization(request: Request) -> str | None:
 @check("sender/request/no-authorization")
 def _check_no_authorization(trial: SenderTrial) -> None:
     # After one with authorization: a cached credential must not go to the next endpoint.
-    trial.send(plain_message(trial), authorization=CREDENTIAL)
-    attempt = trial.send(plain_message(trial))
-    trial.judge_problem(attempt, problem_of_each(attempt, _no_authorization))
-    judge_every_message(trial, lambda attempt: problem_of_each(attempt, _no_authorization))
+    trial.send(make_plain_message(trial), authorization=CREDENTIAL)
+    attempt = trial.send(make_plain_message(trial))
+    trial.judge_problem(attempt, find_problem(attempt, _no_authorization))
+    judge_every_message(trial, lambda attempt: find_problem(attempt, _no_authorization))
 
 
 @check("sender/request/framing")
@@ -109,6 +109,6 @@ def _check_framing(trial: SenderTrial) -> None:
     def problem(attempt: Attempt) -> str | None:
         framing = next((request.framing for request in attempt.requests if request.framing), None)
         surplus = f"after the request, {attempt.unmatched[0]}" if attempt.unmatched else None
-        return framing or surplus or no_request(attempt)
+        return framing or surplus or find_missing_request(attempt)
 
     judge_every_message(trial, problem)
