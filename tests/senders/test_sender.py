@@ -1039,7 +1039,7 @@ def test_a_command_that_ends_after_a_failure_is_lost_and_the_failure_is_told(
     rules = "--rules", "sender/request/target", "sender/answer/failure"
     done = verify_sender(*FAST, *rules, "--", sys.executable, "-c", ENDS_AT_THE_THIRD_JOB)
     assert done.code == 3
-    assert "ended with status 7 without an answer\n  rule      sender/request/target\n" in done.err
+    assert "ended with status 7 without a result\n  rule      sender/request/target\n" in done.err
     assert re.search(r"^  failed +MUST +sender/request/target ", done.out, re.MULTILINE)
     assert re.search(r"^1 rule: 1 failed\. ", done.out, re.MULTILINE)
     assert "The sender was lost, and what is left was not tried." in done.out
