@@ -444,3 +444,21 @@ def test_the_tests_run_with_the_pinned_versions() -> None:
     if os.environ.get("CI") != "true":
         pytest.skip("only CI must run with exactly the pinned versions")
     assert {name: metadata.version(name) for name in pins()} == pins()
+
+
+def listed_in_readme(text: str) -> set[str]:
+    """Return the dependencies in the README's table, by the canonical names."""
+    rows = text.partition("| dependency | why |\n| --- | --- |\n")[2].partition("\n\n")[0]
+    return {canonicalize_name(name) for name in re.findall(r"^\| \[?([\w-]+)", rows, re.MULTILINE)}
+
+
+def test_the_readme_lists_every_dependency() -> None:
+    project = PYPROJECT["project"]
+    lines = [
+        *project["dependencies"],
+        *(line for extra in project["optional-dependencies"].values() for line in extra),
+    ]
+    needed = {canonicalize_name(Requirement(line).name) for line in lines}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert listed_in_readme(text) == needed
+    assert listed_in_readme(text.replace("| Hypothesis |", "| another |")) != needed

@@ -563,6 +563,15 @@ def test_a_refused_client_that_sends_on_is_closed() -> None:
         until(is_closed)
 
 
+def test_a_refused_client_that_stays_silent_is_closed() -> None:
+    """After the seconds without a byte: those for a whole request are far longer."""
+    limits = Limits(request_seconds=600, drain_seconds=0.1, sweep_seconds=0.02)
+    with serving(limits=limits) as server, Client(server.url) as client:
+        client.send(SMUGGLING["both lengths"])
+        assert client.answer().status == 400
+        until(lambda: not server.server.connections)
+
+
 def test_a_client_that_does_not_read_its_response_is_cut() -> None:
     big = {**MESSAGE, "payload": {"code": "042137", "x": "x" * 1_500_000}}
     with serving(limits=Limits(request_seconds=0.5, sweep_seconds=0.05)) as server:

@@ -1,10 +1,11 @@
-"""The pytest class and the command run one engine: they give the same results for the same receiver."""
+"""The pytest classes and the commands run one engine: they give the same results for the same subject."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
 
 # Loaded before the runs below, each of which forgets what it alone has imported.
 import hypothesis.core  # noqa: F401
@@ -15,17 +16,38 @@ import logto_mail_contract.receivers.contract  # noqa: F401
 from logto_mail_contract.commands.main import main
 from logto_mail_contract.suite.checks import select_rules
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 RULES = ("receiver/accept/*", "receiver/auth/*", "receiver/reject/*")
 EXCUSED = "receiver/accept/bind-mfa"
 SOURCE = """
+import json
+import pytest
 from logto_mail_contract import Receiver, ReceiverContract, Settings
 
 class TestIt(ReceiverContract):
     receiver = Receiver.url({url!r}, authorization={token!r})
     settings = Settings(examples=5)
+
+    @pytest.fixture(autouse=True)
+    def note(self, mail_contract_result):
+        result = mail_contract_result
+        with open("class.ndjson", "a") as file:
+            print(json.dumps([result.rule.id, result.outcome, result.cases, result.reason]), file=file)
+"""
+SENDER_RULES = ("sender/request/*", "sender/body/*")
+SENDER = """
+import sys
+sys.path.insert(0, {root!r})
+import examples.sender_python as sender
+exchange = sender.exchange
+sender.exchange = lambda method, url, body, headers: exchange({method!r}, url, body, headers)
+sender.main()
+"""
+SENDER_SOURCE = """
+from logto_mail_contract import SenderContract, SenderSettings
+
+class TestIt(SenderContract):
+    command = {command!r}
+    settings = SenderSettings(examples=3, slow=0.02)
 """
 WORDS = {
     "passed": "PASSED",
@@ -44,7 +66,7 @@ WORDS = {
     [Good, CONTROLS["RefusesBindMfa"].make, CONTROLS["ClosedListOfTypes"].make],
     ids=lambda made: made.__name__,
 )
-def test_they_agree(
+def test_receiver_class_and_verify_agree(
     make: type[Good], pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
@@ -59,8 +81,36 @@ def test_they_agree(
         ran = pytester.runpytest_inprocess(
             "-v", "-p", "no:cacheprovider", "-k", "accept or auth or reject", "--tb=no"
         )
-    command = {entry["rule"]: entry["outcome"] for entry in json.loads(report.read_text())["rules"]}
+    entries = json.loads(report.read_text())["rules"]
+    noted = [json.loads(line) for line in Path("class.ndjson").read_text().splitlines()]
+    assert noted == [[entry[name] for name in ("rule", "outcome", "cases", "reason")] for entry in entries]
+    command = {entry["rule"]: entry["outcome"] for entry in entries}
     in_class = dict(re.findall(r"::test_rule\[(\S+)\] (PASSED|FAILED|XFAIL|SKIPPED)", ran.stdout.str()))
     assert set(command) == set(selected)
     assert in_class == {rule: WORDS[outcome] for rule, outcome in command.items()}
     assert len(set(command.values())) > 1
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_sender_class_and_verify_sender_agree(
+    method: str,
+    pytester: pytest.Pytester,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    root = str(Path(__file__).parents[2])
+    sender = [sys.executable, "-c", SENDER.format(root=root, method=method)]
+    options = ["--examples", "3", "--slow", "0.02", "--rules", *SENDER_RULES]
+    assert main(["verify-sender", *options, "--", *sender]) == (method != "POST")
+    lines = re.findall(r"^  (\w[\w ]*?) +(?:[A-Z]+ +)?(sender/\S+) ", capsys.readouterr().out, re.MULTILINE)
+    command = {rule: outcome for outcome, rule in lines}
+    pytester.makeini("[pytest]\n")
+    pytester.makepyfile(SENDER_SOURCE.format(command=sender))
+    ran = pytester.runpytest_inprocess(
+        "-v", "-p", "no:cacheprovider", "-k", "sender/request or sender/body", "--tb=no"
+    )
+    in_class = dict(re.findall(r"::test_rule\[(\S+)\] (PASSED|FAILED|XFAIL|SKIPPED)", ran.stdout.str()))
+    assert set(command) == set(select_rules("sender", SENDER_RULES, []))
+    assert in_class == {rule: WORDS[outcome] for rule, outcome in command.items()}
+    assert ("failed" in command.values()) == (method != "POST")

@@ -76,7 +76,7 @@ def find_smallest(
     give_up = float("inf")
     is_flaky = False
 
-    def is_failing(example: T) -> bool:
+    def try_example(example: T) -> bool:
         nonlocal give_up
         # Hypothesis would look for a smaller example of an exception too, and hold it as flaky.
         if raised or time.monotonic() > give_up:
@@ -103,7 +103,7 @@ def find_smallest(
         print_blob=False,
     )
     try:
-        hypothesis.find(strategy, is_failing, settings=settings, random=Random(seed))  # noqa: S311 - no secret
+        hypothesis.find(strategy, try_example, settings=settings, random=Random(seed))  # noqa: S311 - no secret
     except (NoSuchExample, Unsatisfiable):
         pass
     except Flaky:

@@ -156,8 +156,6 @@ class ResponseReader:
             return
         self.status, self.headers = status, headers
         self.reusable = self._parser.should_keep_alive()
-        if status in (204, 304):
-            return
         codings = ",".join(value for name, value in headers if name == "transfer-encoding").lower()
         if codings:
             self._until_close = codings.rpartition(",")[2].strip(" \t") != "chunked"
