@@ -540,10 +540,12 @@ def test_a_connection_without_a_request_is_closed_without_a_word() -> None:
         assert server.log.problems == []
 
 
-def test_an_idle_connection_is_closed() -> None:
+@pytest.mark.parametrize("data", [b"", b"\r\n", b"\r\n\r"])
+def test_an_idle_connection_is_closed(data: bytes) -> None:
     limits = Limits(keep_alive_seconds=0.1, sweep_seconds=0.02)
     with serving(limits=limits) as server, Client(server.url + "/mail") as client:
         assert client.post().status == 200
+        client.send(data)
         assert client.read() == b""
 
 

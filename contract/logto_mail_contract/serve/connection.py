@@ -143,7 +143,6 @@ class Connection(asyncio.Protocol):
         self._shared.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        self._idle = None
         if self.state in _READING:
             self._reader.feed(data)
             if self._exchange is None:
@@ -230,7 +229,8 @@ class Connection(asyncio.Protocol):
             event = self._reader.next_event()
             if event is None:
                 if self._reader.has_begun and self._started is None:
-                    self._started = self._time()
+                    # Not at any byte: empty lines would keep an idle connection open for ever.
+                    self._started, self._idle = self._time(), None
                 return
             try:
                 self._handle(event)
@@ -239,7 +239,7 @@ class Connection(asyncio.Protocol):
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Received):
-            self._started = None
+            self._started = self._idle = None
             if not event.keep_alive or self.state is State.LAST_REQUEST:
                 self._enter(State.FINISHING)
             if self._app.records_at_once(event.request):
@@ -259,7 +259,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, refused: Refused) -> None:
         # For how long the client may go on sending is counted from here.
-        self._started = self._time()
+        self._started, self._idle = self._time(), None
         # Respond to earlier requests first: their responses do not end the connection.
         self._app.flush()
         self._enter(State.REFUSING)
@@ -291,7 +291,6 @@ class Connection(asyncio.Protocol):
     def _start_exchange(self, request: Request) -> None:
         # Respond to earlier deliveries first.
         self._app.flush()
-        self._idle = None
         is_last = self.state not in _READING
         self._exchange = Exchange(request, self._writer, self._shared.date, close=is_last)
         self._exchange.start(self._app, self._end_exchange)
