@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..masking import escape_unprintable, format_value
+from ..masking import MAX_SHOWN_CHARACTERS, escape_unprintable, format_value
 from .javascript_json import NotJson, NotUtf8, TooDeep, parse_with_duplicates
 from .validation import rule_finding, text_finding, validator
 
@@ -115,7 +115,7 @@ def judge(
             "sender/body/unique-keys",
             ("every key once",),
             f"{format_value(duplicate.key)} more than once in the object at "
-            f"{escape_unprintable(duplicate.pointer) or 'the top'}",
+            f"{escape_unprintable(duplicate.pointer[:MAX_SHOWN_CHARACTERS]) or 'the top'}",
         )
         for duplicate in duplicates
     )
