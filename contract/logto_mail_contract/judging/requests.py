@@ -38,8 +38,17 @@ class Verdict:
         return tuple(finding for finding in self.findings if finding.level == "MUST")
 
 
+NO_REQUEST = b'{"accepted":false,"reason":"This is no HTTP/1.1 request"}'
+"""The body of the response to what is no request; its status is 400."""
+
 _JSON = ["application/json"]
 _ACCEPTED = Verdict(200, (), b'{"accepted":true}')
+
+
+def response_headers(status: int) -> dict[str, str]:
+    """Return the header lines of the response to a judged request, but for those of its framing."""
+    extra = {405: {"Allow": "POST"}, 401: {"WWW-Authenticate": "Custom"}}.get(status, {})
+    return {"Content-Type": "application/json", **extra}
 
 
 def judge_request(

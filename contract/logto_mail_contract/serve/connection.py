@@ -12,14 +12,15 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, cast
 
 from ..inbox.store import StoreProblem
+from ..judging.requests import NO_REQUEST, response_headers
 from ..wire.replies import ScriptedResponse
 from ..wire.request_reader import ContinueExpected, Ended, ReadLimits, Received, Refused, RequestReader
-from .app import NOT_RECORDED, OWN_FAULT, extra_headers
+from .app import NOT_RECORDED, OWN_FAULT
 from .exchange import Exchange
 from .writer import ResponseWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from ..judging.requests import Verdict
     from ..wire.request_reader import Event
@@ -31,7 +32,6 @@ _ACCEPTED_RESPONSE = (
     b"HTTP/1.1 200 OK\r\nDate: %%s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
     % (len(_ACCEPTED), _ACCEPTED)
 )
-_NO_REQUEST = b'{"accepted":false,"reason":"This is no HTTP/1.1 request"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +265,7 @@ class Connection(asyncio.Protocol):
         self._enter(State.REFUSING)
         if refused.request is None:
             self._app.report_unmatched(refused.problem)
-            self._writer.write(_encode(400, _NO_REQUEST, self._shared.date, close=True))
+            self._writer.write(_encode(400, NO_REQUEST, self._shared.date, close=True))
             self._finish()
         elif self._app.is_delivery(refused.request):
             self._record(refused.request)
@@ -361,18 +361,9 @@ def _encode_verdict(verdict: Verdict | StoreProblem, date: bytes, *, close: bool
         return _encode(503, NOT_RECORDED, date, close=close)
     if verdict.status == 200 and not close and verdict.response_body == _ACCEPTED:
         return _ACCEPTED_RESPONSE % date
-    return _encode(
-        verdict.status, verdict.response_body, date, close=close, extra_headers=extra_headers(verdict)
-    )
+    return _encode(verdict.status, verdict.response_body, date, close=close)
 
 
-def _encode(
-    status: int,
-    body: bytes,
-    date: bytes,
-    *,
-    close: bool,
-    extra_headers: Iterable[tuple[str, str]] = (),
-) -> bytes:
-    headers = {"Date": date.decode(), "Content-Type": "application/json", **dict(extra_headers)}
+def _encode(status: int, body: bytes, date: bytes, *, close: bool) -> bytes:
+    headers = {"Date": date.decode(), **response_headers(status)}
     return ScriptedResponse(status, body, headers).encode(close=close)
