@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from tests.support.generated import UNHURRIED
 
 from logto_mail_contract.judging.javascript_json import (
     MAX_DEPTH,
+    MAX_DUPLICATES,
     Duplicate,
     NotJson,
     NotUtf8,
@@ -95,6 +98,29 @@ def test_the_last_of_duplicate_keys_counts_and_all_are_told() -> None:
     assert value == {"a": {"x/~": [{"d": 2}]}, "b": {"c": 2}}
     assert set(duplicates) == {Duplicate("/b", "c"), Duplicate("/a/x~1~0/0", "d"), Duplicate("", "a")}
     assert parse_with_duplicates('{"a":{"a":1}}') == ({"a": {"a": 1}}, ())
+
+
+def test_duplicate_keys_are_reported_once_and_up_to_a_number() -> None:
+    assert parse_with_duplicates('{"a":1,"a":2,"a":3}') == ({"a": 3}, (Duplicate("", "a"),))
+    members = ",".join(f'"{number}":1' for number in [*range(50), *range(50)])
+    for text in (f"{{{members}}}", f"[{{{members}}},{{{members}}}]"):
+        assert len(parse_with_duplicates(text)[1]) == MAX_DUPLICATES
+
+
+def test_duplicate_keys_beside_a_long_key_take_little_memory() -> None:
+    text = f'{{"a":1,"a":{{"{"k" * 10_000}":[{"{}," * 5000}{{}}]}}}}'
+    tracemalloc.start()
+    try:
+        assert parse_with_duplicates(text)[1] == (Duplicate("", "a"),)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_object_with_many_indices_is_written_quickly() -> None:
+    began = time.thread_time()
+    assert stringify({str(number): 0 for number in reversed(range(30_000))}).startswith(b'{"0":0,"1":0,')
+    assert time.thread_time() - began < 2
 
 
 @pytest.mark.parametrize("brackets", ["[]", "{}"])

@@ -205,6 +205,12 @@ def test_a_key_twice_is_a_finding_that_breaks_nothing() -> None:
     assert rules(both) == ["message/guard/code", "sender/body/unique-keys"]
 
 
+def test_a_key_twice_below_a_long_key_is_a_short_finding() -> None:
+    (finding,) = judged(GOOD.replace(b"{", b'{"%s": {"a": 1, "a": 2}, ' % (b"k" * 100_000), 1)).findings
+    assert finding.rule == "sender/body/unique-keys"
+    assert len(finding.actual) < 300
+
+
 def test_revisions_and_releases_choose_the_schema() -> None:
     mfa = GOOD.replace(b"SignIn", b"BindMfa")
     assert judged(mfa, revision="1.32").status == 200

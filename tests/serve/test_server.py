@@ -26,6 +26,7 @@ from tests.support.http_client import MESSAGE, TIMEOUT, Client, exchange, post
 from tests.support.serving import Serving, serving
 
 from logto_mail_contract import MailServer
+from logto_mail_contract.inbox.store import MemoryStore
 from logto_mail_contract.judging.requests import judge_request
 from logto_mail_contract.serve.connection import TRANSITIONS, Limits, State
 from logto_mail_contract.serve.reply_wire import StandingWire
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from logto_mail_contract import MailEndpoint
+    from logto_mail_contract.inbox.recorded import Recorded
+    from logto_mail_contract.inbox.store import OnStored
 
 MAX_HEAD_BYTES, MAX_BODY_BYTES = Limits().read.head_bytes, Limits().read.body_bytes
 BODY = json.dumps(MESSAGE).encode()
@@ -540,10 +543,12 @@ def test_a_connection_without_a_request_is_closed_without_a_word() -> None:
         assert server.log.problems == []
 
 
-def test_an_idle_connection_is_closed() -> None:
+@pytest.mark.parametrize("data", [b"", b"\r\n", b"\r\n\r"])
+def test_an_idle_connection_is_closed(data: bytes) -> None:
     limits = Limits(keep_alive_seconds=0.1, sweep_seconds=0.02)
     with serving(limits=limits) as server, Client(server.url + "/mail") as client:
         assert client.post().status == 200
+        client.send(data)
         assert client.read() == b""
 
 
@@ -618,17 +623,23 @@ def test_what_comes_behind_a_held_request_waits_for_its_turn(server: Serving, co
     check_well(server)
 
 
-def test_a_fault_of_ours_ends_its_connection_alone(server: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise ZeroDivisionError
+class FaultyStore(MemoryStore):
+    """Raises at the first delivery what no store should raise."""
 
-    with monkeypatch.context() as patched, Client(server.url) as client:
-        patched.setattr(server.endpoint, "record", fail)
-        client.send(GOOD)
-        assert client.answer().status == 500
-        assert client.read() == b""
-    assert "ZeroDivisionError" in server.log.problems[0]
-    assert post(server.url + "/mail").status == 200
+    def add(self, recorded: Recorded, on_stored: OnStored) -> None:
+        if recorded.id == 1:
+            raise ZeroDivisionError
+        super().add(recorded, on_stored)
+
+
+def test_a_fault_of_ours_ends_its_connection_alone() -> None:
+    with serving(opening=lambda _, limit: FaultyStore(limit)) as server:
+        with Client(server.url) as client:
+            client.send(GOOD)
+            assert client.answer().status == 500
+            assert client.read() == b""
+        assert "ZeroDivisionError" in server.log.problems[0]
+        assert post(server.url + "/mail").status == 200
 
 
 def test_a_connection_goes_where_its_table_says() -> None:

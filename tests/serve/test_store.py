@@ -147,14 +147,22 @@ def test_a_bound_of_one_keeps_the_last(open_one: Opens) -> None:
 
 
 def test_memory_is_bounded_by_bytes_too() -> None:
+    bare = recorded(0, None, type=None, method="", target="", headers=(), body=b"")
+
+    def sized(number: int, size: int) -> Recorded:
+        return bare._replace(id=number, body=bytes(size))
+
     memory = MemoryStore(100, max_bytes=1000)
-    keep(memory, *(recorded(number, body=bytes(300)) for number in range(1, 6)))
+    keep(memory, *(sized(number, 300) for number in range(1, 6)))
     assert (ids(memory), memory.total, memory.dropped) == ([3, 4, 5], 3, 2)
-    keep(memory, recorded(6, body=bytes(5000)))
+    keep(memory, sized(6, 5000))
     assert (ids(memory), memory.total, memory.dropped) == ([6], 1, 5)
     memory.delete(None)
-    keep(memory, recorded(7, body=bytes(900)), recorded(8, body=bytes(100)))
+    keep(memory, sized(7, 900), sized(8, 100))
     assert ids(memory) == [7, 8]
+    long = bare._replace(id=10, headers=(("name", "v" * 700),))
+    keep(memory, bare._replace(id=9, findings="f" * 800), long)
+    assert ids(memory) == [10]
 
 
 def test_deleting_by_recipient_leaves_the_others(open_one: Opens) -> None:

@@ -8,6 +8,7 @@ import struct
 import threading
 from typing import TYPE_CHECKING
 
+from ..judging.requests import NO_REQUEST, response_headers
 from ..wire.replies import ScriptedResponse
 from ..wire.request_reader import ContinueExpected, Ended, ReadLimits, Received, RequestReader
 
@@ -102,7 +103,7 @@ class Connection(threading.Thread):
             return
         if event.request is None:
             self._server.note_unmatched(event.problem)
-            self.respond(400, b'{"accepted":false,"reason":"This is no HTTP/1.1 request"}')
+            self.respond(400, NO_REQUEST)
         else:
             self.head_only = event.request.method == "HEAD"
             if not self._server.deliver(event.request, self):
@@ -124,16 +125,8 @@ class Connection(threading.Thread):
 
     def respond(self, status: int, body: bytes) -> None:
         """Send the response that the judgement asks for."""
-        headers = {"Content-Type": "application/json"}
-        if status == 405:
-            headers["Allow"] = "POST"
-        if status == 401:
-            headers["WWW-Authenticate"] = "Custom"
-        self.send(
-            ScriptedResponse(status, body, headers).encode(
-                close=not self.keep_alive, head_only=self.head_only
-            )
-        )
+        response = ScriptedResponse(status, body, response_headers(status))
+        self.send(response.encode(close=not self.keep_alive, head_only=self.head_only))
 
     # The wire of a scripted reply.
 

@@ -325,7 +325,7 @@ class Inbox:
         lines += [f"  {Delivery(recorded)}{why and f' ({why})'}" for recorded, why in near]
         if self.dropped:
             lines.append(
-                f"{self.dropped} older deliveries were dropped: the inbox keeps {self._limit}, and bodies of "
+                f"{self.dropped} older deliveries were dropped: the inbox keeps {self._limit}, and "
                 f"{MAX_STORED_BYTES // 1024**2} MiB."
             )
         return "\n".join([*lines, *self._surroundings()])

@@ -12,7 +12,7 @@ from .matching import Query
 from .recorded import Recorded
 
 MAX_STORED_BYTES = 256 * 1024 * 1024
-"""Bytes of all bodies together that a store in memory keeps."""
+"""Bytes of all requests and their findings together that a store in memory keeps."""
 
 _ROWS_PER_COLLECTION = 1000
 
@@ -76,7 +76,7 @@ class MemoryStore:
 
     Args:
         max_deliveries: How many deliveries it keeps.
-        max_bytes: How many bytes of bodies it keeps, all deliveries together.
+        max_bytes: How many bytes of requests and findings it keeps, all deliveries together.
     """
 
     def __init__(self, max_deliveries: int, max_bytes: int = MAX_STORED_BYTES) -> None:
@@ -91,12 +91,13 @@ class MemoryStore:
         self.dropped = 0
 
     def add(self, recorded: Recorded, on_stored: OnStored) -> None:
-        self._bytes += len(recorded.body)
+        row = to_row(recorded)
+        self._bytes += _size(row)
         while self.total >= self._max_deliveries or (self._bytes > self._max_bytes and self._rows):
-            self._bytes -= len(self._rows.popleft()[-1])
+            self._bytes -= _size(self._rows.popleft())
             self.total -= 1
             self.dropped += 1
-        self._rows.append(to_row(recorded))
+        self._rows.append(row)
         self.total += 1
         self.last = recorded.id
         if recorded.id % _ROWS_PER_COLLECTION == 0:
@@ -121,7 +122,7 @@ class MemoryStore:
         deleted = Query(to=to)
         self._rows = deque(row for row in self._rows if not deleted.matches(row))
         self.total = len(self._rows)
-        self._bytes = sum(len(row[-1]) for row in self._rows)
+        self._bytes = sum(map(_size, self._rows))
         return before - self.total
 
     def close(self) -> None:
@@ -135,6 +136,13 @@ Row = tuple[int, float, int, bool, str | None, str | None, str, str, str, str, s
 def to_row(recorded: Recorded) -> Row:
     """Return a delivery as a plain tuple of text, numbers and bytes."""
     return (*recorded[:10], "\n".join(chain.from_iterable(recorded.headers)), *recorded[11:])
+
+
+def _size(row: Row) -> int:
+    # All that a stranger chooses: a head may be as long as a body, and findings quote both.
+    to, type, _, method, target, _, headers, findings, body = row[4:]
+    parts = len(method) + len(target) + len(headers) + len(findings) + len(body)
+    return parts + len(to or "") + len(type or "")
 
 
 def from_row(row: Row) -> Recorded:

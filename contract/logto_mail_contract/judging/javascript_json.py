@@ -10,11 +10,15 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 MAX_DEPTH = 500
 """Levels of nesting that are judged; the parsers of Python and of many receivers fail somewhat beyond it."""
+
+MAX_DUPLICATES = 10
+"""How many duplicate keys of a text are reported; a text of megabytes has any number of them."""
 
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]|-?Infinity|NaN', re.DOTALL)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -86,7 +90,9 @@ def parse(text: str | bytes) -> Any:
 
 
 def parse_with_duplicates(text: str | bytes) -> tuple[Any, tuple[Duplicate, ...]]:
-    """Return what ``parse`` returns, and the duplicate keys that it ignored.
+    """Return what ``parse`` returns, and the duplicate keys whose earlier values it ignored.
+
+    Each is there once, and MAX_DUPLICATES at most.
 
     Args:
         text: JSON text; bytes are read as UTF-8.
@@ -191,19 +197,47 @@ def _parse_collecting(text: str) -> tuple[Any, tuple[Duplicate, ...]]:
     repeated: list[tuple[dict[str, Any], str]] = []
 
     def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        members: dict[str, Any] = {}
-        for key, value in pairs:
-            if key in members:
-                repeated.append((members, key))
-            members[key] = value
+        members = dict(pairs)
+        if len(members) != len(pairs) and len(repeated) < MAX_DUPLICATES:
+            counts = Counter(key for key, _ in pairs)
+            repeated.extend((members, key) for key, count in counts.items() if count > 1)
         return members
 
     decoder = json.JSONDecoder(
         object_pairs_hook=collect, parse_constant=_refuse_constant, parse_int=_parse_integer
     )
     value = decoder.decode(text)
-    pointers = {id(part): pointer for pointer, part in walk(value) if isinstance(part, dict)}
+    del repeated[MAX_DUPLICATES:]
+    pointers = _find_pointers(value, {id(members) for members, _ in repeated})
     return value, tuple(Duplicate(pointers.get(id(members), ""), key) for members, key in repeated)
+
+
+_Path = tuple["_Path", str] | None
+"""The way to a part: that to the part around it, and a key or index there."""
+
+
+def _find_pointers(value: Any, wanted: set[int]) -> dict[int, str]:
+    """Return the JSON pointers of the parts with some ids."""
+    pointers: dict[int, str] = {}
+    # No pointer for each part: below a long key, together they would take the square of the text's length.
+    level: list[tuple[Any, _Path]] = [(value, None)]
+    while level:
+        pointers |= {id(part): _join(path) for part, path in level if id(part) in wanted}
+        level = [
+            (member, (path, str(key)))
+            for part, path in level
+            for key, member in (part.items() if isinstance(part, dict) else enumerate(part))
+            if isinstance(member, (dict, list))
+        ]
+    return pointers
+
+
+def _join(path: _Path) -> str:
+    tokens: list[str] = []
+    while path is not None:
+        path, token = path
+        tokens.append(f"/{escape(token)}")
+    return "".join(reversed(tokens))
 
 
 def walk(value: Any) -> list[tuple[str, Any]]:
@@ -281,7 +315,8 @@ def _order_keys(members: dict[str, Any]) -> list[str]:
     indices = sorted(
         (key for key in members if _ARRAY_INDEX.fullmatch(key) and int(key) < _ARRAY_INDEX_LIMIT), key=int
     )
-    return [*indices, *(key for key in members if key not in indices)] if indices else list(members)
+    # A dict looks a key up at once: a stranger's message may have thousands of indices.
+    return list(dict.fromkeys([*indices, *members])) if indices else list(members)
 
 
 def _write_number(value: float) -> str:

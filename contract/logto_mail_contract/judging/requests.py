@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..masking import escape_unprintable, format_value
+from ..masking import MAX_SHOWN_CHARACTERS, escape_unprintable, format_value
 from .javascript_json import NotJson, NotUtf8, TooDeep, parse_with_duplicates
 from .validation import rule_finding, text_finding, validator
 
@@ -38,8 +38,17 @@ class Verdict:
         return tuple(finding for finding in self.findings if finding.level == "MUST")
 
 
+NO_REQUEST = b'{"accepted":false,"reason":"This is no HTTP/1.1 request"}'
+"""The body of the response to what is no request; its status is 400."""
+
 _JSON = ["application/json"]
 _ACCEPTED = Verdict(200, (), b'{"accepted":true}')
+
+
+def response_headers(status: int) -> dict[str, str]:
+    """Return the header lines of the response to a judged request, but for those of its framing."""
+    extra = {405: {"Allow": "POST"}, 401: {"WWW-Authenticate": "Custom"}}.get(status, {})
+    return {"Content-Type": "application/json", **extra}
 
 
 def judge_request(
@@ -115,7 +124,7 @@ def judge(
             "sender/body/unique-keys",
             ("every key once",),
             f"{format_value(duplicate.key)} more than once in the object at "
-            f"{escape_unprintable(duplicate.pointer) or 'the top'}",
+            f"{escape_unprintable(duplicate.pointer[:MAX_SHOWN_CHARACTERS]) or 'the top'}",
         )
         for duplicate in duplicates
     )

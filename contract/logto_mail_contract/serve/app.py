@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from ..inbox.store import StoreProblem
+from ..judging.requests import response_headers
 from .api_request import Content, respond, wait_for_disconnect
 from .exchange import split_target
 from .inbox_api import InboxApi
@@ -125,8 +126,10 @@ class StandingApp:
         if reply is not None:
             await self._perform(reply, scope["state"]["writer"], receive)
         else:
-            headers = tuple((name.lower().encode(), value.encode()) for name, value in extra_headers(verdict))
-            await respond(send, Content(verdict.status, "application/json", verdict.response_body, headers))
+            headers = response_headers(verdict.status)
+            type = headers.pop("Content-Type")
+            extra = tuple((name.lower().encode(), value.encode()) for name, value in headers.items())
+            await respond(send, Content(verdict.status, type, verdict.response_body, extra))
 
     async def _perform(self, reply: Reply, writer: ResponseWriter, receive: Receive) -> None:
         wire = StandingWire(writer)
@@ -176,11 +179,6 @@ class StandingApp:
     def stop(self) -> None:
         """Release everyone who waits."""
         self._endpoint.stop()
-
-
-def extra_headers(verdict: Verdict) -> list[tuple[str, str]]:
-    """Return the header lines that a response has for its status."""
-    return {405: [("Allow", "POST")], 401: [("WWW-Authenticate", "Custom")]}.get(verdict.status, [])
 
 
 def _is_api(path: str) -> bool:

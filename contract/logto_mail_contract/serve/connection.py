@@ -12,14 +12,15 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, cast
 
 from ..inbox.store import StoreProblem
+from ..judging.requests import NO_REQUEST, response_headers
 from ..wire.replies import ScriptedResponse
 from ..wire.request_reader import ContinueExpected, Ended, ReadLimits, Received, Refused, RequestReader
-from .app import NOT_RECORDED, OWN_FAULT, extra_headers
+from .app import NOT_RECORDED, OWN_FAULT
 from .exchange import Exchange
 from .writer import ResponseWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from ..judging.requests import Verdict
     from ..wire.request_reader import Event
@@ -31,7 +32,6 @@ _ACCEPTED_RESPONSE = (
     b"HTTP/1.1 200 OK\r\nDate: %%s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
     % (len(_ACCEPTED), _ACCEPTED)
 )
-_NO_REQUEST = b'{"accepted":false,"reason":"This is no HTTP/1.1 request"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,6 @@ class Connection(asyncio.Protocol):
         self._shared.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        self._idle = None
         if self.state in _READING:
             self._reader.feed(data)
             if self._exchange is None:
@@ -230,7 +229,8 @@ class Connection(asyncio.Protocol):
             event = self._reader.next_event()
             if event is None:
                 if self._reader.has_begun and self._started is None:
-                    self._started = self._time()
+                    # Not at any byte: empty lines would keep an idle connection open for ever.
+                    self._started, self._idle = self._time(), None
                 return
             try:
                 self._handle(event)
@@ -239,7 +239,7 @@ class Connection(asyncio.Protocol):
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Received):
-            self._started = None
+            self._started = self._idle = None
             if not event.keep_alive or self.state is State.LAST_REQUEST:
                 self._enter(State.FINISHING)
             if self._app.records_at_once(event.request):
@@ -259,13 +259,13 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, refused: Refused) -> None:
         # For how long the client may go on sending is counted from here.
-        self._started = self._time()
+        self._started, self._idle = self._time(), None
         # Respond to earlier requests first: their responses do not end the connection.
         self._app.flush()
         self._enter(State.REFUSING)
         if refused.request is None:
             self._app.report_unmatched(refused.problem)
-            self._writer.write(_encode(400, _NO_REQUEST, self._shared.date, close=True))
+            self._writer.write(_encode(400, NO_REQUEST, self._shared.date, close=True))
             self._finish()
         elif self._app.is_delivery(refused.request):
             self._record(refused.request)
@@ -291,7 +291,6 @@ class Connection(asyncio.Protocol):
     def _start_exchange(self, request: Request) -> None:
         # Respond to earlier deliveries first.
         self._app.flush()
-        self._idle = None
         is_last = self.state not in _READING
         self._exchange = Exchange(request, self._writer, self._shared.date, close=is_last)
         self._exchange.start(self._app, self._end_exchange)
@@ -362,18 +361,9 @@ def _encode_verdict(verdict: Verdict | StoreProblem, date: bytes, *, close: bool
         return _encode(503, NOT_RECORDED, date, close=close)
     if verdict.status == 200 and not close and verdict.response_body == _ACCEPTED:
         return _ACCEPTED_RESPONSE % date
-    return _encode(
-        verdict.status, verdict.response_body, date, close=close, extra_headers=extra_headers(verdict)
-    )
+    return _encode(verdict.status, verdict.response_body, date, close=close)
 
 
-def _encode(
-    status: int,
-    body: bytes,
-    date: bytes,
-    *,
-    close: bool,
-    extra_headers: Iterable[tuple[str, str]] = (),
-) -> bytes:
-    headers = {"Date": date.decode(), "Content-Type": "application/json", **dict(extra_headers)}
+def _encode(status: int, body: bytes, date: bytes, *, close: bool) -> bytes:
+    headers = {"Date": date.decode(), **response_headers(status)}
     return ScriptedResponse(status, body, headers).encode(close=close)

@@ -10,25 +10,28 @@ import re
 from dataclasses import dataclass
 from enum import IntEnum, auto
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
 from .requests import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_TEXT = rb"[\t\x20-\x7e\x80-\xff]*"
+# Possessive: a stranger must not choose how often a pattern backtracks.
+_NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_TEXT = rb"[\t\x20-\x7e\x80-\xff]*+"
 # No request for a tunnel: no receiver of mails is a proxy.
 _REQUEST_LINE = re.compile(rb"(?!CONNECT [^/])(%s) ([!-~\x80-\xff]+) HTTP/1\.([01])\r?" % _NAME)
 # All that a request line can begin with, and some more.
 _REQUEST_LINE_START = re.compile(rb"%s(?: [!-~\x80-\xff]*(?: [HTP/1.0]*\r?)?)?" % _NAME)
-_HEADER_LINE = re.compile(rb"(%s):[ \t]*(%s?)[ \t]*\r?" % (_NAME, _TEXT))
+# The blanks around a value are in it: to part them here would take the square of their number.
+_HEADER_LINE = re.compile(rb"(%s):(%s)\r?" % (_NAME, _TEXT))
 # CRLF alone: where a chunk ends must be beyond doubt (RFC 9112, 7.1).
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;%s)?\r\n" % _TEXT)
 _LENGTH = re.compile("[0-9]{1,15}")
 _SHOWN_BYTES = 30
 _MAX_CACHED_HEAD_BYTES = 4096
+_MAX_CACHED_LINES = 1024
 _KINDS = ("connection", "content-length", "expect", "transfer-encoding")
 _BROKEN = "broken"
 _EMPTY_LINES = (b"\r\n", b"\n")
@@ -183,27 +186,27 @@ class RequestReader:
             return self._await_head(start)
         head = bytes(buffer[start:end])
         self._at = end
-        self._head = parsed = (
-            _parse_head_once(head) if len(head) < _MAX_CACHED_HEAD_BYTES else _parse_head(head)
-        )
-        if not parsed.method:
+        parsed = _parse_head_once(head) if len(head) < _MAX_CACHED_HEAD_BYTES else _parse_head(head)
+        if parsed is None:
             self._close(Refused(_line_problem(head), None))
-        elif parsed.problem:
-            self._refuse(parsed.problem)
-        elif parsed.length > self._limits.body_bytes:
-            self._refuse(
-                f"a body of {parsed.length} bytes, of which at most {self._limits.body_bytes} are read"
-            )
-        elif parsed.is_plain and len(buffer) >= end + parsed.length:
+            return True
+        self._head = parsed
+        framing = parsed.framing
+        length = framing.length
+        if framing.problem:
+            self._refuse(framing.problem)
+        elif length > self._limits.body_bytes:
+            self._refuse(f"a body of {length} bytes, of which at most {self._limits.body_bytes} are read")
+        elif framing.is_plain and len(buffer) >= end + length:
             # Nearly always: the request is here already, and no other phase is needed.
-            self._at = end + parsed.length
+            self._at = end + length
             self._event = Received(
                 Request(parsed.method, parsed.target, parsed.headers, bytes(buffer[end : self._at])), True
             )
         else:
             self._room = most - (end - start)
-            self._enter(Phase.CHUNKS if parsed.is_chunked else Phase.SIZED_BODY)
-            if parsed.expects_continue:
+            self._enter(Phase.CHUNKS if framing.is_chunked else Phase.SIZED_BODY)
+            if framing.expects_continue:
                 self._event = _CONTINUE_EXPECTED
         return True
 
@@ -219,7 +222,7 @@ class RequestReader:
                 return False
         came = bytes(buffer[start : start + most])
         if has_line:
-            self._head = _parse_head(came[: came.rindex(b"\n")])
+            self._head = cast("_Head", _parse_head(came[: came.rindex(b"\n")]))
             lacking = "a head that ends without an empty line"
             self._refuse(f"a head of more than {most} bytes" if size >= most else self._end or lacking)
         elif self._end is not None and not self.has_begun:
@@ -231,9 +234,10 @@ class RequestReader:
         return True
 
     def _read_sized_body(self) -> bool:
-        end = self._at + self._head.length
+        length = self._head.framing.length
+        end = self._at + length
         if len(self._buffer) < end:
-            return self._await(f"Content-Length {self._head.length}, but {self.buffered} bytes came")
+            return self._await(f"Content-Length {length}, but {self.buffered} bytes came")
         body = bytes(self._buffer[self._at : end])
         self._at = end
         self._complete(body)
@@ -315,7 +319,7 @@ class RequestReader:
         request = Request(head.method, head.target, head.headers, body)
         if self._body:
             self._body = bytearray()
-        if head.keep_alive:
+        if head.framing.keep_alive:
             self._event = Received(request, keep_alive=True)
             self._enter(Phase.HEAD)
         else:
@@ -349,59 +353,46 @@ class RequestReader:
     }
 
 
-class _Head(NamedTuple):
-    """The content of a head; the method is empty when its first line is no request line."""
+class _Framing(NamedTuple):
+    """How the bytes behind a head are framed."""
 
-    method: str = ""
-    target: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
-    length: int = 0
-    is_chunked: bool = False
-    expects_continue: bool = False
-    keep_alive: bool = False
-    problem: str | None = None
-    is_plain: bool = False
+    length: int
+    is_chunked: bool
+    expects_continue: bool
+    keep_alive: bool
+    problem: str | None
+    is_plain: bool
     """Whether nothing but a body of a known length belongs to it, and the connection stays open."""
 
 
-_NO_REQUEST = _Head()
+class _Head(NamedTuple):
+    """A request line with its header lines."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    framing: _Framing
 
 
-def _parse_head(head: bytes) -> _Head:
-    """Parse request line and header lines; a broken header line is a name without a value."""
+def _parse_head(head: bytes) -> _Head | None:
+    """Parse a head; None when its first line is no request line."""
     first, *lines = head.split(b"\n")
     while lines and lines[-1] in _LINE_ENDS:
         lines.pop()
     is_short = len(head) < _MAX_CACHED_HEAD_BYTES
     request_line = (_parse_request_line_once if is_short else _parse_request_line)(first)
     if request_line is None:
-        return _NO_REQUEST
+        return None
     method, target, may_persist = request_line
-    headers: list[tuple[str, str]] = []
-    special: dict[str, list[str]] = {}
-    for header, kind in map(_parse_line_once if is_short else _parse_line, lines):
-        headers.append(header)
-        if kind is _BROKEN:
-            # Not the line itself: it may be an Authorization with a space before its colon.
-            special.setdefault(kind, [f"header line {len(headers)} is no 'Name: value'"])
-        elif kind is not None:
-            special.setdefault(kind, []).append(header[1])
-    lengths = special.get("content-length")
-    problem = _framing_problem(special) if special else None
-    is_chunked = "transfer-encoding" in special
-    expects_continue = may_persist and "expect" in special and _expects_continue(special["expect"])
-    keep_alive = may_persist and not ("connection" in special and _asks_to_close(special["connection"]))
-    return _Head(
-        method,
-        target,
-        tuple(headers),
-        int(lengths[0]) if lengths and problem is None else 0,
-        is_chunked,
-        expects_continue,
-        keep_alive,
-        problem,
-        keep_alive and not is_chunked and not expects_continue,
-    )
+    parsed = [_LINES[line] for line in lines] if is_short else [_parse_line(line) for line in lines]
+    headers = tuple([header for header, _ in parsed])
+    special = tuple([(kind, header[1]) for header, kind in parsed if kind is not None])
+    framing = (_parse_framing_once if is_short else _parse_framing)(special, may_persist)
+    if framing.problem == _BROKEN:
+        number = 1 + [kind for _, kind in parsed].index(_BROKEN)
+        # Not the line itself: it may be an Authorization with a space before its colon.
+        framing = framing._replace(problem=f"header line {number} is no 'Name: value'")
+    return _Head(method, target, headers, framing)
 
 
 def _parse_request_line(line: bytes) -> tuple[str, str, bool] | None:
@@ -413,19 +404,42 @@ def _parse_request_line(line: bytes) -> tuple[str, str, bool] | None:
 
 
 def _parse_line(line: bytes) -> tuple[tuple[str, str], str | None]:
-    """Return name and value, and what the line is to the reader: a framing header, broken, or nothing."""
+    """Return name and value, a broken line as a name alone, and the kind when it bears on the framing."""
     found = _HEADER_LINE.fullmatch(line)
     if found is None:
         return (line.decode("latin-1").rstrip("\r"), ""), _BROKEN
-    name, value = found[1].decode("latin-1"), found[2].decode("latin-1")
+    name, value = found[1].decode("latin-1"), found[2].strip(b" \t").decode("latin-1")
     kind = name.lower()
     return (name, value), kind if kind in _KINDS else None
 
 
-# Senders repeat their heads, or most of their lines: each is parsed once.
-_parse_head_once = lru_cache(maxsize=512)(_parse_head)
-_parse_request_line_once = lru_cache(maxsize=512)(_parse_request_line)
-_parse_line_once = lru_cache(maxsize=1024)(_parse_line)
+class _Lines(dict[bytes, tuple[tuple[str, str], str | None]]):
+    """The header lines that were parsed lately; a plain dict looks them up in half the time of lru_cache."""
+
+    def __missing__(self, line: bytes) -> tuple[tuple[str, str], str | None]:
+        if len(self) >= _MAX_CACHED_LINES:
+            self.clear()
+        parsed = self[line] = _parse_line(line)
+        return parsed
+
+
+def _parse_framing(special: tuple[tuple[str, str], ...], may_persist: bool) -> _Framing:
+    values: dict[str, list[str]] = {}
+    for kind, value in special:
+        values.setdefault(kind, []).append(value)
+    lengths = values.get("content-length")
+    problem = _framing_problem(values)
+    is_chunked = "transfer-encoding" in values
+    expects_continue = may_persist and _expects_continue(values.get("expect", []))
+    keep_alive = may_persist and not _asks_to_close(values.get("connection", []))
+    return _Framing(
+        int(lengths[0]) if lengths and problem is None else 0,
+        is_chunked,
+        expects_continue,
+        keep_alive,
+        problem,
+        keep_alive and not is_chunked and not expects_continue,
+    )
 
 
 def _expects_continue(values: list[str]) -> bool:
@@ -438,7 +452,7 @@ def _asks_to_close(values: list[str]) -> bool:
 
 def _framing_problem(special: Mapping[str, list[str]]) -> str | None:
     if _BROKEN in special:
-        return special[_BROKEN][0]
+        return _BROKEN
     codings, lengths = special.get("transfer-encoding"), special.get("content-length")
     if codings and lengths:
         return "both Content-Length and Transfer-Encoding"
@@ -447,6 +461,13 @@ def _framing_problem(special: Mapping[str, list[str]]) -> str | None:
     if lengths and (len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0])):
         return f"Content-Length {' and '.join(lengths)[:80]}"
     return None
+
+
+# Senders repeat their heads, or most of their lines: each is parsed once.
+_parse_head_once = lru_cache(maxsize=512)(_parse_head)
+_parse_request_line_once = lru_cache(maxsize=512)(_parse_request_line)
+_parse_framing_once = lru_cache(maxsize=512)(_parse_framing)
+_LINES = _Lines()
 
 
 def _line_problem(data: bytes) -> str:
