@@ -185,13 +185,13 @@ def test_json_lines(tmp_path: Path) -> None:
     assert (invalid["valid"], invalid["findings"][0]["pointer"]) == (False, "/payload/code")
 
 
-def test_a_finding_below_must_is_noted_and_fails_nothing(tmp_path: Path) -> None:
+def test_a_finding_below_must_is_printed_and_fails_nothing(tmp_path: Path) -> None:
     twice = json.dumps(MESSAGE).replace("{", '{"to": "bar@example.com", ', 1).encode()
     with serving(tmp_path) as served:
         assert post(served.url, twice).status == 200
         code, out, _ = served.end()
     assert (
-        "#1  SignIn to foo@example.com  code 042137  200, noted\n    sender/body/unique-keys  SHOULD" in out
+        "#1  SignIn to foo@example.com  code 042137  200, valid\n    sender/body/unique-keys  SHOULD" in out
     )
     assert code == 0
     with serving(tmp_path, "--log-format", "json") as served:

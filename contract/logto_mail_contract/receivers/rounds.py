@@ -123,12 +123,12 @@ class Round:
     def accepted(self) -> list[Sent]:
         return [sent for sent in self.sent if is_accepted(sent.outcome)]
 
-    def wait(self, *, quiet: bool = False, again: bool = False, beside: Container[str] = ()) -> None:
+    def wait(self, *, quiet: bool = False, as_long_again: bool = False, beside: Container[str] = ()) -> None:
         """Wait until each accepted message has its mail, and read the mails.
 
         Args:
             quiet: Whether to wait a little more for unexpected mails.
-            again: Whether to wait as long again: a second mail may need as long after the first one.
+            as_long_again: Whether to wait as long again: a second mail may need as long after the first one.
             beside: Tokens of messages whose mails are not waited for.
         """
         tokens = [sent.token for sent in self.accepted if sent.token not in beside]
@@ -148,16 +148,18 @@ class Round:
         came = wait_until(all_came, self._patience)
         took = time.monotonic() - start
         run.mails_missing = not (came or self._mails())
-        if quiet or again:
-            time.sleep(max(run.quiet_seconds, took if came and again else 0))
+        if quiet or as_long_again:
+            time.sleep(max(run.quiet_seconds, took if came and as_long_again else 0))
         self.mails = [ReadMail(mail) for mail in self._mails()]
 
-    def gather(self, *, quiet: bool = False, again: bool = False, beside: Container[str] = ()) -> list[Sent]:
+    def gather(
+        self, *, quiet: bool = False, as_long_again: bool = False, beside: Container[str] = ()
+    ) -> list[Sent]:
         """Wait as ``wait`` does, and return the accepted messages.
 
         Args:
             quiet: Whether to wait a little more for unexpected mails.
-            again: Whether to wait as long again.
+            as_long_again: Whether to wait as long again.
             beside: Tokens of messages whose mails are not waited for.
 
         Raises:
@@ -166,7 +168,7 @@ class Round:
         expected = self.accepted
         if not expected:
             raise NotJudged("the receiver accepted none of the messages; see receiver/accept/*")
-        self.wait(quiet=quiet, again=again, beside=beside)
+        self.wait(quiet=quiet, as_long_again=as_long_again, beside=beside)
         return expected
 
     def format_missing(self, sent: Sent) -> str:

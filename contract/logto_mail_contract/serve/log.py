@@ -77,7 +77,7 @@ class PrintedLog:
             what += f"  code {_shorten(code)}"
         if link is not None:
             what += f"  link {_shorten(link)}"
-        outcome = "invalid" if not recorded.valid else "noted" if verdict.findings else "valid"
+        outcome = "valid" if recorded.valid else "invalid"
         clock = self._format_time(recorded.arrived)
         line = f"{clock}  #{recorded.id}  {what}  {recorded.response}, {outcome}"
         self._write("".join([line, *map(_format_finding, verdict.findings)]))

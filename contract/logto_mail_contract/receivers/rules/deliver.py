@@ -47,7 +47,7 @@ def _ordinary_round(round: Round) -> None:
     if round.knows("1.25"):
         for name in ("Acme\r\nX-Odd: 1", "Acme <b>&\"'", "東京 🙂"):
             round.post("SignIn", application=application(name=name), organization=organization(name=name))
-    round.gather(again=True)
+    round.gather(as_long_again=True)
 
 
 @check("receiver/deliver/one-mail", "outbox")
