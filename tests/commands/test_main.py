@@ -24,7 +24,7 @@ BAD = '{"to": "foo@example.com", "type": "SignIn", "payload": {"code": 12345}}'
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of messages, and the current one."""
+    """A folder of messages, which is the current folder."""
     monkeypatch.chdir(tmp_path)
     Path("good.json").write_text(GOOD)
     Path("bad.json").write_text(BAD)
@@ -58,7 +58,7 @@ def test_an_invalid_message_exits_1_and_prints_every_fact(capsys: pytest.Capture
 
 
 @pytest.mark.usefixtures("folder")
-def test_ndjson_has_a_message_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_ndjson_has_one_message_per_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["validate", "mixed.ndjson"]) == 1
     out = capsys.readouterr().out
     assert [line for line in out.splitlines() if line.startswith("mixed")] == [
@@ -81,7 +81,7 @@ def test_ndjson_has_a_message_a_line(capsys: pytest.CaptureFixture[str]) -> None
         (b"[" * 1000, "500 levels"),
     ],
 )
-def test_text_that_is_no_message_is_invalid_at_its_place(
+def test_text_that_is_no_message_is_invalid_at_its_position(
     text: bytes, place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     feed(monkeypatch, text)
@@ -112,7 +112,7 @@ def test_an_unreadable_file_exits_2_and_the_rest_is_judged(capsys: pytest.Captur
 
 
 @pytest.mark.usefixtures("folder")
-def test_no_message_at_all_exits_5(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_message_exits_5(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["validate", "empty.ndjson", "--format", "json"]) == 5
     printed = capsys.readouterr()
     assert "there is no message in empty.ndjson" in printed.err
@@ -148,7 +148,7 @@ def test_wrong_use_exits_2(arguments: list[str], message: str, capsys: pytest.Ca
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_release_and_a_layer_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_release_and_a_layer_can_be_selected(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["validate", "good.json", "--revision", "v1.24.1", "--layer", "emitted"]) == 0
     assert "(revision 1.22, layer emitted)" in capsys.readouterr().out
     assert cli.main(["validate", "good.json", "--layer", "emitted"]) == 1
@@ -188,7 +188,7 @@ class RaisingInput(io.BytesIO):
         raise self._problem
 
 
-def test_a_fault_of_ours_exits_4_and_asks_for_a_report(
+def test_an_own_fault_exits_4_and_asks_for_a_report(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(RaisingInput(ZeroDivisionError("a fault"))))
@@ -205,7 +205,7 @@ def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
 
 def run(arguments: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
-    """Run the command in a process of its own."""
+    """Run the command in its own process."""
     command = [sys.executable, "-m", "logto_mail_contract.commands.main", *arguments]
     return subprocess.run(command, capture_output=True, check=False, **options)
 
@@ -217,14 +217,14 @@ def test_a_terminal_without_unicode_gets_escapes() -> None:
     assert b"message/guard/type" in done.stdout
 
 
-def test_a_reader_that_leaves_early_is_not_a_fault(folder: Path) -> None:
+def test_a_closed_output_pipe_is_not_a_fault(folder: Path) -> None:
     (folder / "many.ndjson").write_text(f"{BAD}\n" * 2000)
     command = f"'{sys.executable}' -m logto_mail_contract.commands.main validate many.ndjson | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, cwd=folder)
     assert (done.stdout, done.stderr) == (b"many.ndjson:1: invalid\n", b"")
 
 
-def test_version_and_help() -> None:
+def test_version_and_help_are_printed() -> None:
     assert run(["--version"]).stdout.startswith(b"mail-contract 0.1.0")
     printed = run(["--help"]).stdout
     assert b"validate" in printed
@@ -335,7 +335,7 @@ def test_send_posts_one_message(
     assert "s3cret" not in printed.out + printed.err
 
 
-def test_digits_of_a_code_stay_text_and_other_values_are_json(mail_endpoint: MailEndpoint) -> None:
+def test_a_code_of_digits_is_sent_as_text_and_other_values_as_json(mail_endpoint: MailEndpoint) -> None:
     settings = ["--set", "payload.code=123456", "--set", "payload.x=123456", "--set", "payload.y=other"]
     assert cli.main(["send", mail_endpoint.url, *settings]) == 0
     payload = json.loads(mail_endpoint.inbox.latest().body)["payload"]
@@ -360,7 +360,7 @@ def test_send_to_a_closed_port_exits_3(capsys: pytest.CaptureFixture[str]) -> No
     assert "no connection" in capsys.readouterr().out
 
 
-def test_send_to_another_machine_when_allowed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_send_reaches_another_machine_only_when_allowed(capsys: pytest.CaptureFixture[str]) -> None:
     """The address is reserved for documentation: nothing responds there."""
     assert cli.main(["send", "http://192.0.2.1:1/", "--allow-remote", "--timeout", "0.2"]) == 3
     assert "no connection" in capsys.readouterr().out
@@ -381,7 +381,7 @@ def test_send_to_another_machine_when_allowed(capsys: pytest.CaptureFixture[str]
         (["http://no-such-host.invalid/"], "the host no-such-host.invalid is not known"),
     ],
 )
-def test_send_refuses_arguments_that_it_cannot_follow(
+def test_send_refuses_invalid_arguments(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["send", *arguments]) == 2

@@ -1,4 +1,4 @@
-"""``mail-contract verify``: its options, exit codes and reports, and that it is alone with the receiver."""
+"""``mail-contract verify``: its options, exit codes and reports, and its isolation from its environment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 import pytest
 import trustme
 from jsonschema import Draft202012Validator
-from tests.support.broken_receivers import CONTROLS, TOKEN, Asked, Good, Refused, Served
+from tests.support.broken_receivers import CONTROLS, TOKEN, Good, Refused, Request, Served
 
 from logto_mail_contract import catalogue
 from logto_mail_contract.commands import main as cli
@@ -40,7 +40,7 @@ WITH = "--authorization-env", "HOOK_AUTH"
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder as the current one, and the authorization in the environment."""
+    """Use an empty current folder, and set the authorization in the environment."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOOK_AUTH", TOKEN)
     return tmp_path
@@ -55,13 +55,13 @@ def verify_good(*options: str, make: type[Good] = Good) -> int:
         return verify(served.url, *WITH, *options)
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> str:
+def read_output(capsys: pytest.CaptureFixture[str]) -> str:
     captured = capsys.readouterr()
     return captured.out + captured.err
 
 
-def judged(text: str) -> dict[str, str]:
-    """Return the outcome of each rule by its id, from the lines that tell them."""
+def parse_outcomes(text: str) -> dict[str, str]:
+    """Return the outcome of each rule by its id, from the printed lines."""
     found = re.findall(
         rf"^  ({'|'.join(get_args(Outcome))}) +(?:MUST|SHOULD|INFO)? +(receiver/\S+) ",
         text,
@@ -70,17 +70,17 @@ def judged(text: str) -> dict[str, str]:
     return {rule: outcome for outcome, rule in found}
 
 
-# Everything at once.
+# Whole runs.
 
 
-def test_healthy_receiver(capsys: pytest.CaptureFixture[str], place: Path) -> None:
+def test_a_correct_receiver_exits_0(capsys: pytest.CaptureFixture[str], place: Path) -> None:
     start = time.monotonic()
     with Served(Good()) as served:
         assert verify(served.url, *WITH) == 0
         requests = served.requests
     assert time.monotonic() - start < 15
-    text = told(capsys)
-    outcomes = judged(text)
+    text = read_output(capsys)
+    outcomes = parse_outcomes(text)
     assert list(outcomes) == list(list_rule_ids("receiver"))
     assert {rule for rule, outcome in outcomes.items() if outcome != "passed"} == {
         rule for rule in list_rule_ids("receiver") if "/deliver/" in rule
@@ -94,15 +94,15 @@ def test_healthy_receiver(capsys: pytest.CaptureFixture[str], place: Path) -> No
     assert list(place.iterdir()) == []
 
 
-def test_announcement_counts_what_a_sink_adds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_announcement_counts_the_requests_of_deliver_rules(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with Served(Good()) as served:
         options = ["--smtp-sink", str(port), "--warn-after", "0.2", "--fail-after", "0.5"]
-        assert verify(served.url, *WITH, *options) == 1  # it takes messages and sends no mail
+        assert verify(served.url, *WITH, *options) == 1  # it accepts messages and sends no mail
         requests = served.requests
-    text = told(capsys)
-    assert judged(text)["receiver/deliver/one-mail"] == "failed"
+    text = read_output(capsys)
+    assert parse_outcomes(text)["receiver/deliver/one-mail"] == "failed"
     announced = re.search(r"^About (\d+) requests, for (\d+) recipients", text, re.MULTILINE)
     assert announced is not None
     assert abs(int(announced[1]) - requests) <= 15
@@ -110,33 +110,35 @@ def test_announcement_counts_what_a_sink_adds(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("domain", [None, "corp.test"])
-def test_announcement_names_who_gets_mail(capsys: pytest.CaptureFixture[str], domain: str | None) -> None:
-    class Remembers(Good):
+def test_the_announcement_lists_the_recipients(
+    capsys: pytest.CaptureFixture[str], domain: str | None
+) -> None:
+    class Records(Good):
         recipients: set[str] = set()  # noqa: RUF012 - one class for each test
 
-        def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
+        def respond(self, request: Request) -> tuple[int, dict[str, str], bytes]:
             try:
-                message = json.loads(asked.body)
+                message = json.loads(request.body)
             except (ValueError, RecursionError):
                 message = None
             if isinstance(message, dict) and isinstance(message.get("to"), str):
                 self.recipients.add(message["to"])
-            return super().answer(asked)
+            return super().respond(request)
 
     options = ["--recipient-domain", domain] if domain else []
-    assert verify_good(*options, make=Remembers) == 0
-    announced = re.search(r"for (\d+) recipients at (.*?)\. A receiver", told(capsys))
+    assert verify_good(*options, make=Records) == 0
+    announced = re.search(r"for (\d+) recipients at (.*?)\. A receiver", read_output(capsys))
     assert announced is not None
-    assert int(announced[1]) == len(Remembers.recipients)
-    domains = {recipient.rpartition("@")[2].lower() for recipient in Remembers.recipients}
+    assert int(announced[1]) == len(Records.recipients)
+    domains = {recipient.rpartition("@")[2].lower() for recipient in Records.recipients}
     assert set(announced[2].split(", ")) == domains
     assert domain is None or domains == {domain}
 
 
-def test_broken_receiver(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failing_receiver_exits_1_and_its_finding_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert verify_good(*FEW, make=CONTROLS["RefusesBindMfa"].make) == 1
-    text = told(capsys)
-    assert judged(text) == {
+    text = read_output(capsys)
+    assert parse_outcomes(text) == {
         "receiver/accept/sign-in": "passed",
         "receiver/accept/bind-mfa": "failed",
         "receiver/accept/unknown-type": "passed",
@@ -148,15 +150,17 @@ def test_broken_receiver(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(("strict", "code"), [(False, 0), (True, 1)])
-def test_should_counts_when_strict(strict: bool, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_should_exits_1_only_when_strict(
+    strict: bool, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     options = ["--strict"] if strict else []
     assert verify_good(*FEW, *options, make=CONTROLS["ClosedListOfTypes"].make) == code
-    text = told(capsys)
-    assert judged(text)["receiver/accept/unknown-type"] == ("failed" if strict else "warned")
+    text = read_output(capsys)
+    assert parse_outcomes(text)["receiver/accept/unknown-type"] == ("failed" if strict else "warned")
     assert "\nreceiver/accept/unknown-type  SHOULD" in text
 
 
-# Which rules.
+# Selected rules.
 
 
 @pytest.mark.parametrize(
@@ -173,32 +177,34 @@ def test_should_counts_when_strict(strict: bool, code: int, capsys: pytest.Captu
         ),
     ],
 )
-def test_rules_are_chosen(options: list[str], rules: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_rules_are_selected_by_globs(
+    options: list[str], rules: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert verify_good(*options) == 0
-    assert list(judged(told(capsys))) == rules
+    assert list(parse_outcomes(read_output(capsys))) == rules
 
 
 @pytest.mark.parametrize(
     "options",
     [["--rules", "receiver/accept/sing-in"], ["--exclude", "zzz"], ["--rules", "sender/*"], ["--rules", ""]],
 )
-def test_glob_that_matches_nothing(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_glob_without_match_exits_2(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert verify_good(*options) == 2
-    assert "no rule for receivers matches" in told(capsys)
+    assert "no rule for receivers matches" in read_output(capsys)
 
 
-def test_nothing_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_rule_left_to_run_exits_5(capsys: pytest.CaptureFixture[str]) -> None:
     assert verify_good("--rules", "receiver/auth/*", "--exclude", "*/auth/*") == 5
-    assert "no rule is left to run" in told(capsys)
+    assert "no rule is left to run" in read_output(capsys)
     with Served(Good()) as served:
         assert verify(served.url, "--rules", "receiver/auth/cut-authorization") == 5
-    assert "no rule could be judged" in told(capsys)
+    assert "no rule could be judged" in read_output(capsys)
 
 
-# What is asked for wrongly.
+# Wrong use.
 
 
-def test_authorization_that_is_not_set(
+def test_a_missing_authorization_variable_exits_2(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Served(Good()) as served:
@@ -208,13 +214,13 @@ def test_authorization_that_is_not_set(
         monkeypatch.setenv("BROKEN", "Bearer s3cret\n")
         assert verify(served.url, "--authorization-env", "BROKEN") == 2
         assert served.requests == 0
-    text = told(capsys)
+    text = read_output(capsys)
     assert "NOT_SET" in text
     assert "Logto could not send it" in text
     assert "s3cret" not in text
 
 
-def test_password_in_the_url_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_password_in_the_url_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
     class Basic(Good):
         token = "Basic Zm9vOnA0c3N3MHJk"
 
@@ -226,24 +232,24 @@ def test_password_in_the_url_is_masked(capsys: pytest.CaptureFixture[str]) -> No
     assert "p4ssw0rd" not in captured.out + captured.err
 
 
-def test_what_commands_stand_for_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_placeholders_in_commands_are_explained_once(capsys: pytest.CaptureFixture[str]) -> None:
     class Echoes(Good):
         token = "Basic Zm9vOnA0c3N3MHJk"
 
-        def take(self, message: Any, asked: Asked) -> None:  # noqa: ARG002
-            raise Refused(400, f"not {asked.target}")
+        def handle(self, message: Any, request: Request) -> None:  # noqa: ARG002
+            raise Refused(400, f"not {request.target}")
 
     with Served(Echoes()) as served:
         url = served.url.replace("//", "//foo:p4ssw0rd@") + "?token=s3cr3t%2Dvalue&empty=&b4re"
         reports = "--report", "json=out.json", "junit=out.xml", "text=out.txt"
         assert verify(url, *FEW, *WITH, *reports) == 1
         assert verify(url.replace(served.url[7:22], "127.0.0.1:1/"), "--wait", "0.1") == 3
-    text = told(capsys)
+    text = read_output(capsys)
     for everything in (text, *(Path(f"out.{kind}").read_text() for kind in ("json", "xml", "txt"))):
         assert not re.search("p4ss|s3cr3t|b4re|Zm9v", everything)
-    shown = served.url.replace("//", "//(masked)@") + "?token=(masked)&empty=&(masked)"
-    assert text.startswith(f"{shown}: revision ")
-    assert json.loads(Path("out.json").read_text())["url"] == shown
+    masked = served.url.replace("//", "//(masked)@") + "?token=(masked)&empty=&(masked)"
+    assert text.startswith(f"{masked}: revision ")
+    assert json.loads(Path("out.json").read_text())["url"] == masked
     assert text.count("In these commands:") == Path("out.txt").read_text().count("In these commands:") == 1
     assert (
         "\n  ${AUTHORIZATION} stands for Basic $(printf %s 'USER:PASSWORD' | base64), as in the URL\n" in text
@@ -252,9 +258,9 @@ def test_what_commands_stand_for_is_told_once(capsys: pytest.CaptureFixture[str]
     assert '  reproduce curl -i -X POST "${ENDPOINT}" -H "authorization: ${AUTHORIZATION}" -H ' in text
 
 
-def test_commands_without_placeholders_explain_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_without_placeholders_have_no_explanation(capsys: pytest.CaptureFixture[str]) -> None:
     assert verify_good(*FEW, make=CONTROLS["RefusesBindMfa"].make) == 1
-    assert "In these commands:" not in told(capsys)
+    assert "In these commands:" not in read_output(capsys)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +287,7 @@ def test_commands_without_placeholders_explain_none(capsys: pytest.CaptureFixtur
         (["--warn-after", "5", "--fail-after", "1"], "--warn-after is longer than --fail-after"),
     ],
 )
-def test_options_that_cannot_be_followed(
+def test_invalid_options_exit_2_without_a_request(
     options: list[str], part: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("empty.pem").touch()
@@ -289,13 +295,13 @@ def test_options_that_cannot_be_followed(
     with Served(Good()) as served:
         assert verify(served.url, *options) == 2
         assert served.requests == 0
-    assert part in told(capsys)
+    assert part in read_output(capsys)
 
 
 @pytest.mark.parametrize(
     "options", [["--examples", "0"], ["--fail-after", "0"], ["--warn-after", "inf"], ["--seed", "x"], ["-x"]]
 )
-def test_options_that_are_none(options: list[str]) -> None:
+def test_unparsable_options_exit_2(options: list[str]) -> None:
     with pytest.raises(SystemExit) as raised:
         verify("http://127.0.0.1:1/", *options)
     assert raised.value.code == 2
@@ -313,34 +319,35 @@ def test_options_that_are_none(options: list[str]) -> None:
         ("http://[2001:db8::1]/hook", "2001:db8::1 is another machine"),
     ],
 )
-def test_url_that_is_wrong_or_remote(url: str, part: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_or_remote_url_exits_2(url: str, part: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert verify(url, "--wait", "0.1") == 2
-    assert part in told(capsys)
+    assert part in read_output(capsys)
 
 
-def test_remote_is_tried_when_allowed(capsys: pytest.CaptureFixture[str]) -> None:
-    """The unspecified address is none of loopback, and a connection to it stays on this machine."""
+def test_a_remote_receiver_is_used_only_when_allowed(capsys: pytest.CaptureFixture[str]) -> None:
+    """The unspecified address is not loopback, but a connection to it stays on this machine."""
     assert verify("http://0.0.0.0:1/hook", *FEW) == 2
-    assert "0.0.0.0 is another machine" in told(capsys)
+    assert "0.0.0.0 is another machine" in read_output(capsys)
     assert verify("http://0.0.0.0:1/hook", "--allow-remote", "--wait", "0.2", *FEW) == 3
-    assert "no server listens at http://0.0.0.0:1/hook; waited 0.2 s" in told(capsys)
+    assert "no server listens at http://0.0.0.0:1/hook; waited 0.2 s" in read_output(capsys)
 
 
 # Excuses.
 
 
-def test_excuses(capsys: pytest.CaptureFixture[str]) -> None:
+def test_excuses_are_applied_and_reported(capsys: pytest.CaptureFixture[str]) -> None:
     excuse = "--excuse", "receiver/accept/bind-mfa=no MFA: not here"
     assert verify_good(*FEW, *excuse, make=CONTROLS["RefusesBindMfa"].make) == 0
-    assert judged(told(capsys))["receiver/accept/bind-mfa"] == "excused"
+    assert parse_outcomes(read_output(capsys))["receiver/accept/bind-mfa"] == "excused"
     assert verify_good(*FEW, *excuse) == 1
-    text = told(capsys)
-    assert judged(text)["receiver/accept/bind-mfa"] == "excuse not needed"
+    text = read_output(capsys)
+    assert parse_outcomes(text)["receiver/accept/bind-mfa"] == "excuse not needed"
     assert "receiver/accept/bind-mfa passed, so its excuse is not needed: no MFA: not here" in text
     rules = "--rules", "receiver/accept/sign-in", "receiver/deliver/recipient"
     assert verify_good(*rules, "--excuse", "receiver/deliver/recipient=later") == 0
     assert re.search(
-        "not applicable .* receiver/deliver/recipient .*; its excuse was not needed: later", told(capsys)
+        "not applicable .* receiver/deliver/recipient .*; its excuse was not needed: later",
+        read_output(capsys),
     )
 
 
@@ -348,8 +355,8 @@ def test_an_excuse_of_two_lines_is_reported_in_one(capsys: pytest.CaptureFixture
     excuse = "--excuse", "receiver/accept/bind-mfa=known\nsee 12: receiver/accept/nothing"
     reports = "--report", "json=out.json", "junit=out.xml"
     assert verify_good(*FEW, *excuse, *reports, make=CONTROLS["RefusesBindMfa"].make) == 0
-    text = told(capsys)
-    assert judged(text)["receiver/accept/bind-mfa"] == "excused"
+    text = read_output(capsys)
+    assert parse_outcomes(text)["receiver/accept/bind-mfa"] == "excused"
     assert r"known\nsee 12: receiver/accept/nothing" in text
     assert ElementTree.parse("out.xml").getroot().find(".//skipped") is not None
 
@@ -357,38 +364,38 @@ def test_an_excuse_of_two_lines_is_reported_in_one(capsys: pytest.CaptureFixture
 # Generation.
 
 
-def test_seed_examples_and_revision() -> None:
-    class Remembers(Good):
+def test_seed_examples_and_revision_determine_the_messages() -> None:
+    class Records(Good):
         bodies: list[bytes] = []  # noqa: RUF012 - one class for each test
 
-        def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
-            self.bodies.append(re.sub(rb"\d{5}(?=[+@])", b"", asked.body, count=1))  # of the recipient
-            return super().answer(asked)
+        def respond(self, request: Request) -> tuple[int, dict[str, str], bytes]:
+            self.bodies.append(re.sub(rb"\d{5}(?=[+@])", b"", request.body, count=1))  # of the recipient
+            return super().respond(request)
 
     def bodies(*options: str) -> list[bytes]:
-        Remembers.bodies.clear()
-        assert verify_good("--rules", "receiver/accept/generated", *options, make=Remembers) == 0
-        return list(Remembers.bodies)
+        Records.bodies.clear()
+        assert verify_good("--rules", "receiver/accept/generated", *options, make=Records) == 0
+        return list(Records.bodies)
 
     first = bodies("--seed", "7", "--examples", "40")
     assert first == bodies("--seed", "7", "--examples", "40") != bodies("--seed", "8", "--examples", "40")
-    assert len(first) == 40 + 9  # an ordinary message of each type comes before
+    assert len(first) == 40 + 9  # one ordinary message of each type is sent first
     assert len(bodies("--examples", "3", "--revision", "v1.24.0")) == 3 + 7
-    assert not any(b"locale" in body for body in Remembers.bodies)
+    assert not any(b"locale" in body for body in Records.bodies)
 
 
-def test_times(capsys: pytest.CaptureFixture[str]) -> None:
+def test_time_limits_are_options(capsys: pytest.CaptureFixture[str]) -> None:
     rules = "--rules", "receiver/respond/promptly", "receiver/respond/within-limit"
     slow = CONTROLS["TakesItsTime"].make
     assert verify_good(*rules, make=slow) == 0
-    assert set(judged(told(capsys)).values()) == {"passed"}
+    assert set(parse_outcomes(read_output(capsys)).values()) == {"passed"}
     assert verify_good(*rules, "--warn-after", "0.2", make=slow) == 0
-    assert judged(told(capsys))["receiver/respond/promptly"] == "warned"
+    assert parse_outcomes(read_output(capsys))["receiver/respond/promptly"] == "warned"
     assert verify_good(*rules, "--fail-after", "0.2", "--warn-after", "0.1", make=slow) == 1
-    assert judged(told(capsys))["receiver/respond/within-limit"] == "failed"
+    assert parse_outcomes(read_output(capsys))["receiver/respond/within-limit"] == "failed"
 
 
-def test_https_with_an_authority_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_https_needs_the_certificate_authority_of_the_receiver(capsys: pytest.CaptureFixture[str]) -> None:
     import ssl
 
     authority = trustme.CA()
@@ -399,7 +406,7 @@ def test_https_with_an_authority_of_its_own(capsys: pytest.CaptureFixture[str]) 
         url = served.url.replace("http://127.0.0.1", "https://localhost")
         assert verify(url, *WITH, *FEW, "--ca-file", "ca.pem") == 0
         assert verify(url, *WITH, *FEW) == 3
-    text = told(capsys)
+    text = read_output(capsys)
     assert "The receiver was lost, and what is left was not tried." in text
     assert "certificate verify failed" in text.lower()
 
@@ -407,7 +414,7 @@ def test_https_with_an_authority_of_its_own(capsys: pytest.CaptureFixture[str]) 
 # Reports.
 
 
-def test_reports(capsys: pytest.CaptureFixture[str]) -> None:
+def test_reports_are_written_in_every_format(capsys: pytest.CaptureFixture[str]) -> None:
     reports = "--report", "json=out.json", "junit=out.xml", "text=out.txt"
     assert verify_good(*FEW, *reports, make=CONTROLS["RefusesBindMfa"].make) == 1
     document = json.loads(Path("out.json").read_text())
@@ -427,26 +434,28 @@ def test_reports(capsys: pytest.CaptureFixture[str]) -> None:
     assert [case.get("name") for case in cases] == list(outcomes)
     assert {case.get("classname") for case in cases} == {"receiver.accept"}
     assert [case.find("failure") is not None for case in cases] == [False, True, False]
-    assert Path("out.txt").read_text() in told(capsys)
+    assert Path("out.txt").read_text() in read_output(capsys)
     assert TOKEN not in Path("out.json").read_text() + Path("out.xml").read_text()
 
 
-def test_report_to_standard_output_is_alone_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_to_standard_output_moves_the_text_to_standard_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert verify_good("--report", "json=-") == 0
     captured = capsys.readouterr()
     document = json.loads(captured.out)
     Draft202012Validator(catalogue.load("verification-report.schema.json")).validate(document)
     assert document["passed"] is True
-    assert len(judged(captured.err)) == len(document["rules"]) == len(list_rule_ids("receiver"))
+    assert len(parse_outcomes(captured.err)) == len(document["rules"]) == len(list_rule_ids("receiver"))
 
 
-def test_report_schema_notices() -> None:
-    """The control: each member that is missing or surplus is refused."""
+def test_the_report_schema_refuses_missing_and_surplus_members() -> None:
+    """The negative control: a document with a missing or surplus member is invalid."""
     validator = Draft202012Validator(catalogue.load("verification-report.schema.json"))
     Draft202012Validator.check_schema(validator.schema)
     assert verify_good(*FEW, "--report", "json=out.json", make=CONTROLS["RefusesBindMfa"].make) == 1
     text = Path("out.json").read_text()
-    broken = 0
+    refused = 0
     for path in ([], ["settings"], ["rules", 1], ["rules", 1, "findings", 0]):
         for member in [*_at(json.loads(text), path), None]:
             document = json.loads(text)
@@ -455,8 +464,8 @@ def test_report_schema_notices() -> None:
             else:
                 del _at(document, path)[member]
             assert not validator.is_valid(document), (path, member)
-            broken += 1
-    assert broken > 30
+            refused += 1
+    assert refused > 30
 
 
 def _at(document: Any, path: list[Any]) -> dict[str, Any]:
@@ -466,10 +475,10 @@ def _at(document: Any, path: list[Any]) -> dict[str, Any]:
     return document
 
 
-# A receiver that is not as it should be.
+# Unreachable and failing receivers.
 
 
-def test_late_receiver_is_waited_for() -> None:
+def test_verify_waits_for_a_receiver_that_starts_late() -> None:
     with Served(Good()) as first:
         url = first.url
     port = int(url.split(":")[2].split("/")[0])
@@ -488,16 +497,16 @@ def test_late_receiver_is_waited_for() -> None:
         later[0].__exit__()
 
 
-def test_nobody_listens(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_closed_port_exits_3(capsys: pytest.CaptureFixture[str]) -> None:
     with Served(Good()) as served:
         url = served.url
     assert verify(url, "--wait", "0.2") == 3
-    assert f"no server listens at {url}; waited 0.2 s" in told(capsys)
+    assert f"no server listens at {url}; waited 0.2 s" in read_output(capsys)
 
 
 @contextmanager
-def talking(data: bytes) -> Iterator[str]:
-    """A port where something else talks, and closes."""
+def raw_server(data: bytes) -> Iterator[str]:
+    """Serve a port that responds with these bytes and closes."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -517,39 +526,41 @@ def talking(data: bytes) -> Iterator[str]:
         thread.join()
 
 
-def test_what_listens_is_no_http(capsys: pytest.CaptureFixture[str]) -> None:
-    with talking(b"220 mail.example.com ESMTP\r\n") as url:
+def test_a_server_without_http_fails_the_rules(capsys: pytest.CaptureFixture[str]) -> None:
+    with raw_server(b"220 mail.example.com ESMTP\r\n") as url:
         assert verify(url, *FEW) == 1
-    text = told(capsys)
+    text = read_output(capsys)
     assert "a response that is not HTTP after " in text
     assert "Expected HTTP/, RTSP/ or ICE/, at '220 mail.example.com ESMTP" in text
 
 
-class DiesOf(Good):
-    """Ends when it is sent one kind of message."""
+class StopsOnType(Good):
+    """Stops listening when it receives one type of message."""
 
     def __init__(self, type: str) -> None:
         self.type = type
         self.served: Served | None = None
 
-    def take(self, message: Any, asked: Asked) -> None:  # noqa: ARG002
+    def handle(self, message: Any, request: Request) -> None:  # noqa: ARG002
         """Stop listening."""
         if message["type"] == self.type and self.served is not None:
             self.served.stop_listening()
             self.served = None
             raise ConnectionError
 
-    def crashed(self, error: Exception) -> tuple[int, dict[str, str], bytes]:
-        """Go without an answer."""
+    def crash_response(self, error: Exception) -> tuple[int, dict[str, str], bytes]:
+        """Close the connection without a response."""
         raise OSError from error
 
 
 @pytest.mark.parametrize(("type", "code"), [("ForgotPassword", 1), ("NewTemplate", 3)])
-def test_receiver_that_dies(type: str, code: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """What killed it is a failed rule, if one asks for it; what could not be tried is not judged."""
-    dies = DiesOf(type)
-    served = Served(dies)
-    dies.served = served
+def test_a_receiver_that_stops_during_the_run_is_reported_as_lost(
+    type: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rule of the fatal message fails; the rules after it are not judged."""
+    receiver = StopsOnType(type)
+    served = Served(receiver)
+    receiver.served = served
     rules = "--rules", "receiver/accept/*", "receiver/auth/*"
     with served:
         assert verify(served.url, *WITH, *rules, "--report", "json=out.json") == code
@@ -560,28 +571,28 @@ def test_receiver_that_dies(type: str, code: int, capsys: pytest.CaptureFixture[
     failed = [entry["rule"] for entry in document["rules"] if entry["findings"]]
     slug = "forgot-password" if type == "ForgotPassword" else "unknown-type"
     assert failed == [f"receiver/accept/{slug}"]
-    assert "The receiver was lost, and what is left was not tried." in told(capsys)
+    assert "The receiver was lost, and what is left was not tried." in read_output(capsys)
 
 
-def test_fault_of_ours(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_own_fault_exits_4(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     start, count = ReceiverRun.start, 0
 
-    def mistaken(run: ReceiverRun, rule: Rule) -> ReceiverTrial:
+    def start_or_fail(run: ReceiverRun, rule: Rule) -> ReceiverTrial:
         nonlocal count
         count += 1
-        if count > len(FEW) - 1:  # the rehearsal before the start is right
+        if count > len(FEW) - 1:  # the rehearsal before the start passes
             raise OwnFault("of ours")
         return start(run, rule)
 
-    monkeypatch.setattr(ReceiverRun, "start", mistaken)
+    monkeypatch.setattr(ReceiverRun, "start", start_or_fail)
     assert verify_good(*FEW, "--report", "json=out.json") == 4
-    text = told(capsys)
+    text = read_output(capsys)
     assert text.count("A fault of mail-contract itself, please report it:") == 3
     document = json.loads(Path("out.json").read_text())
     assert document["faults"][0] == "receiver/accept/sign-in: OwnFault: of ours"
 
 
-# Alone.
+# Isolation from the environment.
 
 
 def run(url: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -595,7 +606,7 @@ def run(url: str, *options: str, **environment: str) -> subprocess.CompletedProc
     )
 
 
-def test_settings_of_whoever_calls_have_no_effect(place: Path) -> None:
+def test_pytest_settings_of_the_environment_have_no_effect(place: Path) -> None:
     Path("pytest.ini").write_text("[pytest]\naddopts = --nonsense\nfilterwarnings = error\n")
     Path("pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '--nonsense'\n")
     Path("conftest.py").write_text("raise RuntimeError('mine')\n")
@@ -612,22 +623,22 @@ def test_settings_of_whoever_calls_have_no_effect(place: Path) -> None:
             PYTHONDONTWRITEBYTECODE="1",
         )
     assert (result.returncode, result.stderr) == (0, "")
-    assert len(judged(result.stdout)) == len(list_rule_ids("receiver"))
+    assert len(parse_outcomes(result.stdout)) == len(list_rule_ids("receiver"))
     assert set(place.iterdir()) == before
 
 
-def test_environment_is_as_before() -> None:
+def test_verify_restores_the_environment() -> None:
     before = dict(os.environ)
     assert verify_good(*FEW) == 0
-    # A variable of pytest, which runs in pytest here.
+    # The outer pytest sets this variable.
     assert {**os.environ, "PYTEST_CURRENT_TEST": ""} == {**before, "PYTEST_CURRENT_TEST": ""}
 
 
-def test_interrupt() -> None:
+def test_an_interrupt_exits_130_and_writes_the_reports() -> None:
     registering = threading.Event()
 
     class Waits(Good):
-        def take(self, message: Any, asked: Asked) -> None:  # noqa: ARG002
+        def handle(self, message: Any, request: Request) -> None:  # noqa: ARG002
             if message["type"] == "Register":
                 registering.set()
                 time.sleep(5)
@@ -651,8 +662,8 @@ def test_interrupt() -> None:
     assert document["passed"] is False
 
 
-def test_reader_that_goes_away() -> None:
-    """The reports are written with what was judged before it went."""
+def test_a_closed_output_pipe_still_writes_the_reports() -> None:
+    """The reports have the rules judged before the reader closed the pipe."""
     with Served(Good()) as served:
         reports = "--report json=out.json junit=out.xml text=out.txt"
         command = " ".join([*COMMAND, served.url, *WITH, reports, "| head -n 5"])
@@ -668,16 +679,18 @@ def test_reader_that_goes_away() -> None:
     assert f"{len(document['rules'])} rules: " in Path("out.txt").read_text()
 
 
-def test_a_report_that_cannot_be_written_hinders_no_other(capsys: pytest.CaptureFixture[str]) -> None:
-    class Meddles(Good):
-        """Puts a folder in the place of a report, after the command has looked."""
+def test_a_report_that_cannot_be_written_does_not_affect_the_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class ReplacesReport(Good):
+        """Creates a folder at the path of a report, after the command has checked it."""
 
-        def take(self, message: Any, asked: Asked) -> None:
+        def handle(self, message: Any, request: Request) -> None:
             Path("out.json").mkdir(exist_ok=True)
-            super().take(message, asked)
+            super().handle(message, request)
 
     reports = "--report", "json=out.json", "junit=out.xml", "text=-"
-    assert verify_good(*FEW, *reports, make=Meddles) == 2
+    assert verify_good(*FEW, *reports, make=ReplacesReport) == 2
     captured = capsys.readouterr()
     assert "the report out.json cannot be written: Is a directory" in captured.err
     assert ElementTree.parse("out.xml").getroot().find(".//testcase") is not None

@@ -1,6 +1,6 @@
-"""The rules ``receiver/deliver/*``: receivers that keep them, and for each rule some that break just it."""
+"""The rules ``receiver/deliver/*``: receivers that pass them, and for each rule some that fail it."""
 
-# Receivers are named after what they do, and their methods after the thing that can be done wrongly.
+# Receivers are named after what they do. Each of their methods is a step that can go wrong.
 # ruff: noqa: ARG002, D101
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ if TYPE_CHECKING:
 EXAMPLES = Path(__file__).parents[2] / "examples"
 AUTHORIZATION = "Bearer s3cret"
 RULES = [rule for rule in list_rule_ids("receiver") if rule.startswith("receiver/deliver/")]
-# For receivers that lose mails: every one of them is waited for.
+# For receivers that lose mails: each lost mail costs the whole wait.
 IMPATIENT = Settings(warn_after=0.1, fail_after=0.2)
 
 
 class Refused(Exception):
-    """A request is answered with a status of an error."""
+    """Ends a request with an error status."""
 
 
 class Small:
-    """A receiver with a method for each thing that can be done wrongly; this one does it right."""
+    """A correct receiver with a method for each step that can go wrong."""
 
     subjects: Mapping[str, str] = {"SignIn": "Sign in to", "OrganizationInvitation": "Join"}
 
@@ -64,15 +64,15 @@ class Small:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         status = "204 No Content"
         try:
-            self.answer(environ)
+            self.respond(environ)
         except Refused as refusal:
             status = str(refusal)
         start_response(status, [])
         return []
 
-    def answer(self, environ: dict[str, Any]) -> None:
+    def respond(self, environ: dict[str, Any]) -> None:
         self.authorize(environ)
-        self.take(self.parse(environ))
+        self.handle(self.parse(environ))
 
     def authorize(self, environ: dict[str, Any]) -> None:
         if environ.get("HTTP_AUTHORIZATION") != AUTHORIZATION:
@@ -90,7 +90,7 @@ class Small:
             raise Refused("400 Bad Request")
         return message
 
-    def take(self, message: dict[str, Any]) -> None:
+    def handle(self, message: dict[str, Any]) -> None:
         self.post(message)
 
     def post(self, message: dict[str, Any]) -> None:
@@ -163,7 +163,7 @@ class Small:
         return self.escape(message["to"])
 
 
-# Other ways to do it right.
+# Other correct receivers.
 
 
 class PlainText(Small):
@@ -223,21 +223,21 @@ class LowerCase(Small):
 
 
 class OnlyPlainRecipients(Small):
-    def take(self, message: dict[str, Any]) -> None:
+    def handle(self, message: dict[str, Any]) -> None:
         if not re.fullmatch(r"[\w.+-]+@[\w.-]+", message["to"]):
             raise Refused("422 Unprocessable Content")
-        super().take(message)
+        super().handle(message)
 
 
 class ClosedTypes(Small):
-    def take(self, message: dict[str, Any]) -> None:
+    def handle(self, message: dict[str, Any]) -> None:
         if message["type"] not in catalogue.schema("1.35", "emitted")["properties"]["type"]["enum"]:
             raise Refused("422 Unprocessable Content")
-        super().take(message)
+        super().handle(message)
 
 
 class Queued(Small):
-    """Answers first and sends later, from one thread."""
+    """Responds first and sends later, from one thread."""
 
     delay = 0.02
 
@@ -245,7 +245,7 @@ class Queued(Small):
         super().__init__()
         self.lock = threading.Lock()
 
-    def take(self, message: dict[str, Any]) -> None:
+    def handle(self, message: dict[str, Any]) -> None:
         threading.Timer(self.delay, self.later, [message]).start()
 
     def later(self, message: dict[str, Any]) -> None:
@@ -269,7 +269,7 @@ GOOD = [
 ]
 
 
-# One thing done wrongly.
+# Receivers with one mistake.
 
 
 class SendsNothing(Small):
@@ -284,11 +284,11 @@ class SendsTwice(Small):
 
 
 class SendsAgainLater(Queued):
-    """A queue that forgets that it has done its work."""
+    """A queue that sends a mail again after it was sent."""
 
-    def take(self, message: dict[str, Any]) -> None:
+    def handle(self, message: dict[str, Any]) -> None:
         self.post(message)
-        super().take(message)
+        super().handle(message)
 
 
 class ForgetsAType(Small):
@@ -298,13 +298,13 @@ class ForgetsAType(Small):
 
 
 class AuthorizesAfterwards(Small):
-    def answer(self, environ: dict[str, Any]) -> None:
-        self.take(self.parse(environ))
+    def respond(self, environ: dict[str, Any]) -> None:
+        self.handle(self.parse(environ))
         self.authorize(environ)
 
 
 class ReadsPastTheEnd(Small):
-    """Takes what it can find in a text that is cut off, sends it, and then notices."""
+    """Sends a mail from a truncated request body, and then refuses the request."""
 
     def parse(self, environ: dict[str, Any]) -> dict[str, Any]:
         body = environ["wsgi.input"].read()
@@ -364,7 +364,7 @@ class DigitsOfTheLanguage(Small):
 
 
 class CodeOutOfSight(Small):
-    """The HTML template misspells its variable; the plain text is right, and nobody sees it."""
+    """The HTML template misspells its variable; only the unseen plain text is right."""
 
     def html_code(self, message: dict[str, Any]) -> str:
         return "{{ verificationCode }}" if self.code(message) else ""
@@ -428,17 +428,17 @@ class NoLink(Small):
 
 
 class NothingForUnknownTypes(ClosedTypes):
-    def take(self, message: dict[str, Any]) -> None:
+    def handle(self, message: dict[str, Any]) -> None:
         try:
-            super().take(message)
+            super().handle(message)
         except Refused:
             return
 
 
 class UnknownTypesWithoutCode(ClosedTypes):
-    def take(self, message: dict[str, Any]) -> None:
+    def handle(self, message: dict[str, Any]) -> None:
         try:
-            super().take(message)
+            super().handle(message)
         except Refused:
             self.post({**message, "payload": {}})
 
@@ -498,7 +498,7 @@ class CutsOnlyOneKindOfLineEnd(Small):
 
 
 class RecipientsOfTheHeaders(NamesInTheSubject):
-    """As sendmail -t does: whom the headers name is a recipient."""
+    """Reads the recipients from the headers, as sendmail -t does."""
 
     def post(self, message: dict[str, Any]) -> None:
         content = self.render(message)
@@ -510,14 +510,14 @@ class RecipientsOfTheHeaders(NamesInTheSubject):
 
 
 class SharesTheMessage(Small):
-    def take(self, message: dict[str, Any]) -> None:
+    def handle(self, message: dict[str, Any]) -> None:
         self.current = message["payload"]
         time.sleep(0.001)
-        super().take({**message, "payload": self.current})
+        super().handle({**message, "payload": self.current})
 
 
 class RemembersTheFirst(Small):
-    """Renders a template once for each type, and keeps what came of it."""
+    """Renders a template once for each type, and sends that first result again."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -542,7 +542,7 @@ class DropsRepetitions(Small):
 
 
 class LosesNamesWithLineEnds(Small):
-    """As a mailer in the background does that cannot build the subject."""
+    """Loses the mail, as a background mailer does that cannot build the subject."""
 
     def post(self, message: dict[str, Any]) -> None:
         if not set("\r\n") & set(self.name(message)):
@@ -555,8 +555,8 @@ class LosesTaggedAddresses(Small):
             super().post(message)
 
 
-# What each of them breaks: its rule, and after it what necessarily follows.
-BROKEN: list[tuple[type[Small], str]] = [
+# The rules that each receiver fails: its own first, then those that necessarily fail too.
+MISTAKES: list[tuple[type[Small], str]] = [
     (
         SendsNothing,
         "one-mail code-intact link-intact unknown-type-carries-code codes-do-not-cross resend-is-sent",
@@ -608,23 +608,23 @@ SHORT = 0.01
 """Quiet seconds that suffice for receivers that send before they respond, as most here do."""
 
 
-def tried(
+def run_all_rules(
     app: Small, settings: Settings | None = None, quiet_seconds: float = QUIET_SECONDS
 ) -> dict[str, Result]:
-    """Try every rule of this kind, by its last word."""
+    """Run every rule; return the results by the last part of the rule id."""
     receiver = Receiver.wsgi(app, authorization=AUTHORIZATION)
     with closing(receiver):
         results = try_rules(RULES, receiver, settings, lambda: app.mails, quiet_seconds=quiet_seconds)
     return {result.rule.id.rpartition("/")[2]: result for result in results}
 
 
-def failed(results: Mapping[str, Result]) -> set[str]:
+def find_failed(results: Mapping[str, Result]) -> set[str]:
     return {name for name, result in results.items() if has_failed(result)}
 
 
 @pytest.mark.parametrize("app", GOOD, ids=lambda app: app.__name__)
-def test_a_good_receiver_keeps_every_rule(app: type[Small]) -> None:
-    results = tried(app(), quiet_seconds=SHORT)
+def test_a_correct_receiver_passes_every_rule(app: type[Small]) -> None:
+    results = run_all_rules(app(), quiet_seconds=SHORT)
     assert {name: result.findings for name, result in results.items() if result.findings} == {}
     judged = {name for name, result in results.items() if result.outcome == "passed"}
     missing = {PlainText: {"markup-escaped", "no-script-link"}, ClosedTypes: {"unknown-type-carries-code"}}
@@ -632,32 +632,34 @@ def test_a_good_receiver_keeps_every_rule(app: type[Small]) -> None:
     assert set(results) - judged == missing.get(app, set())
 
 
-@pytest.mark.parametrize(("app", "rules"), BROKEN, ids=lambda value: getattr(value, "__name__", ""))
-def test_a_mistake_fails_its_rule_and_no_other(app: type[Small], rules: str) -> None:
-    results = tried(app(), IMPATIENT, QUIET_SECONDS if issubclass(app, Queued) else SHORT)
-    assert failed(results) == set(rules.split()), {name: results[name].findings for name in failed(results)}
-    for name in failed(results):
+@pytest.mark.parametrize(("app", "rules"), MISTAKES, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_receiver_with_one_mistake_fails_exactly_its_rules(app: type[Small], rules: str) -> None:
+    results = run_all_rules(app(), IMPATIENT, QUIET_SECONDS if issubclass(app, Queued) else SHORT)
+    assert find_failed(results) == set(rules.split()), {
+        name: results[name].findings for name in find_failed(results)
+    }
+    for name in find_failed(results):
         [finding] = results[name].findings
         assert finding.actual
 
 
-def test_every_rule_has_a_receiver_that_breaks_it() -> None:
-    assert {rules.split()[0] for _, rules in BROKEN} == {rule.rpartition("/")[2] for rule in RULES}
+def test_every_rule_has_a_receiver_that_fails_it() -> None:
+    assert {rules.split()[0] for _, rules in MISTAKES} == {rule.rpartition("/")[2] for rule in RULES}
 
 
 @pytest.mark.parametrize("revision", catalogue.revisions())
-def test_every_revision(revision: str) -> None:
+def test_a_correct_receiver_passes_in_every_revision(revision: str) -> None:
     app = Small()
     with closing(Receiver.wsgi(app, authorization=AUTHORIZATION, revision=revision)) as receiver:
         results = try_rules(RULES, receiver, outbox=lambda: app.mails, quiet_seconds=SHORT)
     assert not [result.findings for result in results if result.findings]
-    kept = {result.rule.id.rpartition("/")[2] for result in results if result.outcome == "passed"}
-    assert {rule.rpartition("/")[2] for rule in RULES} - kept == (
+    passed = {result.rule.id.rpartition("/")[2] for result in results if result.outcome == "passed"}
+    assert {rule.rpartition("/")[2] for rule in RULES} - passed == (
         {"no-header-injection"} if revision == "1.22" else set()
     )
 
 
-# What is waited for, and what is not judged.
+# Waiting for mails, and rules that are not judged.
 
 
 class NeverInTime(Queued):
@@ -669,7 +671,7 @@ def one_mail(app: Small, settings: Settings) -> Result:
         return try_rule("receiver/deliver/one-mail", receiver, settings, lambda: app.mails)
 
 
-def test_a_late_mail_is_waited_for_up_to_the_limit() -> None:
+def test_a_late_mail_passes_within_the_limit_and_fails_after_it() -> None:
     assert one_mail(NeverInTime(), Settings(fail_after=5)).outcome == "passed"
     result = one_mail(NeverInTime(), Settings(fail_after=0.1))
     [finding] = result.findings
@@ -678,7 +680,7 @@ def test_a_late_mail_is_waited_for_up_to_the_limit() -> None:
     )
 
 
-def test_a_receiver_without_mails_is_waited_for_to_the_end_once() -> None:
+def test_a_receiver_without_mails_costs_the_full_wait_only_once() -> None:
     app = SendsNothing()
     settings = Settings(warn_after=0.02, fail_after=0.5)
     with closing(Receiver.wsgi(app, authorization=AUTHORIZATION)) as receiver:
@@ -706,18 +708,18 @@ def test_rules_that_look_at_the_same_mails_wait_for_them_once() -> None:
             assert (waited.outcome, shared.outcome) == ("passed", "passed")
             assert waited.seconds > 0.3 > 0.1 > shared.seconds
             assert len(app.mails) == count
-            # Whoever tries a rule again wants to know how it is now.
+            # A repeated rule sends new messages and waits for their mails.
             assert run_rule(run, f"receiver/deliver/{second}").seconds > 0.3
             assert len(app.mails) > count
 
 
-def test_a_mail_to_no_known_recipient_is_no_matter() -> None:
+def test_mails_to_unknown_recipients_are_ignored() -> None:
     app = Small()
     app.mails += [Mail("", ("foo@example.com",), b"Subject: 042137\r\n\r\n")] * 3
-    assert failed(tried(app, quiet_seconds=SHORT)) == set()
+    assert find_failed(run_all_rules(app, quiet_seconds=SHORT)) == set()
 
 
-def test_an_outbox_may_be_emptied_between_rules_and_make_its_mails_anew() -> None:
+def test_an_outbox_may_be_cleared_between_rules_and_return_new_mail_objects() -> None:
     app = Small()
     app.mails += [Mail("", ("foo@example.com",), b"")] * 1000
 
@@ -733,9 +735,9 @@ def test_an_outbox_may_be_emptied_between_rules_and_make_its_mails_anew() -> Non
             app.mails.clear()
 
 
-def test_mails_go_to_the_recipient_domain_alone() -> None:
+def test_mails_go_only_to_the_recipient_domain() -> None:
     app = Small()
-    results = tried(app, Settings(recipient_domain="mail.test"), SHORT)
+    results = run_all_rules(app, Settings(recipient_domain="mail.test"), SHORT)
     assert {result.outcome for result in results.values()} == {"passed"}
     assert {recipient.rpartition("@")[2] for mail in app.mails for recipient in mail.recipients} == {
         "mail.test"
@@ -743,21 +745,21 @@ def test_mails_go_to_the_recipient_domain_alone() -> None:
 
 
 class RefusesEverything(Small):
-    def take(self, message: dict[str, Any]) -> None:
+    def handle(self, message: dict[str, Any]) -> None:
         raise Refused("503 Service Unavailable")
 
 
 class AcceptsEverything(Small):
-    def answer(self, environ: dict[str, Any]) -> None:
+    def respond(self, environ: dict[str, Any]) -> None:
         try:
-            super().answer(environ)
+            super().respond(environ)
         except Refused:
             return
 
 
 class FailsAfterSending(Small):
-    def take(self, message: dict[str, Any]) -> None:
-        super().take(message)
+    def handle(self, message: dict[str, Any]) -> None:
+        super().handle(message)
         raise Refused("500 Internal Server Error")
 
 
@@ -769,34 +771,34 @@ class RefusesRepetitions(DropsRepetitions):
             raise Refused("409 Conflict")
 
 
-def test_what_is_refused_is_the_matter_of_other_rules() -> None:
-    results = tried(RefusesEverything(), quiet_seconds=SHORT)
+def test_refused_messages_leave_deliver_rules_not_judged() -> None:
+    results = run_all_rules(RefusesEverything(), quiet_seconds=SHORT)
     assert {name for name, result in results.items() if result.outcome == "passed"} == {"none-for-refused"}
-    assert failed(results) == set()
+    assert find_failed(results) == set()
     assert results["one-mail"].outcome == "not judged"
     assert results["one-mail"].reason == ("the receiver accepted none of the messages; see receiver/accept/*")
-    refusing = tried(RefusesRepetitions(), quiet_seconds=SHORT)["resend-is-sent"]
+    refusing = run_all_rules(RefusesRepetitions(), quiet_seconds=SHORT)["resend-is-sent"]
     assert refusing.outcome == "not judged"
     assert refusing.reason.endswith("see receiver/accept/resend")
 
 
-def test_a_mail_beside_an_error_is_told_for_any_message() -> None:
-    assert failed(tried(FailsAfterSending(), quiet_seconds=SHORT)) == {"none-for-refused"}
-    result = tried(AcceptsEverything(), quiet_seconds=SHORT)["none-for-refused"]
+def test_a_mail_sent_despite_an_error_response_fails_none_for_refused() -> None:
+    assert find_failed(run_all_rules(FailsAfterSending(), quiet_seconds=SHORT)) == {"none-for-refused"}
+    result = run_all_rules(AcceptsEverything(), quiet_seconds=SHORT)["none-for-refused"]
     assert result.outcome == "not judged"
     assert result.reason == "the receiver refused none of the requests meant to be refused"
 
 
-def test_without_an_outbox_nothing_is_judged() -> None:
+def test_without_an_outbox_no_rule_is_applicable() -> None:
     with closing(Receiver.wsgi(Small(), authorization=AUTHORIZATION)) as receiver:
         results = try_rules(RULES, receiver)
     assert {result.outcome for result in results} == {"not applicable"}
     assert {result.cases for result in results} == {0}
 
 
-def test_ten_rounds_of_other_codes_and_recipients() -> None:
+def test_ten_runs_with_other_codes_and_recipients_fail_no_rule() -> None:
     for _ in range(10):
-        assert failed(tried(Small(), quiet_seconds=SHORT)) == set()
+        assert find_failed(run_all_rules(Small(), quiet_seconds=SHORT)) == set()
 
 
 # The examples.
@@ -804,9 +806,9 @@ def test_ten_rounds_of_other_codes_and_recipients() -> None:
 
 @contextmanager
 def process(*command: str | Path, environment: Mapping[str, str]) -> Iterator[str]:
-    """Run a program that serves, and return the URL that it tells."""
+    """Run a server program, and return the URL that it prints."""
     with subprocess.Popen(
-        [str(word) for word in command],
+        [str(argument) for argument in command],
         env={**os.environ, **environment, "PORT": "0", "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -815,22 +817,22 @@ def process(*command: str | Path, environment: Mapping[str, str]) -> Iterator[st
     ) as server:
         assert server.stdout is not None
         lines = server.stdout
-        said = []
+        output = []
         try:
             for line in lines:
-                said.append(line)
-                if told := re.search(r"http://127\.0\.0\.1:\d+", line):
-                    # Nobody reads along from here, and a pipe that is full would stop the program.
+                output.append(line)
+                if match := re.search(r"http://127\.0\.0\.1:\d+", line):
+                    # Drain the output: a full pipe would block the program.
                     threading.Thread(target=lambda: [None for _ in lines], daemon=True).start()
-                    yield f"{told[0]}/logto-mail"
+                    yield f"{match[0]}/logto-mail"
                     return
-            pytest.fail(f"{command} ended:\n{''.join(said)}")
+            pytest.fail(f"{command} ended:\n{''.join(output)}")
         finally:
             server.kill()
 
 
 def require_node() -> None:
-    """Skip where Node or the packages are missing; in CI (``CI=true``) fail, there they must not be."""
+    """Skip if Node or its packages are missing; in CI (``CI=true``) fail."""
     if shutil.which("node") and (EXAMPLES / "receiver_node" / "node_modules" / "nodemailer").is_dir():
         return
     reason = "the receiver in Node needs Node 20 or later and: npm ci --prefix examples/receiver_node"
@@ -841,7 +843,7 @@ def require_node() -> None:
 
 @contextmanager
 def example(name: str) -> Iterator[tuple[Receiver, SmtpSink]]:
-    """Start an example and the SMTP server that it hands its mails to."""
+    """Start an example and the SMTP server to which it sends its mails."""
     with SmtpSink() as sink:
         environment = {
             "MAIL_AUTHORIZATION": AUTHORIZATION,
@@ -867,7 +869,7 @@ def example(name: str) -> Iterator[tuple[Receiver, SmtpSink]]:
 
 @pytest.fixture(scope="module")
 def running(request: pytest.FixtureRequest) -> Iterator[tuple[Receiver, SmtpSink]]:
-    """Return the example that the parameter names, started, and its outbox."""
+    """Start the example that the parameter names; return it and its outbox."""
     if request.param == "receiver_node":
         require_node()
     with pytest.MonkeyPatch.context() as patch:
@@ -877,7 +879,7 @@ def running(request: pytest.FixtureRequest) -> Iterator[tuple[Receiver, SmtpSink
 
 
 on_wire = pytest.mark.parametrize("running", ["receiver_flask.py", "receiver_fastapi.py"], indirect=True)
-every = pytest.mark.parametrize(
+all_examples = pytest.mark.parametrize(
     "running", ["receiver_flask", "receiver_fastapi", "receiver_node"], indirect=True
 )
 NOT_IN_PROCESS = {
@@ -888,33 +890,35 @@ NOT_IN_PROCESS = {
 }
 
 
-@every
+@all_examples
 @pytest.mark.parametrize("rule", list_rule_ids("receiver"))
-def test_an_example_keeps_every_rule(rule: str, running: tuple[Receiver, SmtpSink]) -> None:
+def test_an_example_passes_every_rule(rule: str, running: tuple[Receiver, SmtpSink]) -> None:
     receiver, sink = running
     result = try_rule(rule, receiver, Settings(), sink)
     assert result.findings == ()
-    wanted = "passed" if receiver.target.on_wire or rule not in NOT_IN_PROCESS else "not applicable"
-    assert result.outcome == wanted, result.reason
+    expected = "passed" if receiver.target.on_wire or rule not in NOT_IN_PROCESS else "not applicable"
+    assert result.outcome == expected, result.reason
 
 
 @on_wire
-def test_an_example_as_a_program_keeps_the_rules_of_the_wire(running: tuple[Receiver, SmtpSink]) -> None:
+def test_an_example_run_as_a_program_passes_the_wire_rules(running: tuple[Receiver, SmtpSink]) -> None:
     receiver, sink = running
     results = try_rules(sorted(NOT_IN_PROCESS), receiver, Settings(), sink)
     assert [(result.outcome, result.findings) for result in results] == [("passed", ())] * len(NOT_IN_PROCESS)
 
 
-@every
-def test_ten_seeds_raise_no_false_alarm(running: tuple[Receiver, SmtpSink]) -> None:
+@all_examples
+def test_an_example_passes_generated_messages_of_ten_seeds(running: tuple[Receiver, SmtpSink]) -> None:
     receiver, sink = running
     for seed in range(1, 11):
         result = try_rule("receiver/accept/generated", receiver, Settings(seed=seed, examples=10), sink)
         assert (result.outcome, result.findings) == ("passed", ())
 
 
-@every
-def test_what_no_mail_can_carry_is_refused_without_its_content(running: tuple[Receiver, SmtpSink]) -> None:
+@all_examples
+def test_a_message_that_no_mail_can_carry_is_refused_without_echoing_it(
+    running: tuple[Receiver, SmtpSink],
+) -> None:
     receiver, sink = running
     before = len(sink())
     for to, link in (
@@ -925,15 +929,15 @@ def test_what_no_mail_can_carry_is_refused_without_its_content(running: tuple[Re
         ("foo@example.com", ""),
     ):
         message = {"to": to, "type": "OrganizationInvitation", "payload": {"link": link}}
-        answer = post(receiver, message)
-        assert answer.status == 422
-        assert to.encode() not in answer.body
-        assert b"app.example.com" not in answer.body
+        response = post(receiver, message)
+        assert response.status == 422
+        assert to.encode() not in response.body
+        assert b"app.example.com" not in response.body
     assert len(sink()) == before
 
 
-@every
-def test_without_smtp_server_the_answer_is_an_error_of_few_words(
+@all_examples
+def test_without_smtp_server_the_response_is_a_short_error(
     running: tuple[Receiver, SmtpSink], request: pytest.FixtureRequest
 ) -> None:
     del running
@@ -941,18 +945,18 @@ def test_without_smtp_server_the_answer_is_an_error_of_few_words(
         patch.syspath_prepend(str(EXAMPLES))
         with example(request.node.callspec.params["running"]) as (receiver, sink):
             sink.__exit__(None, None, None)
-            answer = post(
+            response = post(
                 receiver, {"to": "foo@example.com", "type": "SignIn", "payload": {"code": "042137"}}
             )
-    assert answer.status == 503
-    assert len(answer.body) < 100
-    assert b"042137" not in answer.body
+    assert response.status == 503
+    assert len(response.body) < 100
+    assert b"042137" not in response.body
 
 
 def post(receiver: Receiver, message: dict[str, Any]) -> Response:
-    """Post a message and return the answer."""
+    """Post a message and return the response."""
     call = connector_call(receiver.target, stringify(message), AUTHORIZATION)
     with closing(receiver.target.open()) as channel:
-        answer = channel.exchange(call, 10)
-    assert isinstance(answer, Response), answer
-    return answer
+        response = channel.exchange(call, 10)
+    assert isinstance(response, Response), response
+    return response

@@ -1,4 +1,4 @@
-"""WSGI and ASGI applications called in this process: as a server would, and without a trace afterwards."""
+"""WSGI and ASGI applications called in this process: as a server calls them, and without leftover threads."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def threads() -> set[threading.Thread]:
 
 
 @pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    """Whatever a test starts has ended soon after it."""
+def check_threads() -> Iterator[None]:
+    """Each thread that a test starts ends soon after the test."""
     before = threads()
     yield
     deadline = time.monotonic() + 15
@@ -44,7 +44,7 @@ def no_thread_is_left() -> Iterator[None]:
     assert threads() - before == set()
 
 
-def asked(
+def exchange_all(
     target: WsgiTarget | AsgiTarget, *bodies: bytes, timeout: float = 5, **headers: str
 ) -> list[Outcome]:
     try:
@@ -59,13 +59,13 @@ def asked(
         target.close()
 
 
-def only(outcomes: list[Outcome]) -> tuple[int, bytes]:
+def get_response(outcomes: list[Outcome]) -> tuple[int, bytes]:
     (outcome,) = outcomes
     assert isinstance(outcome, Response)
     return outcome.status, outcome.body
 
 
-def problem(outcomes: list[Outcome]) -> tuple[str, str]:
+def get_problem(outcomes: list[Outcome]) -> tuple[str, str]:
     (outcome,) = outcomes
     assert isinstance(outcome, NoResponse)
     return outcome.kind, outcome.problem
@@ -74,8 +74,8 @@ def problem(outcomes: list[Outcome]) -> tuple[str, str]:
 # WSGI
 
 
-def test_environ_and_calls_are_as_the_standard_wants() -> None:
-    """``validator`` raises for whatever PEP 3333 forbids, on both sides."""
+def test_environ_and_calls_follow_pep_3333() -> None:
+    """``validator`` raises for each violation of PEP 3333, on both sides."""
 
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
@@ -84,11 +84,11 @@ def test_environ_and_calls_are_as_the_standard_wants() -> None:
         return [repr(seen).encode(), body]
 
     target = WsgiTarget(validator(app), "/a%20b/%C3%BC?q=%20")
-    status, body = only(asked(target, b"{}", X="1", x="2"))
+    status, body = get_response(exchange_all(target, b"{}", X="1", x="2"))
     assert (status, body) == (200, b"('/a b/\xc3\x83\xc2\xbc', 'q=%20', '1,2', 'application/json'){}")
 
 
-def test_write_generator_and_close() -> None:
+def test_the_write_callable_and_the_iterable_are_read_and_closed() -> None:
     events = []
     closed = threading.Event()
 
@@ -105,23 +105,23 @@ def test_write_generator_and_close() -> None:
         start_response("200 OK", [("A", "b"), ("a", "c")])(b"a")
         return Body()
 
-    (outcome,) = asked(WsgiTarget(app))
+    (outcome,) = exchange_all(WsgiTarget(app))
     assert isinstance(outcome, Response)
     assert (outcome.body, outcome.values("a")) == (b"ab", ["b", "c"])
     assert closed.wait(10)
     assert events == ["iterated", "closed"]
 
 
-def test_late_start_response() -> None:
+def test_a_generator_may_call_start_response_late() -> None:
     def app(_environ: Any, start_response: Any) -> Iterator[bytes]:
         start_response("201 Created", [])
         yield b"x"
 
-    assert only(asked(WsgiTarget(app))) == (201, b"x")
+    assert get_response(exchange_all(WsgiTarget(app))) == (201, b"x")
 
 
 def test_work_after_the_response_is_not_waited_for() -> None:
-    """Neither for this message nor for the next one."""
+    """It delays no message, this one or the next."""
     released = threading.Event()
     closing_bodies = []
 
@@ -135,7 +135,7 @@ def test_work_after_the_response_is_not_waited_for() -> None:
         return Body([b"x"])
 
     try:
-        outcomes = asked(WsgiTarget(app), b"1", b"2", b"3", timeout=10)
+        outcomes = exchange_all(WsgiTarget(app), b"1", b"2", b"3", timeout=10)
         assert [isinstance(outcome, Response) for outcome in outcomes] == [True] * 3
         assert len(closing_bodies) >= 2
     finally:
@@ -143,14 +143,14 @@ def test_work_after_the_response_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "expected"),
     [
         (KeyError("NewTemplate"), "KeyError: 'NewTemplate'"),
         (SystemExit(3), "SystemExit: 3"),
         (TimeoutError("mine"), "TimeoutError: mine"),
     ],
 )
-def test_exception_is_an_outcome(error: BaseException, told: str) -> None:
+def test_an_exception_becomes_the_outcome(error: BaseException, expected: str) -> None:
     def app(_environ: Any, _start_response: Any) -> Any:
         raise error
 
@@ -158,18 +158,18 @@ def test_exception_is_an_outcome(error: BaseException, told: str) -> None:
         if scope["type"] == "http":
             raise error
 
-    assert problem(asked(WsgiTarget(app))) == ("raised", told)
+    assert get_problem(exchange_all(WsgiTarget(app))) == ("raised", expected)
     if isinstance(error, Exception):
-        assert problem(asked(AsgiTarget(asgi_app))) == ("raised", told)
+        assert get_problem(exchange_all(AsgiTarget(asgi_app))) == ("raised", expected)
 
 
-def test_app_that_never_starts_a_response() -> None:
-    kind, told = problem(asked(WsgiTarget(lambda _environ, _start: [])))
-    assert (kind, told) == ("raised", "AssertionError: start_response was never called")
+def test_an_application_that_never_starts_a_response_is_reported() -> None:
+    kind, text = get_problem(exchange_all(WsgiTarget(lambda _environ, _start: [])))
+    assert (kind, text) == ("raised", "AssertionError: start_response was never called")
 
 
-def test_exception_says_nothing_of_error_bodies() -> None:
-    """A server answers with a text of its own; what Python says here, nobody would read."""
+def test_an_exception_makes_the_rules_on_error_bodies_not_applicable() -> None:
+    """A server sends its own error text, so the exception text is not judged."""
 
     def app(environ: Any, _start_response: Any) -> Any:
         raise ValueError(environ["wsgi.input"].read())
@@ -179,12 +179,12 @@ def test_exception_says_nothing_of_error_bodies() -> None:
         result = try_rule(f"receiver/respond/{rule}", receiver)
         assert result.outcome == "not applicable"
         assert result.reason.endswith("with an error of its own")
-    told = try_rule("receiver/accept/generic", receiver).findings[0].actual
-    assert told.startswith("the application raised an exception after ")
+    actual = try_rule("receiver/accept/generic", receiver).findings[0].actual
+    assert actual.startswith("the application raised an exception after ")
     receiver.close()
 
 
-def test_hang_ends_with_the_deadline() -> None:
+def test_a_hanging_application_ends_at_the_deadline() -> None:
     released = threading.Event()
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
@@ -193,20 +193,20 @@ def test_hang_ends_with_the_deadline() -> None:
         start_response("200 OK", [])
         return [b"x"]
 
-    first, second = asked(WsgiTarget(app), b"hang", b"go", timeout=1)
+    first, second = exchange_all(WsgiTarget(app), b"hang", b"go", timeout=1)
     released.set()
     assert isinstance(first, NoResponse)
     assert (first.kind, first.problem) == ("timeout", "the application did not return")
     assert isinstance(second, Response)
 
 
-def test_endless_body_ends_with_the_deadline() -> None:
+def test_an_endless_body_ends_at_the_deadline() -> None:
     def app(_environ: Any, start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", [])
         while True:
             yield b"x"
 
-    assert problem(asked(WsgiTarget(app), timeout=0.1))[0] == "timeout"
+    assert get_problem(exchange_all(WsgiTarget(app), timeout=0.1))[0] == "timeout"
 
 
 # ASGI
@@ -216,7 +216,7 @@ def starlette(endpoint: Callable[..., Any], **settings: Any) -> AsgiTarget:
     return AsgiTarget(Starlette(routes=[Route("/", endpoint, methods=["POST"])], **settings))
 
 
-def test_lifespan_and_its_state() -> None:
+def test_the_lifespan_runs_and_its_state_reaches_requests() -> None:
     import contextlib
 
     events = []
@@ -231,12 +231,12 @@ def test_lifespan_and_its_state() -> None:
         return PlainTextResponse(request.state.pool)
 
     target = starlette(endpoint, lifespan=lifespan)
-    assert only(asked(target)) == (200, b"p")
-    assert only(asked(target)) == (200, b"p")
+    assert get_response(exchange_all(target)) == (200, b"p")
+    assert get_response(exchange_all(target)) == (200, b"p")
     assert events == ["started", "ended"] * 2
 
 
-def test_lifespan_that_fails_is_reported() -> None:
+def test_a_failing_lifespan_is_reported() -> None:
     import contextlib
 
     @contextlib.asynccontextmanager
@@ -248,18 +248,18 @@ def test_lifespan_that_fails_is_reported() -> None:
         return PlainTextResponse("x")
 
     with pytest.raises(NotStarted, match=r"(?s)did not start: .*no database"):
-        asked(starlette(endpoint, lifespan=lifespan))
+        exchange_all(starlette(endpoint, lifespan=lifespan))
 
 
-def test_lifespan_that_says_nothing_is_reported() -> None:
+def test_a_silent_lifespan_is_reported() -> None:
     async def app(_scope: Any, _receive: Any, _send: Any) -> None:
         await asyncio.sleep(60)
 
     with pytest.raises(NotStarted, match=r"its lifespan said nothing for 0\.1 s"):
-        asked(AsgiTarget(app, start_seconds=0.1))
+        exchange_all(AsgiTarget(app, start_seconds=0.1))
 
 
-def test_lifespan_that_does_not_end_is_cancelled() -> None:
+def test_a_lifespan_that_does_not_end_is_cancelled() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await receive()
@@ -269,7 +269,7 @@ def test_lifespan_that_does_not_end_is_cancelled() -> None:
             await send({"type": "http.response.start", "status": 200})
             await send({"type": "http.response.body"})
 
-    assert only(asked(AsgiTarget(app))) == (200, b"")
+    assert get_response(exchange_all(AsgiTarget(app))) == (200, b"")
 
 
 def test_background_work_is_not_waited_for() -> None:
@@ -282,13 +282,13 @@ def test_background_work_is_not_waited_for() -> None:
     async def endpoint(_request: Any) -> PlainTextResponse:
         return PlainTextResponse("x", background=BackgroundTask(work))
 
-    outcomes = asked(starlette(endpoint), b"1", b"2", timeout=10)
+    outcomes = exchange_all(starlette(endpoint), b"1", b"2", timeout=10)
     assert [isinstance(outcome, Response) for outcome in outcomes] == [True, True]
     assert started
 
 
-def test_streams_are_not_taken_for_left() -> None:
-    """Starlette ends a stream when the client goes, and watches for that meanwhile."""
+def test_a_streaming_client_does_not_count_as_disconnected() -> None:
+    """Starlette ends a stream when the client disconnects, and checks for that while it streams."""
 
     async def endpoint(_request: Any) -> StreamingResponse:
         async def pieces() -> Any:
@@ -303,17 +303,17 @@ def test_streams_are_not_taken_for_left() -> None:
 
     target = starlette(endpoint)
     target.app.add_middleware(BaseHTTPMiddleware, dispatch=passes_on)  # type: ignore[attr-defined]
-    assert only(asked(target)) == (200, b"xxx")
+    assert get_response(exchange_all(target)) == (200, b"xxx")
 
 
-def test_response_of_an_error_handler_counts() -> None:
+def test_the_response_of_an_error_handler_is_the_outcome() -> None:
     async def endpoint(_request: Any) -> None:
         raise ValueError("s3cret")
 
-    assert only(asked(starlette(endpoint))) == (500, b"Internal Server Error")
+    assert get_response(exchange_all(starlette(endpoint))) == (500, b"Internal Server Error")
 
 
-def test_responses_that_do_not_end() -> None:
+def test_a_response_that_does_not_end_is_reported() -> None:
     async def never(scope: Any, _receive: Any, _send: Any) -> None:
         if scope["type"] == "http":
             await asyncio.sleep(60)
@@ -322,11 +322,14 @@ def test_responses_that_do_not_end() -> None:
         if scope["type"] == "http":
             await send({"type": "http.response.start", "status": 200})
 
-    assert problem(asked(AsgiTarget(never), timeout=0.1))[0] == "timeout"
-    assert problem(asked(AsgiTarget(half))) == ("cut", "the application returned without a response")
+    assert get_problem(exchange_all(AsgiTarget(never), timeout=0.1))[0] == "timeout"
+    assert get_problem(exchange_all(AsgiTarget(half))) == (
+        "cut",
+        "the application returned without a response",
+    )
 
 
-def test_application_that_holds_the_loop() -> None:
+def test_an_application_that_blocks_the_loop_times_out() -> None:
     released = threading.Event()
 
     async def app(scope: Any, _receive: Any, _send: Any) -> None:
@@ -334,12 +337,12 @@ def test_application_that_holds_the_loop() -> None:
             released.wait(30)
 
     start = time.monotonic()
-    assert problem(asked(AsgiTarget(app), timeout=0.1))[0] == "timeout"
+    assert get_problem(exchange_all(AsgiTarget(app), timeout=0.1))[0] == "timeout"
     released.set()
     assert time.monotonic() - start < 4
 
 
-def test_receiver_can_be_used_again_after_it_was_closed() -> None:
+def test_a_receiver_can_be_used_after_it_was_closed() -> None:
     receiver = Receiver.wsgi(wsgi(Good()), authorization=Good.token)
     for _ in range(2):
         assert try_rule("receiver/concurrent/burst", receiver, Settings()).outcome == "passed"

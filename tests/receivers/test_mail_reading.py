@@ -1,4 +1,4 @@
-"""How a mail is read: the text that a mail client shows, and the values of attributes."""
+"""Reading HTML mails: the text that a mail client displays, and the values of attributes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from logto_mail_contract.receivers.mail_reading import HtmlPart
         ("a\ud800b", "a?b"),
     ],
 )
-def test_the_text_that_is_seen(source: str, text: str) -> None:
+def test_visible_text_is_extracted(source: str, text: str) -> None:
     assert HtmlPart(source).text == text
 
 
@@ -47,7 +47,7 @@ def test_the_text_that_is_seen(source: str, text: str) -> None:
         ("x <a href='/'>y", "x"),
     ],
 )
-def test_the_text_outside_links(source: str, text: str) -> None:
+def test_text_outside_links_is_extracted(source: str, text: str) -> None:
     assert HtmlPart(source).text_outside_links == text
 
 
@@ -64,7 +64,7 @@ def test_the_text_outside_links(source: str, text: str) -> None:
         ("a\nb\tc", "a\nb\tc"),
     ],
 )
-def test_the_value_of_an_attribute(source: str, value: str) -> None:
+def test_an_attribute_value_is_decoded(source: str, value: str) -> None:
     assert HtmlPart(f"<a href='{source}'>").attributes == [("href", value)]
 
 
@@ -78,11 +78,11 @@ def test_the_value_of_an_attribute(source: str, value: str) -> None:
         ("<!-- <p a=1> --><template><p b=2></template>", []),
     ],
 )
-def test_the_attributes(source: str, attributes: list[tuple[str, str]]) -> None:
+def test_all_attributes_are_read(source: str, attributes: list[tuple[str, str]]) -> None:
     assert HtmlPart(source).attributes == attributes
 
 
-def test_the_elements() -> None:
+def test_all_elements_are_read() -> None:
     assert HtmlPart("<p><x-y>a</x-y><p>").elements == ["html", "head", "body", "p", "x-y", "p"]
 
 
@@ -111,7 +111,7 @@ _PIECES = (
 
 @UNHURRIED
 @given(st.lists(st.sampled_from(_PIECES) | st.text(max_size=3)).map("".join))
-def test_any_text_can_be_read(source: str) -> None:
+def test_any_text_is_read_without_error(source: str) -> None:
     part = HtmlPart(source)
     assert part.text == " ".join(part.text.split())
     assert part.elements[:1] == ["html"]

@@ -1,4 +1,4 @@
-"""The SMTP sink, and mails as they are read."""
+"""The SMTP sink, and reading its mails."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def mail(*lines: str) -> Mail:
 # The sink.
 
 
-def test_a_mail_is_kept_as_it_came() -> None:
+def test_a_mail_is_stored_byte_for_byte() -> None:
     with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as client:
         assert sink() == []
         content = b"Subject: x\r\nX-Odd:  two  spaces\r\n\r\n.\r\n..\xff\r\n"
         client.sendmail("shop@example.com", ["foo@example.com", "bar@example.com"], content)
-        [kept] = sink()
-    assert kept == Mail("shop@example.com", ("foo@example.com", "bar@example.com"), content)
-    # The mails outlive the server.
-    assert sink() == [kept]
+        [received] = sink()
+    assert received == Mail("shop@example.com", ("foo@example.com", "bar@example.com"), content)
+    # The mails remain after the server has stopped.
+    assert sink() == [received]
 
 
 def test_mails_are_in_order_and_can_be_cleared() -> None:
@@ -56,7 +56,7 @@ def test_mails_are_in_order_and_can_be_cleared() -> None:
         assert [one.text.strip() for one in sink()] == ["later"]
 
 
-def test_clients_in_parallel_lose_nothing() -> None:
+def test_mails_of_parallel_clients_are_all_stored() -> None:
     with SmtpSink() as sink:
 
         def send(number: int) -> None:
@@ -82,21 +82,21 @@ def test_clients_in_parallel_lose_nothing() -> None:
         "grüße@example.com",
     ],
 )
-def test_any_recipient_that_smtp_can_carry_is_taken(recipient: str) -> None:
+def test_any_recipient_that_smtp_can_carry_is_accepted(recipient: str) -> None:
     options = [] if recipient.isascii() else ["SMTPUTF8"]
     with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as client:
         client.sendmail("shop@example.com", [recipient], b"Subject: x\r\n\r\n", mail_options=options)
         assert [one.recipients for one in sink()] == [(recipient,)]
 
 
-def test_any_credentials_are_taken() -> None:
+def test_any_credentials_are_accepted() -> None:
     with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as client:
         client.login("anybody", "anything")
         client.send_message(message())
         assert len(sink()) == 1
 
 
-def test_it_stops_while_clients_are_connected_and_frees_its_port() -> None:
+def test_the_sink_stops_with_connected_clients_and_frees_its_port() -> None:
     before = threading.active_count()
     with SmtpSink() as sink:
         port = sink.port
@@ -107,13 +107,13 @@ def test_it_stops_while_clients_are_connected_and_frees_its_port() -> None:
     assert threading.active_count() == before
     for client in clients:
         client.close()
-    with pytest.raises(OSError):  # noqa: PT011 - refused; each system says it with words of its own
+    with pytest.raises(OSError):  # noqa: PT011 - refused; the text differs by system
         socket.create_connection(("127.0.0.1", port), 1)
-    with SmtpSink(port=port) as again:
-        assert again.port == port
+    with SmtpSink(port=port) as second:
+        assert second.port == port
 
 
-def test_a_sink_can_be_entered_again() -> None:
+def test_a_sink_can_be_entered_twice() -> None:
     sink = SmtpSink()
     for count in (1, 2):
         with sink, smtplib.SMTP(sink.host, sink.port) as client:
@@ -121,7 +121,7 @@ def test_a_sink_can_be_entered_again() -> None:
             assert len(sink()) == count
 
 
-def test_a_port_that_is_taken_is_an_error_of_the_entering() -> None:
+def test_entering_a_sink_on_a_used_port_raises() -> None:
     with SmtpSink() as sink:
         before = threading.active_count()
         with pytest.raises(OSError, match="address"), SmtpSink(port=sink.port):
@@ -129,7 +129,7 @@ def test_a_port_that_is_taken_is_an_error_of_the_entering() -> None:
         assert threading.active_count() == before
 
 
-def test_without_a_running_server_there_is_no_port() -> None:
+def test_the_port_of_a_stopped_sink_raises() -> None:
     with pytest.raises(RuntimeError, match="with statement"):
         _ = SmtpSink().port
     with SmtpSink() as sink:
@@ -138,7 +138,7 @@ def test_without_a_running_server_there_is_no_port() -> None:
         _ = sink.port
 
 
-def test_without_aiosmtpd_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_aiosmtpd_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aiosmtpd", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'logto-mail-contract\[smtp\]'"), SmtpSink():
         pass
@@ -147,7 +147,7 @@ def test_without_aiosmtpd_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) ->
 # Mails.
 
 
-def test_a_mail_of_the_email_package() -> None:
+def test_an_email_message_is_read() -> None:
     made = message("Grüße\n")
     made.add_alternative("<p>Grüße &amp; so</p>", subtype="html")
     made.add_attachment("not this", filename="x.txt")
@@ -162,7 +162,7 @@ def test_a_mail_of_the_email_package() -> None:
     assert read.parts[0].get_content_type() == "multipart/mixed"
 
 
-def test_the_envelope_can_be_given() -> None:
+def test_the_envelope_can_be_passed() -> None:
     read = Mail.from_message(message(), sender="", recipients=["eve@example.com"])
     assert (read.sender, read.recipients) == ("", ("eve@example.com",))
     old = MIMEText("x")
@@ -180,14 +180,14 @@ def test_the_envelope_can_be_given() -> None:
     ],
 )
 @pytest.mark.parametrize("charset", ["utf-8", "us-ascii", "unheard-of", "rot13", "undefined"])
-def test_encodings(encoding: str, body: str, charset: str) -> None:
+def test_a_text_is_decoded_in_any_encoding(encoding: str, body: str, charset: str) -> None:
     read = mail(
         f"Content-Type: text/plain; charset={charset}", f"Content-Transfer-Encoding: {encoding}", "", body
     )
     assert "042137" in read.text
 
 
-def test_charsets() -> None:
+def test_charsets_are_decoded() -> None:
     latin = Mail("", (), b"Content-Type: text/html; charset=iso-8859-1\r\n\r\n\xfc")
     assert latin.html == "ü"
     assert Mail("", (), b"Subject: Gr\xc3\xbc\xc3\x9fe\r\n\r\n").subject == "Grüße"
@@ -195,20 +195,20 @@ def test_charsets() -> None:
     assert mail("Subject: =?unheard-of?q?a?=", "", "").subject == "=?unheard-of?q?a?="
 
 
-def test_a_flowed_text_is_joined_again() -> None:
+def test_a_flowed_text_is_joined() -> None:
     plain = mail("Content-Type: text/plain; format=flowed", "", "one ", "two", " three", "-- ", "Shop")
     assert plain.text == "one two\nthree\n-- \nShop"
     long = mail("Content-Type: text/plain; format=flowed; delsp=yes", "", "https://example.com/ ", "join")
     assert long.text == "https://example.com/join"
 
 
-def test_addresses_of_headers() -> None:
+def test_addresses_are_read_from_headers() -> None:
     read = mail("To: =?utf-8?q?Foo=2C_Bar?= <foo@example.com>,", ' "a, b" <bar@example.com>', "", "")
     assert read.addresses("to") == ["foo@example.com", "bar@example.com"]
     assert read.addresses("cc", "bcc") == []
 
 
-def test_a_mail_without_parts_has_empty_ones() -> None:
+def test_a_mail_without_text_has_empty_parts() -> None:
     read = mail("Content-Type: application/pdf", "", "x")
     assert (read.text, read.html, read.subject) == ("", "", "")
 
@@ -238,7 +238,7 @@ _PIECES = st.sampled_from(
 
 @UNHURRIED
 @given(st.lists(st.one_of(_PIECES, st.binary(max_size=3))).map(b"".join))
-def test_a_broken_mail_is_read_all_the_same(content: bytes) -> None:
+def test_an_invalid_mail_is_read_without_error(content: bytes) -> None:
     read = Mail("", (), content)
     texts = [read.text, read.html, read.subject, *read.addresses("to"), *(value for _, value in read.headers)]
     assert all(isinstance(text, str) for text in texts)
@@ -247,7 +247,7 @@ def test_a_broken_mail_is_read_all_the_same(content: bytes) -> None:
 # Waiting.
 
 
-def test_waiting_ends_when_it_holds() -> None:
+def test_waiting_ends_when_the_condition_holds() -> None:
     done = threading.Event()
     timer = threading.Timer(0.05, done.set)
     timer.start()
@@ -257,7 +257,7 @@ def test_waiting_ends_when_it_holds() -> None:
     timer.join()
 
 
-def test_waiting_ends_in_time() -> None:
+def test_waiting_ends_at_the_deadline() -> None:
     start = time.monotonic()
     assert not wait_until(lambda: False, 0.05)
     assert 0.05 <= time.monotonic() - start < 1

@@ -1,4 +1,4 @@
-"""How a rule is tried and told: the smallest message, the command to see it again, no secret in either."""
+"""Findings: the smallest message, the command that reproduces it, no secret in either."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support.broken_receivers import CONTROLS, TOKEN, Asked, Good, Refused, Served, wsgi
+from tests.support.broken_receivers import CONTROLS, TOKEN, Good, Refused, Request, Served, wsgi
 from tests.support.runs import has_failed, try_rule
 
 from logto_mail_contract import catalogue
@@ -33,20 +33,20 @@ GENERATED = "receiver/accept/generated"
 
 
 class RefusesQuotes(Good):
-    """Fails for a quote in any variable, and for nothing else."""
+    """Fails only for a quote in a variable."""
 
-    def take(self, message: Any, asked: Asked) -> None:  # noqa: ARG002
+    def handle(self, message: Any, request: Request) -> None:  # noqa: ARG002
         """Refuse it."""
         if "'" in json.dumps(message["payload"]):
             raise RuntimeError
 
 
 class Sometimes(Good):
-    """Fails for one message in its life, whatever it is."""
+    """Refuses only its fifth message."""
 
     count = 0
 
-    def take(self, message: Any, asked: Asked) -> None:  # noqa: ARG002
+    def handle(self, message: Any, request: Request) -> None:  # noqa: ARG002
         """Refuse the fifth."""
         self.count += 1
         if self.count == 5:
@@ -54,20 +54,20 @@ class Sometimes(Good):
 
 
 class Hangs(Good):
-    """Takes longer than anybody waits for a name with a quote."""
+    """Responds too late to a message with a quote."""
 
-    def take(self, message: Any, asked: Asked) -> None:  # noqa: ARG002
+    def handle(self, message: Any, request: Request) -> None:  # noqa: ARG002
         """Wait."""
         if "'" in json.dumps(message["payload"]):
             time.sleep(1)
 
 
-def trial_of(rule: str, receiver: Receiver) -> ReceiverTrial:
-    """Return the trial of a rule, of which nothing was sent yet."""
+def start_trial(rule: str, receiver: Receiver) -> ReceiverTrial:
+    """Return a new trial of a rule that has sent nothing yet."""
     return ReceiverRun(receiver).start(catalogue.rules()[rule])
 
 
-def tried(make: type[Good], rule: str, **settings: Any) -> Result:
+def try_in_process(make: type[Good], rule: str, **settings: Any) -> Result:
     receiver = Receiver.wsgi(wsgi(make()), "/hook", authorization=TOKEN)
     try:
         return try_rule(rule, receiver, Settings(**settings))
@@ -75,61 +75,61 @@ def tried(make: type[Good], rule: str, **settings: Any) -> Result:
         receiver.close()
 
 
-def finding(result: Result) -> Finding:
+def get_finding(result: Result) -> Finding:
     assert has_failed(result)
     (found,) = result.findings
     return found
 
 
-def test_generated_message_is_shrunk() -> None:
-    found = finding(tried(RefusesQuotes, GENERATED, examples=300))
+def test_a_generated_message_is_shrunk() -> None:
+    found = get_finding(try_in_process(RefusesQuotes, GENERATED, examples=300))
     message = json.loads(found.message)
     assert re.fullmatch(r"foo\d+@example\.com", message["to"])
     assert "'" in found.message
     assert len(message["payload"]) <= 3
     assert len(found.message) < 300
-    # What shrinking tried is not counted among the cases.
-    told = re.fullmatch(r"1 of (\d+) cases", found.share)
-    assert told is not None
-    assert int(told[1]) <= 300
+    # The cases do not include the attempts of shrinking.
+    share = re.fullmatch(r"1 of (\d+) cases", found.share)
+    assert share is not None
+    assert int(share[1]) <= 300
 
 
-def test_same_seed_same_message() -> None:
-    class RemembersWhatCame(Good):
+def test_the_same_seed_generates_the_same_messages() -> None:
+    class RecordsBodies(Good):
         def __init__(self) -> None:
             self.bodies: list[bytes] = []
 
-        def take(self, message: Any, asked: Asked) -> None:  # noqa: ARG002
-            self.bodies.append(re.sub(rb"\d{5}(?=[+@])", b"", asked.body, count=1))  # of the recipient
+        def handle(self, message: Any, request: Request) -> None:  # noqa: ARG002
+            self.bodies.append(re.sub(rb"\d{5}(?=[+@])", b"", request.body, count=1))  # of the recipient
 
     def bodies(seed: int) -> list[bytes]:
-        made = RemembersWhatCame()
-        try_rule(GENERATED, Receiver.wsgi(wsgi(made), authorization=TOKEN), Settings(seed=seed))
-        return made.bodies
+        recorder = RecordsBodies()
+        try_rule(GENERATED, Receiver.wsgi(wsgi(recorder), authorization=TOKEN), Settings(seed=seed))
+        return recorder.bodies
 
     assert bodies(1) == bodies(1) != bodies(2)
 
 
-def test_failure_that_does_not_come_again_is_told_as_such() -> None:
+def test_a_failure_that_is_not_reproduced_is_reported_as_flaky() -> None:
     receiver = Receiver.wsgi(wsgi(Sometimes()), authorization=TOKEN)
-    trial = trial_of(GENERATED, receiver)
+    trial = start_trial(GENERATED, receiver)
     trial.expect_generated(messages(layer="emitted"), is_no_crash, trial.requests.make_call)
     (found,) = trial.findings()
     assert found.actual.startswith("503 Service Unavailable after ")
     assert found.actual.endswith("; not every time that this message is sent")
 
 
-def test_hang_is_not_shrunk() -> None:
+def test_a_timeout_is_not_shrunk() -> None:
     start = time.monotonic()
-    found = finding(tried(Hangs, GENERATED, examples=300, fail_after=0.4))
+    found = get_finding(try_in_process(Hangs, GENERATED, examples=300, fail_after=0.4))
     assert time.monotonic() - start < 6
     assert found.actual.startswith("no end of the response after 4")
 
 
-def test_finding_reads_as_the_design_says() -> None:
+def test_a_finding_prints_each_of_its_fields_on_a_line() -> None:
     receiver = Receiver.wsgi(wsgi(CONTROLS["LooksTheTemplateUp"].make()), "/hook", authorization=TOKEN)
-    text = str(finding(try_rule("receiver/accept/unknown-type-is-no-crash", receiver)))
-    first, sentence, expected, actual, message, consequence, again = text.splitlines()
+    text = str(get_finding(try_rule("receiver/accept/unknown-type-is-no-crash", receiver)))
+    first, sentence, expected, actual, message, consequence, command = text.splitlines()
     assert first == "receiver/accept/unknown-type-is-no-crash  MUST  (7 of 7 cases)"
     assert sentence == "  A receiver never responds with 5xx to a template type that it does not know yet."
     assert expected == "  expected  any 2xx, or any 4xx"
@@ -138,18 +138,18 @@ def test_finding_reads_as_the_design_says() -> None:
     )
     assert re.match(r'  message   {"to":"foo\d+@example\.com","type":"","payload":{"code":"', message)
     assert consequence.startswith("  in Logto  The user cannot go on")
-    assert again == "  reproduce pytest -k receiver/accept/unknown-type-is-no-crash"
+    assert command == "  reproduce pytest -k receiver/accept/unknown-type-is-no-crash"
 
 
 class Records(Good):
-    """Keeps what is asked, and refuses everything with 500."""
+    """Records each request, and responds with 500."""
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
+        self.requests: list[Request] = []
 
-    def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
-        """Keep the request."""
-        self.asked.append(asked)
+    def respond(self, request: Request) -> tuple[int, dict[str, str], bytes]:
+        """Record the request."""
+        self.requests.append(request)
         return 500, {}, b"no"
 
 
@@ -164,7 +164,7 @@ class Records(Good):
     ],
 )
 @pytest.mark.parametrize("authorization", [TOKEN, None])
-def test_command_sends_the_same_once_more(
+def test_the_command_sends_the_same_request_again(
     body: bytes, authorization: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if shutil.which("curl") is None:
@@ -177,18 +177,22 @@ def test_command_sends_the_same_once_more(
         url = f"{served.url}?a=[1]&b={{2}}"
         monkeypatch.setenv("ENDPOINT", url)
         receiver = Receiver.url(url, authorization=authorization)
-        trial = trial_of("receiver/reject/not-json-is-no-crash", receiver)
+        trial = start_trial("receiver/reject/not-json-is-no-crash", receiver)
         trial.expect(is_no_crash, trial.requests.make_raw_call(body))
         trial.run.close()
-        again = trial.findings()[0].reproduce
+        command = trial.findings()[0].reproduce
         receiver.close()
-        assert TOKEN not in again
-        # The shell that the command is for.
-        subprocess.run(["sh", "-c", again], check=True, capture_output=True, timeout=10)
-    ours, theirs = records.asked
-    assert (theirs.method, theirs.target, theirs.body) == (ours.method, ours.target, ours.body)
+        assert TOKEN not in command
+        # The command is written for a POSIX shell.
+        subprocess.run(["sh", "-c", command], check=True, capture_output=True, timeout=10)
+    original, repeated = records.requests
+    assert (repeated.method, repeated.target, repeated.body) == (
+        original.method,
+        original.target,
+        original.body,
+    )
     for name in ("authorization", "content-type", "content-length"):
-        assert theirs.values(name) == ours.values(name)
+        assert repeated.values(name) == original.values(name)
 
 
 @pytest.mark.parametrize(
@@ -205,53 +209,53 @@ def test_command_sends_the_same_once_more(
         ("LooksForTheLowerCaseName", "header-name-case"),
     ],
 )
-def test_command_for_an_authorization_is_the_same_without_the_secret(
+def test_the_command_for_an_authorization_reproduces_the_failure_without_the_secret(
     name: str, rule: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if shutil.which("curl") is None:
         pytest.skip("there is no curl here")
     monkeypatch.setenv("HOOK_AUTH", TOKEN)
 
-    class Keeps(CONTROLS[name].make):  # type: ignore[misc]
-        asked: list[Asked] = []  # noqa: RUF012 - one class for each test
+    class RecordsRequests(CONTROLS[name].make):  # type: ignore[misc]
+        requests: list[Request] = []  # noqa: RUF012 - one class for each test
 
-        def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
-            self.asked.append(asked)
-            answer: tuple[int, dict[str, str], bytes] = super().answer(asked)
-            return answer
+        def respond(self, request: Request) -> tuple[int, dict[str, str], bytes]:
+            self.requests.append(request)
+            response: tuple[int, dict[str, str], bytes] = super().respond(request)
+            return response
 
-    with Served(Keeps()) as served:
+    with Served(RecordsRequests()) as served:
         receiver = Receiver.url(served.url, authorization=TOKEN)
         receiver.authorization_name = "HOOK_AUTH"
-        found = finding(try_rule(f"receiver/auth/{rule}", receiver))
+        found = get_finding(try_rule(f"receiver/auth/{rule}", receiver))
         receiver.close()
         assert "s3cre" not in str(found).lower()
-        Keeps.asked.clear()
-        told = subprocess.run(["sh", "-c", found.reproduce], check=True, capture_output=True, timeout=10)
-    (asked,) = Keeps.asked
-    # It shows the same: taken what should not be, or refused what should be taken.
-    assert b" 200 " in told.stdout.splitlines()[0] or rule == "header-name-case"
-    assert [value for value in asked.values("authorization") if value != TOKEN] or rule in (
+        RecordsRequests.requests.clear()
+        completed = subprocess.run(["sh", "-c", found.reproduce], check=True, capture_output=True, timeout=10)
+    (request,) = RecordsRequests.requests
+    # The command reproduces the failure: a wrong 200, or a wrong refusal of the header name.
+    assert b" 200 " in completed.stdout.splitlines()[0] or rule == "header-name-case"
+    assert [value for value in request.values("authorization") if value != TOKEN] or rule in (
         "missing-authorization",
         "header-name-case",
     )
 
 
-def test_command_where_one_request_shows_nothing() -> None:
+def test_a_failure_that_needs_several_requests_is_reproduced_by_verify() -> None:
     with Served(CONTROLS["ClosesWithoutAWord"].make()) as served:
         receiver = Receiver.url(f"{served.url}?a=1&b=2", authorization=TOKEN)
-        again = finding(try_rule("receiver/respond/keep-alive", receiver)).reproduce
+        command = get_finding(try_rule("receiver/respond/keep-alive", receiver)).reproduce
         receiver.close()
         assert receiver.placeholders == {"ENDPOINT": "the whole URL, with its query"}
     options = ["--rules", "receiver/respond/keep-alive", "--authorization-env", "AUTHORIZATION"]
-    assert shlex.split(again) == ["mail-contract", "verify", "${ENDPOINT}", *options]
+    assert shlex.split(command) == ["mail-contract", "verify", "${ENDPOINT}", *options]
 
 
 def test_user_and_password_in_the_url_are_not_printed() -> None:
     with Served(Records()) as served:
         url = served.url.replace("//", "//foo:p4ssw0rd@")
         receiver = Receiver.url(url, authorization="Bearer ignored")
-        found = finding(try_rule("receiver/accept/sign-in", receiver))
+        found = get_finding(try_rule("receiver/accept/sign-in", receiver))
         receiver.close()
     assert receiver.authorization == "Basic Zm9vOnA0c3N3MHJk"
     assert not re.search("p4ss|Zm9v", str(found))
@@ -260,22 +264,22 @@ def test_user_and_password_in_the_url_are_not_printed() -> None:
 
 
 class Redirects(Records):
-    """Leads to another place by a status, and refuses there."""
+    """Redirects to another path with a status, and responds with 500 there."""
 
     def __init__(self, status: int) -> None:
         super().__init__()
         self.status = status
 
-    def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
-        """Keep the request."""
-        status, headers, body = super().answer(asked)
-        if asked.target == "/hook":
+    def respond(self, request: Request) -> tuple[int, dict[str, str], bytes]:
+        """Record the request."""
+        status, headers, body = super().respond(request)
+        if request.target == "/hook":
             return self.status, {"Location": "/there"}, b""
         return status, headers, body
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
-def test_command_follows_redirects_as_the_connector_does(
+def test_the_command_follows_redirects_as_the_connector_does(
     status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if shutil.which("curl") is None:
@@ -284,56 +288,58 @@ def test_command_follows_redirects_as_the_connector_does(
     redirects = Redirects(status)
     with Served(redirects) as served:
         receiver = Receiver.url(served.url, authorization=TOKEN)
-        found = finding(try_rule("receiver/accept/sign-in", receiver))
+        found = get_finding(try_rule("receiver/accept/sign-in", receiver))
         receiver.close()
         assert found.actual.startswith(f"{status}, then 500 ")
-        told = subprocess.run(["sh", "-c", found.reproduce], check=True, capture_output=True, timeout=10)
-    assert told.stdout.endswith(b"no")
-    ours, theirs = redirects.asked[:2], redirects.asked[2:]
-    assert [(asked.method, asked.target, asked.body) for asked in theirs] == [
-        (asked.method, asked.target, asked.body) for asked in ours
+        completed = subprocess.run(["sh", "-c", found.reproduce], check=True, capture_output=True, timeout=10)
+    assert completed.stdout.endswith(b"no")
+    original, repeated = redirects.requests[:2], redirects.requests[2:]
+    assert [(request.method, request.target, request.body) for request in repeated] == [
+        (request.method, request.target, request.body) for request in original
     ]
-    assert all(asked.values("authorization") == [TOKEN] for asked in theirs)
+    assert all(request.values("authorization") == [TOKEN] for request in repeated)
 
 
-def test_secret_in_an_answer_is_masked() -> None:
+def test_a_secret_in_a_response_is_masked() -> None:
     class Echoes(Good):
-        def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
-            return 500, {}, f"{asked.values('authorization')} {TOKEN.split()[1]}".encode()
+        def respond(self, request: Request) -> tuple[int, dict[str, str], bytes]:
+            return 500, {}, f"{request.values('authorization')} {TOKEN.split()[1]}".encode()
 
-    found = finding(try_rule("receiver/accept/sign-in", Receiver.wsgi(wsgi(Echoes()), authorization=TOKEN)))
+    found = get_finding(
+        try_rule("receiver/accept/sign-in", Receiver.wsgi(wsgi(Echoes()), authorization=TOKEN))
+    )
     assert "s3cret" not in str(found)
     assert "(masked)" in found.actual
 
 
 @pytest.mark.parametrize("domain", ["corp.test", None])
 def test_every_recipient_is_in_the_recipient_domain(domain: str | None) -> None:
-    class Remembers(Good):
+    class RecordsRecipients(Good):
         def __init__(self) -> None:
-            self.seen: set[str] = set()
+            self.recipients: set[str] = set()
 
-        def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
-            text = asked.body.decode(errors="replace")
-            self.seen |= set(re.findall(r'"to":\[?"((?:[^"\\]|\\.)*@(?:[^"\\]|\\.)*)"', text))
-            return super().answer(asked)
+        def respond(self, request: Request) -> tuple[int, dict[str, str], bytes]:
+            text = request.body.decode(errors="replace")
+            self.recipients |= set(re.findall(r'"to":\[?"((?:[^"\\]|\\.)*@(?:[^"\\]|\\.)*)"', text))
+            return super().respond(request)
 
-    remembers = Remembers()
-    receiver = Receiver.wsgi(wsgi(remembers), authorization=TOKEN)
+    recorder = RecordsRecipients()
+    receiver = Receiver.wsgi(wsgi(recorder), authorization=TOKEN)
     for rule in catalogue.rules():
         if rule.startswith("receiver/") and "/deliver/" not in rule:
             try_rule(rule, receiver, Settings(recipient_domain=domain))
     receiver.close()
-    domains = {address.rpartition("@")[2] for address in remembers.seen}
+    domains = {address.rpartition("@")[2] for address in recorder.recipients}
     if domain is None:
         # Reserved by RFC 2606 and RFC 6761.
         reserved = r"(^|\.)(example\.(com|org|net)|test|example|invalid)$"
-        assert [one for one in domains if not re.search(reserved, one, re.IGNORECASE)] == []
+        assert [name for name in domains if not re.search(reserved, name, re.IGNORECASE)] == []
     else:
         assert domains == {"corp.test"}
 
 
-def test_message_of_ours_that_is_not_what_it_should_be_is_a_fault_of_ours() -> None:
-    requests = trial_of("receiver/accept/sign-in", Receiver.wsgi(wsgi(Good()))).requests
+def test_sending_a_message_of_the_wrong_layer_raises_own_fault() -> None:
+    requests = start_trial("receiver/accept/sign-in", Receiver.wsgi(wsgi(Good()))).requests
     with pytest.raises(OwnFault, match=r"wanted a message for layer emitted, but: message/emitted/"):
         requests.make_call({"to": "foo@example.com", "type": "SignIn", "payload": {"code": 1}})
     with pytest.raises(OwnFault, match="wanted a message for layer None, but: it is valid"):
@@ -342,7 +348,7 @@ def test_message_of_ours_that_is_not_what_it_should_be_is_a_fault_of_ours() -> N
         )
 
 
-def test_receiver_that_is_gone_fails_no_rule() -> None:
+def test_an_unreachable_receiver_raises_instead_of_failing_a_rule() -> None:
     with Served(Good()) as served:
         url = served.url
     receiver = Receiver.url(url)
@@ -351,7 +357,7 @@ def test_receiver_that_is_gone_fails_no_rule() -> None:
             try_rule(f"receiver/{rule}", receiver, restart_seconds=0.1)
 
 
-def test_receiver_that_comes_back_is_tried_on() -> None:
+def test_a_rule_waits_for_a_restarting_receiver() -> None:
     with Served(Good()) as first:
         url = first.url
     port = int(url.split(":")[2].split("/")[0])
@@ -373,7 +379,7 @@ def test_receiver_that_comes_back_is_tried_on() -> None:
 
 
 @pytest.mark.parametrize("value", ["Bearer x\r\nx: y", "a\nb", "\0", "Bearer \u20ac", "\x7f"])
-def test_authorization_that_logto_could_not_send(value: str) -> None:
+def test_an_authorization_that_logto_cannot_send_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="Logto could not send it"):
         Receiver.url("http://127.0.0.1:1/", authorization=value)
     with pytest.raises(ValueError, match="Logto could not send it"):
@@ -383,7 +389,7 @@ def test_authorization_that_logto_could_not_send(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "told"),
+    ("outcome", "expected"),
     [
         (Response(204, (), b"", 0.0124), "204 No Content after 12 ms"),
         (Response(599, (), b"a\r\nb", 1), "599 after 1000 ms, body: a\\r\\nb"),
@@ -400,15 +406,15 @@ def test_authorization_that_logto_could_not_send(value: str) -> None:
         ),
     ],
 )
-def test_format_outcome(outcome: Response | NoResponse, told: str) -> None:
-    assert format_outcome(outcome) == told
+def test_an_outcome_is_formatted_in_one_line(outcome: Response | NoResponse, expected: str) -> None:
+    assert format_outcome(outcome) == expected
 
 
-def test_escape_unprintable() -> None:
+def test_unprintable_characters_are_escaped() -> None:
     assert escape_unprintable("a\tb\u0085\u2028\ud800ü") == "a\\tb\\u0085\\u2028\\ud800ü"
 
 
-def test_what_is_redirected_elsewhere_is_not_judged() -> None:
+def test_a_redirect_to_another_origin_is_not_judged() -> None:
     def elsewhere(environ: dict[str, Any], start_response: Any) -> list[bytes]:  # noqa: ARG001 - WSGI
         start_response("302 Found", [("Location", "https://other.example/hook"), ("Content-Length", "0")])
         return []
@@ -425,11 +431,11 @@ def test_what_is_redirected_elsewhere_is_not_judged() -> None:
         assert try_rule("receiver/respond/no-redirect", receiver).outcome == "failed"
 
 
-def test_a_request_that_no_curl_line_holds_is_repeated_by_the_command_with_its_options() -> None:
+def test_a_request_too_large_for_curl_is_reproduced_by_verify_with_its_options() -> None:
     class RefusesMuch(Good):
-        def take(self, message: Any, asked: Asked) -> None:
+        def handle(self, message: Any, request: Request) -> None:
             if len(message["payload"].get("note", "")) > 100_000:
-                raise RuntimeError(asked.target)
+                raise RuntimeError(request.target)
 
     settings = Settings(seed=3, fail_after=5.0, warn_after=1.5, recipient_domain="corp.test")
     with Served(RefusesMuch()) as served:

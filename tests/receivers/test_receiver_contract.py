@@ -1,4 +1,4 @@
-"""The rules as pytest items: names, excuses, levels, and whose fault an outcome is."""
+"""The rules as pytest items: names, excuses, levels, and who is at fault."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-# Loaded before the runs below, each of which forgets what it alone has imported.
+# Import here: each run below drops the modules that it imports first.
 import hypothesis.core  # noqa: F401
 import pytest
 
@@ -30,20 +30,20 @@ KNOWN = {"SignIn", "Register", "ForgotPassword", "OrganizationInvitation", "Gene
 
 def make(refused=(), closed=False, crashes=False):
     def app(environ, start_response):
-        def answer(status):
+        def respond(status):
             start_response(status, [])
             return [b"x"]
         if environ["REQUEST_METHOD"] != "POST":
-            return answer("405 No")
+            return respond("405 No")
         try:
             message = json.loads(environ["wsgi.input"].read())
             to, type, payload = message["to"], message["type"], message["payload"]
             assert isinstance(to, str) and isinstance(type, str) and isinstance(payload, dict)
         except (ValueError, RecursionError, TypeError, KeyError, AssertionError):
-            return answer("400 No")
+            return respond("400 No")
         if type in refused or closed and type not in KNOWN:
-            return answer("400 No")
-        return answer("200 OK")
+            return respond("400 No")
+        return respond("200 OK")
     return app
 
 """
@@ -77,37 +77,37 @@ NO_WIRE_RULES = {
 }
 
 
-def lines(result: pytest.RunResult, word: str) -> list[str]:
-    return [line for line in result.outlines if re.match(rf"{word}\b", line)]
+def lines(result: pytest.RunResult, start: str) -> list[str]:
+    return [line for line in result.outlines if re.match(rf"{start}\b", line)]
 
 
-def test_one_test_for_each_rule(run: Run) -> None:
+def test_the_class_has_one_test_for_each_rule(run: Run) -> None:
     result = run(GOOD, "-v")
     result.assert_outcomes(passed=len(RULES) - len(NO_WIRE_RULES), skipped=len(NO_WIRE_RULES))
     named = re.findall(r"^test_it\.py::TestMine::test_rule\[(\S+)\] ", result.stdout.str(), re.MULTILINE)
     assert named == list(RULES)
 
 
-def test_rules_are_chosen_by_name(run: Run) -> None:
+def test_rules_are_selected_by_name(run: Run) -> None:
     run(GOOD, *ONE).assert_outcomes(passed=1, deselected=len(RULES) - 1)
     run(GOOD, "test_it.py::TestMine::test_rule[receiver/accept/bind-mfa]").assert_outcomes(passed=1)
 
 
-def test_rules_are_shared_among_processes(run: Run) -> None:
+def test_rules_are_distributed_over_processes(run: Run) -> None:
     pytest.importorskip("xdist")
     result = run(NO_MFA, "-n", "2", "-p", "xdist")
     expected = len(RULES) - len(NO_WIRE_RULES) - 1
     result.assert_outcomes(passed=expected, failed=1, skipped=len(NO_WIRE_RULES))
 
 
-def test_junit_names_the_rules(run: Run, pytester: pytest.Pytester) -> None:
+def test_the_junit_report_names_the_rules(run: Run, pytester: pytest.Pytester) -> None:
     run(NO_MFA, "--junitxml", "out.xml")
     cases = ElementTree.parse(pytester.path / "out.xml").getroot().iter("testcase")
     failed = {case.get("name") for case in cases if case.find("failure") is not None}
     assert failed == {"test_rule[receiver/accept/bind-mfa]"}
 
 
-def test_broken_rule_fails_and_tells(run: Run) -> None:
+def test_a_failed_rule_prints_its_finding(run: Run) -> None:
     result = run(NO_MFA, "-k", "bind-mfa")
     result.assert_outcomes(failed=1, deselected=len(RULES) - 1)
     result.stdout.fnmatch_lines(
@@ -122,11 +122,11 @@ def test_broken_rule_fails_and_tells(run: Run) -> None:
             '*excuse    @pytest.mark.mail_contract_excuse("receiver/accept/bind-mfa", reason="…")',
         ]
     )
-    # The user's own lines, and none of ours.
+    # The traceback has the user's lines only.
     assert "items.py" not in result.stdout.str()
 
 
-def test_should_is_told_and_fails_when_strict(run: Run) -> None:
+def test_a_failed_should_is_reported_and_fails_when_strict(run: Run) -> None:
     result = run(CLOSED, "-rx", "-k", "receiver/accept/unknown-type")
     result.assert_outcomes(xfailed=1, passed=1, deselected=len(RULES) - 2)
     result.stdout.fnmatch_lines(["*SHOULD: A receiver accepts a template type * Came: 400 Bad Request *"])
@@ -137,7 +137,7 @@ def test_should_is_told_and_fails_when_strict(run: Run) -> None:
 
 
 @pytest.mark.parametrize("way", ["mark on the class", "mark on the module", "ini"])
-def test_excuse_that_is_needed(run: Run, way: str) -> None:
+def test_an_excused_rule_is_an_expected_failure(run: Run, way: str) -> None:
     mark = 'pytest.mark.mail_contract_excuse("receiver/accept/bind-mfa", reason="no MFA here")'
     source, ini = NO_MFA, ""
     if way == "mark on the class":
@@ -151,14 +151,14 @@ def test_excuse_that_is_needed(run: Run, way: str) -> None:
     result.stdout.fnmatch_lines(["*excused: no MFA here*; 400 Bad Request after *"])
 
 
-def test_excuse_that_is_not_needed_any_more_fails(run: Run) -> None:
+def test_an_excuse_that_is_not_needed_fails(run: Run) -> None:
     result = run(GOOD, "-k", "bind-mfa", ini="mail_contract_excuses = receiver/accept/bind-mfa: old\n")
     result.assert_outcomes(failed=1, deselected=len(RULES) - 1)
     result.stdout.fnmatch_lines(["*receiver/accept/bind-mfa passed, so its excuse is not needed: old"])
 
 
 @pytest.mark.parametrize(
-    ("mark", "told"),
+    ("mark", "expected"),
     [
         (
             '("receiver/accept/bind-mfaa", reason="x")',
@@ -177,38 +177,38 @@ def test_excuse_that_is_not_needed_any_more_fails(run: Run) -> None:
         ("(3, reason=4)", "There is no rule '3' to excuse."),
     ],
 )
-def test_excuse_that_is_wrong_is_told_before_anything_is_sent(run: Run, mark: str, told: str) -> None:
+def test_an_invalid_excuse_is_an_error(run: Run, mark: str, expected: str) -> None:
     result = run(f"@pytest.mark.mail_contract_excuse{mark}{GOOD}")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f"*{told}"])
+    result.stdout.fnmatch_lines([f"*{expected}"])
 
 
 @pytest.mark.parametrize("line", ["receiver/accept/nothing: x", "receiver/accept/bind-mfa", "x"])
-def test_wrong_excuse_in_the_ini_file(run: Run, line: str) -> None:
+def test_an_invalid_excuse_in_the_ini_file_is_an_error(run: Run, line: str) -> None:
     result = run(GOOD, ini=f"mail_contract_excuses = {line}\n")
     result.assert_outcomes(errors=1)
     result.stdout.re_match_lines([".*(There is no rule '.*' to excuse|The excuse of .* gives no reason)"])
 
 
-def test_not_applicable_is_skipped_with_its_reason(run: Run) -> None:
+def test_a_rule_that_is_not_applicable_is_skipped_with_its_reason(run: Run) -> None:
     result = run(GOOD, "-rs", "-k", "framing")
     result.assert_outcomes(skipped=1, deselected=len(RULES) - 1)
     result.stdout.fnmatch_lines(["*not applicable: the receiver runs in this process*"])
 
 
-def test_excuse_of_what_is_not_applicable_is_told(run: Run) -> None:
+def test_an_excuse_of_a_rule_that_is_not_applicable_is_reported(run: Run) -> None:
     result = run(GOOD, "-rs", "-k", "framing", ini="mail_contract_excuses = receiver/respond/framing: old\n")
     result.assert_outcomes(skipped=1, deselected=len(RULES) - 1)
     result.stdout.fnmatch_lines(["*not applicable: *; its excuse was not needed: old"])
 
 
-def test_missing_receiver_is_an_error_that_says_what_to_do(run: Run) -> None:
+def test_a_missing_receiver_is_an_error_that_says_what_to_do(run: Run) -> None:
     result = run("class TestMine(ReceiverContract): pass", *ONE)
     result.assert_outcomes(errors=1, deselected=len(RULES) - 1)
     result.stdout.fnmatch_lines(["*there is no receiver to test. Set the class attribute `receiver`*"])
 
 
-def test_receiver_and_outbox_may_be_fixtures(run: Run) -> None:
+def test_the_receiver_and_the_outbox_may_be_fixtures(run: Run) -> None:
     result = run(
         """
 @pytest.fixture(scope="module")
@@ -234,14 +234,14 @@ class TestMine(ReceiverContract):
     assert result.stdout.str().count("ASKED") == 2
 
 
-def test_fault_of_ours_is_an_error_and_no_failure(run: Run) -> None:
-    """A message of ours that is not what it should be says nothing of the receiver."""
+def test_an_own_fault_is_an_error_and_no_failure(run: Run) -> None:
+    """An invalid message of the suite itself does not fail the receiver."""
     result = run(
         f"""
 from logto_mail_contract.receivers import requests
 {GOOD}
 @pytest.fixture(autouse=True)
-def mistake(monkeypatch):
+def send_invalid(monkeypatch):
     monkeypatch.setattr(requests, "typical", lambda type, revision, **_: {{"type": type, "payload": {{}}}})
 """,
         *ONE,
@@ -250,7 +250,7 @@ def mistake(monkeypatch):
     result.stdout.fnmatch_lines(["*OwnFault: receiver/accept/sign-in wanted a message for layer emitted*"])
 
 
-def test_receiver_that_cannot_be_reached_is_an_error(run: Run) -> None:
+def test_an_unreachable_receiver_is_an_error(run: Run) -> None:
     result = run(
         """
 class TestMine(ReceiverContract):
@@ -262,7 +262,7 @@ class TestMine(ReceiverContract):
     result.stdout.fnmatch_lines(["*ReceiverGone: the receiver cannot be reached: Connection refused"])
 
 
-def test_application_that_does_not_start_is_an_error(run: Run) -> None:
+def test_an_application_that_does_not_start_is_an_error(run: Run) -> None:
     result = run(
         """
 async def app(scope, receive, send):
@@ -277,13 +277,13 @@ class TestMine(ReceiverContract):
     result.stdout.fnmatch_lines(["*NotStarted: The ASGI application did not start: no database"])
 
 
-def test_two_classes_in_one_module(run: Run) -> None:
+def test_two_classes_in_one_module_run_independently(run: Run) -> None:
     other = GOOD.replace("TestMine", "TestOther")
     result = run(GOOD + other, *ONE)
     result.assert_outcomes(passed=2, deselected=2 * len(RULES) - 2)
 
 
-def test_own_tests_stand_beside_the_rules(run: Run, tmp_path: Path) -> None:
+def test_a_class_may_have_its_own_tests(run: Run, tmp_path: Path) -> None:
     own = GOOD + "    def test_own(self, tmp_path):\n        assert tmp_path\n"
     run(own, "-k", "test_own").assert_outcomes(passed=1, deselected=len(RULES))
     assert tmp_path

@@ -1,4 +1,4 @@
-"""The rules for receivers: each is broken by a receiver that breaks it, and by no good one."""
+"""The rules for receivers: each fails for its negative controls, and passes for correct receivers."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tests.support.broken_receivers import (
     SETTINGS,
     TOKEN,
     TYPES,
-    Asked,
     Good,
     Refused,
+    Request,
     Served,
-    receiver_of,
+    make_receiver,
     wsgi,
 )
 from tests.support.runs import has_failed, try_rules
@@ -43,13 +43,13 @@ GENERATED = "accept/generated"
 
 
 def results(receiver: Receiver, settings: Settings = SETTINGS, rules: Iterable[str] = RULES) -> list[Result]:
-    """Return what comes of the rules."""
+    """Run the rules and return their results."""
     with closing(receiver):
         return try_rules(rules, receiver, settings)
 
 
-def failed(results: list[Result]) -> dict[str, str]:
-    """Return the rules that failed, without ``receiver/``, with what came."""
+def find_failed(results: list[Result]) -> dict[str, str]:
+    """Return the finding of each failed rule, by its id without ``receiver/``."""
     return {
         result.rule.id.removeprefix("receiver/"): str(result.findings[0])
         for result in results
@@ -58,30 +58,30 @@ def failed(results: list[Result]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", CONTROLS)
-def test_control_breaks_its_rules_and_no_other(name: str) -> None:
+def test_a_control_fails_exactly_its_rules(name: str) -> None:
     control = CONTROLS[name]
-    receiver, served = receiver_of(name)
+    receiver, served = make_receiver(name)
     with ExitStack() as stack:
         if served is not None:
             stack.enter_context(served)
-        found = failed(results(receiver, control.settings))
+        found = find_failed(results(receiver, control.settings))
     if control.drawn:
         found.pop(GENERATED, None)
-    assert found.keys() == set(control.broken), found
+    assert found.keys() == set(control.failed_rules), found
 
 
-def test_every_rule_has_a_control_of_its_own() -> None:
-    own = {f"receiver/{control.broken[0]}" for control in CONTROLS.values()}
-    follows = {f"receiver/{rule}" for control in CONTROLS.values() for rule in control.broken}
+def test_every_rule_has_its_own_control() -> None:
+    own = {f"receiver/{control.failed_rules[0]}" for control in CONTROLS.values()}
+    follows = {f"receiver/{rule}" for control in CONTROLS.values() for rule in control.failed_rules}
     assert follows <= set(RULES)
     assert own == set(RULES)
 
 
-# No false alarm.
+# Correct receivers.
 
 
 def outcomes(found: list[Result]) -> dict[str, str]:
-    """Return what did not pass, with why."""
+    """Return the reason or finding of each rule that did not pass."""
     return {
         result.rule.id.removeprefix("receiver/"): result.reason or str(result.findings[0])
         for result in found
@@ -91,12 +91,12 @@ def outcomes(found: list[Result]) -> dict[str, str]:
 
 class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class _QuietWerkzeug(WSGIRequestHandler):
     def log(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def wsgiref_server(app: Any) -> Iterator[str]:
 
 @contextmanager
 def werkzeug_server(app: Any) -> Iterator[str]:
-    """Serve with threads, and an end of the connection that is announced."""
+    """Serve with threads and ``Connection: close``."""
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_QuietWerkzeug)
     try:
         run = lambda: server.serve_forever(0.01)  # noqa: E731
@@ -169,13 +169,13 @@ def asgi(receiver: Good, *, lifespan: bool) -> Callable[..., Any]:
             if not message.get("more_body"):
                 break
         headers = tuple((name.decode(), value.decode()) for name, value in scope["headers"])
-        asked = Asked(scope["method"], scope["path"], headers, bytes(body))
-        status, lines, answer = receiver.answer(asked)
+        request = Request(scope["method"], scope["path"], headers, bytes(body))
+        status, lines, content = receiver.respond(request)
         sent = [(name.encode(), value.encode()) for name, value in lines.items()]
-        sent.append((b"content-length", str(len(answer)).encode()))
+        sent.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": sent})
-        await send({"type": "http.response.body", "body": answer[:1], "more_body": True})
-        await send({"type": "http.response.body", "body": answer[1:]})
+        await send({"type": "http.response.body", "body": content[:1], "more_body": True})
+        await send({"type": "http.response.body", "body": content[1:]})
 
     return app
 
@@ -183,27 +183,27 @@ def asgi(receiver: Good, *, lifespan: bool) -> Callable[..., Any]:
 WIRE_RULES = {"auth/doubled-authorization", "auth/header-name-case", "respond/framing", "respond/keep-alive"}
 
 
-def test_good_receiver_in_process_keeps_all_but_the_wire() -> None:
+def test_a_correct_wsgi_receiver_passes_all_but_the_wire_rules() -> None:
     found = outcomes(results(Receiver.wsgi(wsgi(Good()), "/hook", authorization=TOKEN)))
     assert found.keys() == WIRE_RULES
     assert {reason.partition(",")[0] for reason in found.values()} == {"the receiver runs in this process"}
 
 
 @pytest.mark.parametrize("lifespan", [True, False])
-def test_good_asgi_receiver_in_process(lifespan: bool) -> None:
+def test_a_correct_asgi_receiver_passes_all_but_the_wire_rules(lifespan: bool) -> None:
     receiver = Receiver.asgi(asgi(Good(), lifespan=lifespan), "/hook", authorization=TOKEN)
     assert outcomes(results(receiver)).keys() == WIRE_RULES
 
 
 @pytest.mark.parametrize("server", [wsgiref_server, werkzeug_server, uvicorn_server])
-def test_good_receiver_keeps_everything_behind(server: Any) -> None:
+def test_a_correct_receiver_passes_every_rule_behind_a_server(server: Any) -> None:
     app = asgi(Good(), lifespan=True) if server is uvicorn_server else wsgi(Good())
     with server(app) as url:
         assert outcomes(results(Receiver.url(url, authorization=TOKEN))) == {}
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_good_receiver_keeps_everything_with_seed(seed: int) -> None:
+def test_a_correct_receiver_passes_every_rule_with_any_seed(seed: int) -> None:
     settings = replace(SETTINGS, seed=seed, examples=50)
     with Served(Good()) as served:
         receiver = Receiver.url(served.url, authorization=TOKEN)
@@ -211,8 +211,8 @@ def test_good_receiver_keeps_everything_with_seed(seed: int) -> None:
 
 
 @pytest.mark.parametrize("revision", catalogue.revisions())
-def test_good_receiver_of_revision(revision: str) -> None:
-    """What came later is not applicable, and nothing else."""
+def test_a_correct_receiver_of_a_revision_passes_its_rules(revision: str) -> None:
+    """Exactly the rules of later revisions are not applicable."""
     receiver = Receiver.wsgi(wsgi(Good()), "/hook", authorization=TOKEN, revision=revision)
     later = catalogue.revisions()[catalogue.revisions().index(revision) + 1 :]
     expected = {rule for rule in RULES if catalogue.rules()[rule].since in later}
@@ -221,28 +221,28 @@ def test_good_receiver_of_revision(revision: str) -> None:
 
 
 class Accepts202(Good):
-    """With JSON."""
+    """Responds with 202 and JSON."""
 
     status, text, headers = 202, b'{"queued": true}', {"content-type": "application/json"}
 
 
 class NoContent(Good):
-    """Without a body."""
+    """Responds with 204."""
 
     status, text = 204, b""
 
 
 class NoContentWithLength(Good):
-    """With a Content-Length, which Node overlooks."""
+    """Responds with 204 and a Content-Length, which Node ignores."""
 
     status, text, headers = 204, b"", {"content-length": "17"}
 
 
 class Chunked(Good):
-    """In pieces."""
+    """Responds in chunks."""
 
     def raw(self, status: int, headers: dict[str, str], body: bytes) -> Iterable[bytes]:  # noqa: ARG002
-        """Return the bytes of an answer."""
+        """Return the bytes of a response."""
         yield f"HTTP/1.1 {status} OK\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
         for place in range(len(body)):
             yield b"1;x=y\r\n" + body[place : place + 1] + b"\r\n"
@@ -250,14 +250,14 @@ class Chunked(Good):
 
 
 class UntilTheEnd(Good):
-    """Without any length."""
+    """Responds without a length and closes the connection."""
 
     def raw(self, status: int, headers: dict[str, str], body: bytes) -> Iterable[bytes]:  # noqa: ARG002
-        """Return the bytes of an answer."""
+        """Return the bytes of a response."""
         yield f"HTTP/1.1 {status} OK\r\n\r\n".encode() + body
 
-    def keeps(self, asked: Asked) -> bool:  # noqa: ARG002
-        """Return whether the connection is kept."""
+    def keeps_open(self, request: Request) -> bool:  # noqa: ARG002
+        """Return whether the connection stays open."""
         return False
 
 
@@ -265,64 +265,64 @@ class OldProtocol(UntilTheEnd):
     """HTTP/1.0, kept alive on request."""
 
     def raw(self, status: int, headers: dict[str, str], body: bytes) -> Iterable[bytes]:  # noqa: ARG002
-        """Return the bytes of an answer."""
+        """Return the bytes of a response."""
         head = f"HTTP/1.0 {status} OK\r\nConnection: keep-alive\r\nContent-Length: {len(body)}\r\n\r\n"
         yield head.encode() + body
 
-    def keeps(self, asked: Asked) -> bool:  # noqa: ARG002
-        """Return whether the connection is kept."""
+    def keeps_open(self, request: Request) -> bool:  # noqa: ARG002
+        """Return whether the connection stays open."""
         return True
 
 
 class SaysClose(Good):
-    """And does."""
+    """Announces that it closes the connection, and does."""
 
     headers = {"CONNECTION": "Close"}  # noqa: RUF012
 
-    def refusal(self, refused: Refused, asked: Asked) -> tuple[int, dict[str, str], bytes]:  # noqa: ARG002
-        """Return the answer to what is refused."""
+    def refusal(self, refused: Refused, request: Request) -> tuple[int, dict[str, str], bytes]:  # noqa: ARG002
+        """Return the response to a refused request."""
         return refused.status, self.headers, b"no"
 
-    def keeps(self, asked: Asked) -> bool:  # noqa: ARG002
-        """Return whether the connection is kept."""
+    def keeps_open(self, request: Request) -> bool:  # noqa: ARG002
+        """Return whether the connection stays open."""
         return False
 
 
 class Compressed(Good):
-    """Errors and all."""
+    """Compresses responses, errors too."""
 
     headers = {"Content-Encoding": "gzip"}  # noqa: RUF012
     text = gzip.compress(b"taken")
 
-    def refusal(self, refused: Refused, asked: Asked) -> tuple[int, dict[str, str], bytes]:  # noqa: ARG002
-        """Return the answer to what is refused."""
+    def refusal(self, refused: Refused, request: Request) -> tuple[int, dict[str, str], bytes]:  # noqa: ARG002
+        """Return the response to a refused request."""
         return refused.status, self.headers, gzip.compress(b"no")
 
 
 class OtherStatuses(Good):
-    """403 for 401, 404 for 405, 422 for 400."""
+    """Responds with 403 for 401, 404 for 405, 422 for 400."""
 
-    def refusal(self, refused: Refused, asked: Asked) -> tuple[int, dict[str, str], bytes]:  # noqa: ARG002
-        """Return the answer to what is refused."""
+    def refusal(self, refused: Refused, request: Request) -> tuple[int, dict[str, str], bytes]:  # noqa: ARG002
+        """Return the response to a refused request."""
         return {401: 403, 405: 404, 400: 422}.get(refused.status, refused.status), {}, b"no"
 
 
 class KnowsOneMethod(Good):
-    """As http.server of Python does."""
+    """Responds with 501 to other methods, as Python's http.server does."""
 
-    def refusal(self, refused: Refused, asked: Asked) -> tuple[int, dict[str, str], bytes]:  # noqa: ARG002
-        """Return the answer to what is refused."""
+    def refusal(self, refused: Refused, request: Request) -> tuple[int, dict[str, str], bytes]:  # noqa: ARG002
+        """Return the response to a refused request."""
         return 501 if refused.status == 405 else refused.status, {}, b"no"
 
 
 class TellsOfItself(Good):
-    """What frameworks put into errors, and what looks like a secret or a path at a first glance."""
+    """Puts framework texts into errors, and values that only look like a secret or a path."""
 
-    def refusal(self, refused: Refused, asked: Asked) -> tuple[int, dict[str, str], bytes]:
-        """Return the answer to what is refused."""
+    def refusal(self, refused: Refused, request: Request) -> tuple[int, dict[str, str], bytes]:
+        """Return the response to a refused request."""
         text = (
             f"<!DOCTYPE html><html><head><script src='/app/main.js'></script></head><body><pre>Cannot "
-            f"{asked.method} {asked.target}</pre><a href=/home/user/help>help</a>"
+            f"{request.method} {request.target}</pre><a href=/home/user/help>help</a>"
             '{"timestamp":"2026-01-02T03:04:05.1739105Z","requestId":"a739105f-7391-0573","path":"/hook",'
             '"type":"https://example.com/app/errors/x.html","message":"Unexpected token at position 12:3",'
             '"see":"/api/logto","expected":"a string\\nat the top"}'
@@ -331,37 +331,37 @@ class TellsOfItself(Good):
 
 
 class ClosesOnLargeBodies(Good):
-    """Answers 413 without reading the body, and resets the connection with it."""
+    """Responds with 413 without reading the body, which resets the connection."""
 
     def reads_body(self, headers: tuple[tuple[str, str], ...]) -> bool:
         """Return whether the body is read."""
         return not any(name == "content-length" and int(value) > 90_000 for name, value in headers)
 
-    def check_authorization(self, asked: Asked) -> None:
-        """Look at the size first."""
-        if not self.reads_body(asked.headers):
+    def check_authorization(self, request: Request) -> None:
+        """Check the size first."""
+        if not self.reads_body(request.headers):
             raise Refused(413, "too large", connection="close")
-        super().check_authorization(asked)
+        super().check_authorization(request)
 
-    def keeps(self, asked: Asked) -> bool:
-        """Return whether the connection is kept."""
-        return self.reads_body(asked.headers)
+    def keeps_open(self, request: Request) -> bool:
+        """Return whether the connection stays open."""
+        return self.reads_body(request.headers)
 
 
 class LooksAtNothing(Good):
-    """Wants no authorization."""
+    """Needs no authorization."""
 
     token = None
 
 
 class LimitsEachRecipient(Good):
-    """As mail services do, and Logto itself."""
+    """Limits messages to one recipient, as mail services and Logto do."""
 
     def __init__(self) -> None:
         self.mails = Counter[str]()
 
-    def take(self, message: Any, asked: Asked) -> None:  # noqa: ARG002
-        """Take three for each, whatever stands behind a plus sign."""
+    def handle(self, message: Any, request: Request) -> None:  # noqa: ARG002
+        """Accept three for each address, without its tag."""
         to = re.sub(r"\+.*@", "@", message["to"].lower())
         self.mails[to] += 1
         if self.mails[to] > 3:
@@ -375,13 +375,13 @@ UNUSUAL = (
 
 
 @pytest.mark.parametrize("make", UNUSUAL)
-def test_unusual_but_right(make: type[Good]) -> None:
+def test_an_unusual_but_correct_receiver_passes_every_rule(make: type[Good]) -> None:
     with Served(make()) as served:
         assert outcomes(results(Receiver.url(served.url, authorization=TOKEN))) == {}
 
 
 @pytest.mark.parametrize("domain", [None, "corp.test"])
-def test_messages_to_one_recipient_are_few(domain: str | None) -> None:
+def test_each_recipient_gets_at_most_two_messages(domain: str | None) -> None:
     limits = LimitsEachRecipient()
     receiver = Receiver.wsgi(wsgi(limits), authorization=TOKEN)
     found = results(receiver, replace(SETTINGS, examples=200, recipient_domain=domain))
@@ -390,78 +390,78 @@ def test_messages_to_one_recipient_are_few(domain: str | None) -> None:
     assert len(limits.mails) > 300
 
 
-def test_failure_is_shrunk_with_a_recipient_of_its_own_each_time() -> None:
-    class StumblesOverALimit(LimitsEachRecipient, CONTROLS["StumblesOverAFavicon"].make):  # type: ignore[misc]
-        def take(self, message: Any, asked: Asked) -> None:
-            super().take(message, asked)
-            CONTROLS["StumblesOverAFavicon"].make.take(self, message, asked)
+def test_shrinking_uses_a_new_recipient_for_each_message() -> None:
+    class LimitsAndCrashes(LimitsEachRecipient, CONTROLS["StumblesOverAFavicon"].make):  # type: ignore[misc]
+        def handle(self, message: Any, request: Request) -> None:
+            super().handle(message, request)
+            CONTROLS["StumblesOverAFavicon"].make.handle(self, message, request)
 
-    receiver = Receiver.wsgi(wsgi(StumblesOverALimit()), authorization=TOKEN)
-    found = failed(results(receiver, replace(SETTINGS, examples=200)))
+    receiver = Receiver.wsgi(wsgi(LimitsAndCrashes()), authorization=TOKEN)
+    found = find_failed(results(receiver, replace(SETTINGS, examples=200)))
     assert found.keys() == {GENERATED}
     assert re.search(r'actual    400 .*\n  message   {"to":"foo\d+@example.com"', found[GENERATED])
 
 
 class LimitsAll(Good):
-    """Takes so many messages and then none, whatever they are."""
+    """Accepts a number of messages and then refuses all."""
 
     limit = 150
 
-    def take(self, message: Any, asked: Asked) -> None:  # noqa: ARG002
-        """Count."""
+    def handle(self, message: Any, request: Request) -> None:  # noqa: ARG002
+        """Refuse once the limit is used up."""
         self.limit -= 1
         if self.limit < 0:
             raise Refused(429, "slow down")
 
 
 @pytest.mark.parametrize("limit", [0, 1, 5, 30, 60, 100, 150, 200, 300, 400, 500])
-def test_receiver_that_has_had_enough_is_told_once(limit: int) -> None:
-    """No rule is blamed for what befalls an ordinary message too."""
+def test_a_shared_limit_is_reported_once(limit: int) -> None:
+    """A rule does not fail when an ordinary message is refused too."""
     receiver = LimitsAll()
     receiver.limit = limit
     found = results(Receiver.wsgi(wsgi(receiver), "/hook", authorization=TOKEN))
-    told = failed(found)
+    failures = find_failed(found)
     if limit == 0:
-        assert told.keys() == set(TYPES)  # then it never took any
+        assert failures.keys() == set(TYPES)  # it never accepted a message
         return
-    assert len(told) == (receiver.limit < 0)
-    for text in told.values():
+    assert len(failures) == (receiver.limit < 0)
+    for text in failures.values():
         assert re.search("  MUST", text)
         assert "actual    429 Too Many Requests after " in text
         assert (
             "such an ordinary message was accepted before. It may be a limit that all messages share" in text
         )
-    if told and "concurrent/burst" not in told:  # which is the last one
+    if failures and "concurrent/burst" not in failures:  # the last rule
         why = "the receiver no longer accepts ordinary messages: 429 Too Many Requests"
         assert why in outcomes(found).values()
 
 
-def test_own_failures_are_told_beside_the_limit() -> None:
+def test_other_failures_are_reported_despite_a_shared_limit() -> None:
     class Crashes(LimitsAll, CONTROLS["WritesLatin1"].make):  # type: ignore[misc]
         limit = 100
 
-        def take(self, message: Any, asked: Asked) -> None:
-            super().take(message, asked)
-            CONTROLS["WritesLatin1"].make.take(self, message, asked)
+        def handle(self, message: Any, request: Request) -> None:
+            super().handle(message, request)
+            CONTROLS["WritesLatin1"].make.handle(self, message, request)
 
-    told = failed(results(Receiver.wsgi(wsgi(Crashes()), "/hook", authorization=TOKEN)))
-    assert "500 Internal Server Error" in told.pop("accept/unicode")
-    assert len(told) == 1
+    failures = find_failed(results(Receiver.wsgi(wsgi(Crashes()), "/hook", authorization=TOKEN)))
+    assert "500 Internal Server Error" in failures.pop("accept/unicode")
+    assert len(failures) == 1
 
 
-def test_receiver_without_authorization() -> None:
+def test_auth_rules_are_not_applicable_without_authorization() -> None:
     with Served(LooksAtNothing()) as served:
         found = outcomes(results(Receiver.url(served.url)))
     assert found.keys() == {rule.removeprefix("receiver/") for rule in RULES if "/auth/" in rule}
     assert set(found.values()) == {"the receiver is given no authorization"}
 
 
-def test_wrong_authorization_given_is_told_once_for_each_type() -> None:
-    """It is no news of the other rules that nothing is let in."""
+def test_a_wrong_authorization_is_reported_once_for_each_type() -> None:
+    """Only the rules about types fail; the others are not judged."""
     found = results(Receiver.wsgi(wsgi(Good()), "/hook", authorization="Bearer other"))
-    assert failed(found).keys() == set(TYPES)
-    told = next(result for result in found if result.rule.id == "receiver/auth/cut-authorization")
-    assert told.reason.startswith(
+    assert find_failed(found).keys() == set(TYPES)
+    judged = next(result for result in found if result.rule.id == "receiver/auth/cut-authorization")
+    assert judged.reason.startswith(
         "an ordinary message of type SignIn is not accepted either: 401 Unauthorized"
     )
 
@@ -469,8 +469,8 @@ def test_wrong_authorization_given_is_told_once_for_each_type() -> None:
 @pytest.mark.parametrize(
     "token", ["s3cret-T0ken", "Bearer x", "1234567", "Basic dXNlcjpwYXNzd29yZA==", "Token \u00fcber-9"]
 )
-def test_every_form_of_authorization(token: str) -> None:
-    """A lenient reader of Basic takes base64 with a character more or less for the same."""
+def test_every_form_of_authorization_passes_the_auth_rules(token: str) -> None:
+    """A lenient Basic parser ignores the padding of base64."""
 
     class Checks(Good):
         def authorized(self, value: str) -> bool:
@@ -479,7 +479,7 @@ def test_every_form_of_authorization(token: str) -> None:
     receiver = Receiver.wsgi(wsgi(Checks()), "/hook", authorization=token)
     rules = [rule for rule in RULES if "/auth/" in rule and rule.removeprefix("receiver/") not in WIRE_RULES]
     found = results(receiver, SETTINGS, rules)
-    assert failed(found) == {}
+    assert find_failed(found) == {}
     skipped = {result.rule.id.rpartition("/")[2] for result in found if result.outcome != "passed"}
     scheme, digits = " " not in token, token.isdigit()
     assert skipped == {

@@ -1,4 +1,4 @@
-"""JUnit XML: whatever a run finds is a document that CI systems can read."""
+"""JUnit XML: the results of any run make a document that CI systems can read."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def report(*results: Result, faults: tuple[str, ...] = (), lost: str = "") -> El
         ("not applicable", "no wire", "skipped", "not applicable: no wire"),
     ],
 )
-def test_each_outcome(outcome: Outcome, reason: str, element: str | None, message: str) -> None:
+def test_each_outcome_has_its_element(
+    outcome: Outcome, reason: str, element: str | None, message: str
+) -> None:
     root = report(result(outcome, reason=reason))
     (case,) = root.iter("testcase")
     assert (case.get("classname"), case.get("name"), case.get("time")) == ("receiver.accept", RULE, "0.250")
@@ -51,7 +53,7 @@ def test_each_outcome(outcome: Outcome, reason: str, element: str | None, messag
         assert case[0].text
 
 
-def test_counts() -> None:
+def test_the_suite_counts_its_outcomes() -> None:
     root = report(
         result("passed"), result("failed"), result("warned"), faults=("a/b: KeyError: 'x'",), lost="c/d: gone"
     )
@@ -69,7 +71,7 @@ def test_counts() -> None:
     assert [case.get("name") for case in errors] == ["a/b", "c/d"]
 
 
-def test_text_that_no_xml_document_can_hold() -> None:
+def test_characters_invalid_in_xml_are_escaped() -> None:
     hostile = "\0\x08\x1b[31m \ud800 \ufffe <b>&]]> \"' é 🙂\n\t"
     root = report(result("failed", actual=hostile), result("not judged", reason=hostile))
     text = "".join(root.itertext())

@@ -1,4 +1,4 @@
-"""The rules for senders: good senders keep them all, one broken in one way breaks exactly its rule."""
+"""The rules for senders: correct senders pass them all, a sender with one mistake fails exactly its rule."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from tests.support.raw_sender import (
     FAILURES,
     GET,
     SAME,
-    Answer,
     NotSent,
     RawSender,
-    counted,
+    Response,
+    encode_json,
+    frame_with_length,
     is_success,
-    members,
-    written,
+    select_members,
 )
 from tests.support.runs import has_failed
 
@@ -62,72 +62,76 @@ RULES = list_rule_ids("sender")
 
 @pytest.fixture(scope="module")
 def destination() -> Iterator[Destination]:
-    """The endpoint of the senders under test."""
+    """Run the endpoint of the senders under test."""
     with Destination() as destination:
         yield destination
 
 
 def try_rule(rule: str, sender: Sender, destination: Destination, settings: SenderSettings = QUICK) -> Result:
-    """Try one rule in a run of its own."""
+    """Run one rule in its own run."""
     return run_rule(SenderRun(sender, destination, settings), rule)
 
 
-def failed(sender: Sender, destination: Destination, settings: SenderSettings = QUICK) -> dict[str, str]:
-    """Try every rule in one run; return those that failed, and what came."""
+def find_failed(sender: Sender, destination: Destination, settings: SenderSettings = QUICK) -> dict[str, str]:
+    """Run every rule in one run; return what each failed rule found."""
     run = SenderRun(sender, destination, settings)
     results = [run_rule(run, rule) for rule in RULES]
     return {result.rule.id: result.findings[0].actual for result in results if has_failed(result)}
 
 
-# Good senders.
+# Correct senders.
 
 
 @pytest.mark.parametrize(
     "send", [pytest.param(example_send, id="example"), pytest.param(RawSender().send, id="raw")]
 )
 @pytest.mark.parametrize("revision", [None, "1.22", "1.32"])
-def test_a_good_sender_keeps_every_rule(send: Any, revision: str | None, destination: Destination) -> None:
+def test_a_correct_sender_passes_every_rule(
+    send: Any, revision: str | None, destination: Destination
+) -> None:
     sender = Sender.calling(send, revision=revision)
     run = SenderRun(sender, destination, QUICK)
     outcomes = {rule: run_rule(run, rule) for rule in RULES}
     assert [result.findings for result in outcomes.values() if result.findings] == []
     waived = {rule for rule, result in outcomes.items() if result.outcome == "not applicable"}
-    # An ip is sent since 1.35.
+    # Logto sends an ip since 1.35.
     assert waived == ({"sender/body/ip"} if revision else set())
 
 
-def test_the_example_keeps_every_rule_as_a_command(destination: Destination) -> None:
+def test_the_example_passes_every_rule_as_a_command(destination: Destination) -> None:
     sender = Sender.command(EXAMPLE)
     try:
-        assert failed(sender, destination) == {}
+        assert find_failed(sender, destination) == {}
     finally:
         sender.close()
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_no_false_alarm(seed: int, destination: Destination) -> None:
+def test_the_example_passes_with_ten_seeds(seed: int, destination: Destination) -> None:
     settings = SenderSettings(examples=10, seed=seed, slow=0.05, settle=0.02, patience=5)
-    assert failed(Sender.calling(example_send), destination, settings) == {}
+    assert find_failed(Sender.calling(example_send), destination, settings) == {}
 
 
-# Senders that are broken in one way.
+# Senders with one mistake.
 
 
 def with_members(**changed: Any) -> Callable[[Message], bytes]:
-    return lambda message: written({**members(message), **changed})
+    return lambda message: encode_json({**select_members(message), **changed})
 
 
 def with_payload(change: Callable[[Any], Any]) -> Callable[[Message], bytes]:
-    """Spoil every scalar of the payload."""
+    """Change every scalar of the payload."""
 
-    def spoilt(value: Any) -> Any:
+    def changed_value(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: spoilt(member) for key, member in value.items()}
+            return {key: changed_value(member) for key, member in value.items()}
         if isinstance(value, list):
-            return [spoilt(member) for member in value]
+            return [changed_value(member) for member in value]
         return change(value)
 
-    return lambda message: written({**members(message), "payload": spoilt(message["payload"])})
+    return lambda message: encode_json(
+        {**select_members(message), "payload": changed_value(message["payload"])}
+    )
 
 
 def on_text(change: Callable[[str], Any]) -> Callable[[Message], bytes]:
@@ -135,40 +139,40 @@ def on_text(change: Callable[[str], Any]) -> Callable[[Message], bytes]:
 
 
 def without_nulls(message: Message) -> bytes:
-    def cleaned(value: Any) -> Any:
+    def remove_nulls(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: cleaned(member) for key, member in value.items() if member is not None}
+            return {key: remove_nulls(member) for key, member in value.items() if member is not None}
         return value
 
-    return written(cleaned(members(message)))
+    return encode_json(remove_nulls(select_members(message)))
 
 
 def with_null_ip(message: Message) -> bytes:
-    return written({**members(message), "ip": message.get("ip") or None})
+    return encode_json({**select_members(message), "ip": message.get("ip") or None})
 
 
 def with_any_ip(message: Message) -> bytes:
-    return written({name: message[name] for name in ("to", "type", "payload", "ip") if name in message})
+    return encode_json({name: message[name] for name in ("to", "type", "payload", "ip") if name in message})
 
 
 def with_recipient_twice(message: Message) -> bytes:
-    return b'{"to":' + written(message["to"]) + b"," + written(members(message))[1:]
+    return b'{"to":' + encode_json(message["to"]) + b"," + encode_json(select_members(message))[1:]
 
 
-def counted_in_characters(body: bytes) -> tuple[list[str], bytes]:
+def frame_by_characters(body: bytes) -> tuple[list[str], bytes]:
     return [f"Content-Length: {len(body.decode(errors='replace'))}"], body
 
 
-def chunked_without_end(body: bytes) -> tuple[list[str], bytes]:
+def frame_without_last_chunk(body: bytes) -> tuple[list[str], bytes]:
     return ["Transfer-Encoding: chunked"], b"%x\r\n%b\r\n" % (len(body), body)
 
 
-def counted_as_escaped(body: bytes) -> tuple[list[str], bytes]:
+def frame_as_escaped(body: bytes) -> tuple[list[str], bytes]:
     return [f"Content-Length: {len(json.dumps(json.loads(body)))}"], body
 
 
-class Sticky(RawSender):
-    """Sends the last authorization to the next endpoint too."""
+class KeepsAuthorization(RawSender):
+    """Sends the last authorization to an endpoint without authorization."""
 
     def send(self, message: Message, endpoint: str, authorization: str | None) -> None:
         """Send a message."""
@@ -177,37 +181,37 @@ class Sticky(RawSender):
         super().send(message, endpoint, authorization)
 
 
-def later(send: Callable[[], object]) -> None:
+def send_later(send: Callable[[], object]) -> None:
     threading.Timer(0.001, send).start()
 
 
-def fails_on(*statuses: int) -> Callable[[Answer], bool]:
-    return lambda answer: is_success(answer) and answer.status not in statuses
+def accepts_all_but(*statuses: int) -> Callable[[Response], bool]:
+    return lambda response: is_success(response) and response.status not in statuses
 
 
-def takes(*statuses: int) -> Callable[[Answer], bool]:
-    return lambda answer: is_success(answer) or answer.status in statuses
+def accepts(*statuses: int) -> Callable[[Response], bool]:
+    return lambda response: is_success(response) or response.status in statuses
 
 
-def wants_json(answer: Answer) -> bool:
+def accepts_json_only(response: Response) -> bool:
     try:
-        json.loads(answer.body)
+        json.loads(response.body)
     except ValueError:
-        return answer.status == 304
-    return is_success(answer)
+        return response.status == 304
+    return is_success(response)
 
 
-def says_ok(answer: Answer) -> bool:
-    return is_success(answer) or b'"ok":true' in answer.body
+def accepts_ok_body(response: Response) -> bool:
+    return is_success(response) or b'"ok":true' in response.body
 
 
-def follows(**changed: str) -> dict[int, str]:
-    """Return what is done on each redirect, changed for some: ``s303=SAME``."""
-    habits = {**dict.fromkeys((300, 301, 302, 307, 308), SAME), 303: GET}
-    return {**habits, **{int(name[1:]): habit for name, habit in changed.items()}}
+def make_redirects(**changed: str) -> dict[int, str]:
+    """Return the action for each redirect, with some changed, for example ``s303=SAME``."""
+    actions = {**dict.fromkeys((300, 301, 302, 307, 308), SAME), 303: GET}
+    return {**actions, **{int(name[1:]): action for name, action in changed.items()}}
 
 
-# What cannot be read has no values either.
+# A body that cannot be read fails this rule too.
 UNREADABLE = "sender/body/values"
 CONTROLS: dict[str, tuple[RawSender, set[str]]] = {
     "PUT": (RawSender(method="PUT"), {"sender/request/method"}),
@@ -265,38 +269,40 @@ CONTROLS: dict[str, tuple[RawSender, set[str]]] = {
         {"sender/request/no-authorization"},
     ),
     "authorization empty": (RawSender(no_authorizations=("",)), {"sender/request/no-authorization"}),
-    "authorization of another endpoint": (Sticky(), {"sender/request/no-authorization"}),
-    # Half a body is no JSON, and may end within a character.
+    "authorization of another endpoint": (KeepsAuthorization(), {"sender/request/no-authorization"}),
+    # A truncated body is no JSON, and may end within a character.
     "a length in characters": (
-        RawSender(frame=counted_in_characters),
+        RawSender(frame=frame_by_characters),
         {"sender/request/framing", "sender/body/json", "sender/body/utf-8", UNREADABLE},
     ),
     "chunks without an end": (
-        RawSender(frame=chunked_without_end, half_close=True),
+        RawSender(frame=frame_without_last_chunk, half_close=True),
         {"sender/request/framing"},
     ),
     "bytes after the body": (
-        RawSender(frame=lambda body: (counted(body)[0], body + b"\0\0\n")),
+        RawSender(frame=lambda body: (frame_with_length(body)[0], body + b"\0\0\n")),
         {"sender/request/framing"},
     ),
     "a byte order mark": (
-        RawSender(encode=lambda message: b"\xef\xbb\xbf" + written(members(message))),
+        RawSender(encode=lambda message: b"\xef\xbb\xbf" + encode_json(select_members(message))),
         {"sender/body/utf-8"},
     ),
     "Latin-1": (
-        RawSender(encode=lambda message: written(members(message), "xmlcharrefreplace", "latin-1")),
+        RawSender(
+            encode=lambda message: encode_json(select_members(message), "xmlcharrefreplace", "latin-1")
+        ),
         {"sender/body/utf-8", UNREADABLE},
     ),
     "raw lone surrogates": (
-        RawSender(encode=lambda message: written(members(message), "surrogatepass")),
+        RawSender(encode=lambda message: encode_json(select_members(message), "surrogatepass")),
         {"sender/body/utf-8", UNREADABLE},
     ),
     "Python's own notation": (
-        RawSender(encode=lambda message: ascii(members(message)).encode()),
+        RawSender(encode=lambda message: ascii(select_members(message)).encode()),
         {"sender/body/json", UNREADABLE},
     ),
     "a comma at the end": (
-        RawSender(encode=lambda message: written(members(message))[:-1] + b",}"),
+        RawSender(encode=lambda message: encode_json(select_members(message))[:-1] + b",}"),
         {"sender/body/json", UNREADABLE},
     ),
     "a key twice": (RawSender(encode=with_recipient_twice), {"sender/body/unique-keys"}),
@@ -344,7 +350,11 @@ CONTROLS: dict[str, tuple[RawSender, set[str]]] = {
         {"sender/body/values"},
     ),
     "no ip at all": (
-        RawSender(encode=lambda message: written({k: v for k, v in members(message).items() if k != "ip"})),
+        RawSender(
+            encode=lambda message: encode_json(
+                {k: v for k, v in select_members(message).items() if k != "ip"}
+            )
+        ),
         {"sender/body/values"},
     ),
     "a timestamp": (
@@ -352,50 +362,50 @@ CONTROLS: dict[str, tuple[RawSender, set[str]]] = {
         {"sender/body/no-other-members"},
     ),
     "an envelope": (
-        RawSender(encode=lambda message: written({"data": members(message)})),
+        RawSender(encode=lambda message: encode_json({"data": select_members(message)})),
         {"sender/body/no-other-members", "sender/body/values"},
     ),
     "ip null": (RawSender(encode=with_null_ip), {"sender/body/ip"}),
     "ip empty": (RawSender(encode=with_any_ip), {"sender/body/ip"}),
     "once more after a 5xx": (
-        RawSender(again=lambda came: isinstance(came, Answer) and came.status >= 500),
+        RawSender(resends=lambda result: isinstance(result, Response) and result.status >= 500),
         {"sender/answer/no-retry"},
     ),
     "once more as Retry-After says": (
-        RawSender(again=lambda came: isinstance(came, Answer) and "retry-after" in came.headers),
+        RawSender(resends=lambda result: isinstance(result, Response) and "retry-after" in result.headers),
         {"sender/answer/no-retry"},
     ),
     "once more after a 408": (
-        RawSender(again=lambda came: isinstance(came, Answer) and came.status == 408),
+        RawSender(resends=lambda result: isinstance(result, Response) and result.status == 408),
         {"sender/answer/no-retry"},
     ),
-    # Nobody can count the requests to where nobody listens.
+    # Requests to a closed port cannot be counted.
     **{
-        f"once more after {failure}": (RawSender(again=partial(eq, failure)), {"sender/answer/no-retry"})
+        f"once more after {failure}": (RawSender(resends=partial(eq, failure)), {"sender/answer/no-retry"})
         for failure in FAILURES
         if failure != "refused"
     },
     "always twice": (
-        RawSender(again=lambda came: isinstance(came, Answer)),
+        RawSender(resends=lambda result: isinstance(result, Response)),
         {"sender/answer/no-retry"},
     ),
-    "once more behind our back": (RawSender(behind=later), {"sender/answer/no-retry"}),
+    "once more behind our back": (RawSender(on_done=send_later), {"sender/answer/no-retry"}),
     "only 200": (
-        RawSender(succeeds=lambda answer: answer.status == 200),
+        RawSender(succeeds=lambda response: response.status == 200),
         {"sender/answer/success", "sender/answer/not-modified"},
     ),
-    "no 201": (RawSender(succeeds=fails_on(201)), {"sender/answer/success"}),
-    "no 204": (RawSender(succeeds=fails_on(204)), {"sender/answer/success"}),
-    "an answer in JSON": (RawSender(succeeds=wants_json), {"sender/answer/success"}),
+    "no 201": (RawSender(succeeds=accepts_all_but(201)), {"sender/answer/success"}),
+    "no 204": (RawSender(succeeds=accepts_all_but(204)), {"sender/answer/success"}),
+    "an answer in JSON": (RawSender(succeeds=accepts_json_only), {"sender/answer/success"}),
     "an answer without error": (
-        RawSender(succeeds=lambda answer: is_success(answer) and b"error" not in answer.body),
+        RawSender(succeeds=lambda response: is_success(response) and b"error" not in response.body),
         {"sender/answer/success"},
     ),
-    "no 304": (RawSender(succeeds=fails_on(304)), {"sender/answer/not-modified"}),
-    "a 4xx is success": (RawSender(succeeds=takes(400, 401, 404, 422)), {"sender/answer/failure"}),
-    "a 503 is success": (RawSender(succeeds=takes(503)), {"sender/answer/failure"}),
-    "a 302 is success": (RawSender(succeeds=takes(302)), {"sender/answer/failure"}),
-    "a 500 that says ok": (RawSender(succeeds=says_ok), {"sender/answer/failure"}),
+    "no 304": (RawSender(succeeds=accepts_all_but(304)), {"sender/answer/not-modified"}),
+    "a 4xx is success": (RawSender(succeeds=accepts(400, 401, 404, 422)), {"sender/answer/failure"}),
+    "a 503 is success": (RawSender(succeeds=accepts(503)), {"sender/answer/failure"}),
+    "a 302 is success": (RawSender(succeeds=accepts(302)), {"sender/answer/failure"}),
+    "a 500 that says ok": (RawSender(succeeds=accepts_ok_body), {"sender/answer/failure"}),
     **{
         f"{failure} is success": (RawSender(tolerated=(failure,)), {"sender/answer/connection-failure"})
         for failure in FAILURES
@@ -404,45 +414,46 @@ CONTROLS: dict[str, tuple[RawSender, set[str]]] = {
         RawSender(redirects={}),
         {"sender/redirect/post-again", "sender/redirect/see-other"},
     ),
-    "GET after a 302": (RawSender(redirects=follows(s301=GET, s302=GET)), {"sender/redirect/post-again"}),
-    "no body after a 307": (RawSender(redirects=follows(s307=EMPTY)), {"sender/redirect/post-again"}),
-    "no 308": (RawSender(redirects=follows(s308="none")), {"sender/redirect/post-again"}),
-    "POST after a 303": (RawSender(redirects=follows(s303=SAME)), {"sender/redirect/see-other"}),
+    "GET after a 302": (
+        RawSender(redirects=make_redirects(s301=GET, s302=GET)),
+        {"sender/redirect/post-again"},
+    ),
+    "no body after a 307": (RawSender(redirects=make_redirects(s307=EMPTY)), {"sender/redirect/post-again"}),
+    "no 308": (RawSender(redirects=make_redirects(s308="none")), {"sender/redirect/post-again"}),
+    "POST after a 303": (RawSender(redirects=make_redirects(s303=SAME)), {"sender/redirect/see-other"}),
     "authorization for everybody": (RawSender(leaks=True), {"sender/redirect/authorization-dropped"}),
     "authorization only once": (RawSender(forgets=True), {"sender/redirect/authorization-kept"}),
-    "redirects without end": (RawSender(most_redirects=1000), {"sender/redirect/loop"}),
+    "redirects without end": (RawSender(max_redirects=1000), {"sender/redirect/loop"}),
 }
 
 
 @pytest.mark.parametrize("control", CONTROLS)
-def test_a_sender_broken_in_one_way_breaks_its_rule_and_no_other(
-    control: str, destination: Destination
-) -> None:
+def test_a_sender_with_one_mistake_fails_exactly_its_rules(control: str, destination: Destination) -> None:
     sender, rules = CONTROLS[control]
-    found = failed(Sender.calling(sender.send), destination)
+    found = find_failed(Sender.calling(sender.send), destination)
     assert set(found) == rules, found
 
 
-def test_a_sender_that_gives_up_early(destination: Destination) -> None:
+def test_a_sender_that_times_out_early_fails_slow(destination: Destination) -> None:
     settings = SenderSettings(examples=3, slow=2.0, settle=0.02)
-    found = failed(Sender.calling(RawSender(timeout=1.0).send), destination, settings)
+    found = find_failed(Sender.calling(RawSender(timeout=1.0).send), destination, settings)
     assert found == {"sender/answer/slow": "after a 200 that took 2 s: failure reported: NotSent: reset"}
 
 
 def test_every_rule_has_a_control() -> None:
     alone = {rule for _, rules in CONTROLS.values() for rule in rules if len(rules) == 1}
-    # The one has a test of its own, and what is no JSON never has the values.
+    # The first has its own test. A body that is no JSON always fails the rule on values too.
     assert set(RULES) - alone == {"sender/answer/slow", "sender/body/json"}
 
 
-def test_a_sender_that_waits_for_ever_is_let_go(destination: Destination) -> None:
-    """It announces more bytes than it sends, and would wait for an answer that never comes."""
+def test_a_sender_that_waits_forever_is_abandoned(destination: Destination) -> None:
+    """It announces more bytes than it sends, and waits for a response that is never sent."""
     settings = SenderSettings(examples=3, slow=0.02, settle=0.02, patience=0.2)
     start = time.monotonic()
-    found = failed(Sender.calling(RawSender(frame=counted_as_escaped).send), destination, settings)
+    found = find_failed(Sender.calling(RawSender(frame=frame_as_escaped).send), destination, settings)
     assert time.monotonic() - start < 10
     assert re.match(r"Content-Length \d+, but \d+ bytes came", found.pop("sender/request/framing"))
-    # What nobody could wait for is not reported as passed.
+    # Rules cut short by the wait are not reported as passed.
     assert set(found) == {
         "sender/request/method",
         "sender/request/content-type",
@@ -452,7 +463,7 @@ def test_a_sender_that_waits_for_ever_is_let_go(destination: Destination) -> Non
     assert set(found.values()) == {"no report within 0.2 s, 3 times; the rest is not tried"}
 
 
-def test_a_sender_that_tries_for_ever_is_let_go(destination: Destination) -> None:
+def test_a_sender_that_retries_forever_is_abandoned(destination: Destination) -> None:
     def send(message: Message, endpoint: str, authorization: str | None) -> None:
         while True:
             try:
@@ -467,15 +478,15 @@ def test_a_sender_that_tries_for_ever_is_let_go(destination: Destination) -> Non
     assert finding.share == "3 of 3 cases"
 
 
-def test_what_a_late_request_is_counts_for_its_own_message(destination: Destination) -> None:
-    """What one message's sender still sends while the next rule is tried is nothing of that rule's."""
+def test_a_late_request_counts_for_its_own_message(destination: Destination) -> None:
+    """A request sent late does not fail the rule that runs next."""
     pending: list[threading.Timer] = []
 
-    def behind(send: Callable[[], object]) -> None:
+    def on_done(send: Callable[[], object]) -> None:
         pending.append(threading.Timer(0.3, send))
         pending[-1].start()
 
-    late = Sender.calling(RawSender(behind=behind).send)
+    late = Sender.calling(RawSender(on_done=on_done).send)
     assert try_rule("sender/redirect/loop", late, destination, QUICK).outcome == "passed"
     assert try_rule("sender/answer/not-modified", late, destination, QUICK).outcome == "passed"
     settings = SenderSettings(settle=1.0)
@@ -484,11 +495,11 @@ def test_what_a_late_request_is_counts_for_its_own_message(destination: Destinat
     assert pending[0].finished.is_set()
 
 
-# What is sent, and how it is compared.
+# The messages, and the comparison of values.
 
 
 def test_unusual_messages_are_all_valid_and_all_sent() -> None:
-    """None is left out in the current revision, and strings alone are left in the first."""
+    """The current revision has all of them, the first revision only those with strings."""
     for revision in catalogue.revisions():
         found = make_unusual_messages(revision)
         assert len(found) > 60
@@ -499,7 +510,7 @@ def test_unusual_messages_are_all_valid_and_all_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("handed_in", "arrived", "told"),
+    ("sent", "received", "expected"),
     [
         ({"a": 1}, {"a": 1.0}, None),
         ({"a": 2**53 + 1}, {"a": 2**53}, None),
@@ -520,11 +531,11 @@ def test_unusual_messages_are_all_valid_and_all_sent() -> None:
         ({"a": 1}, {}, 'the message has no "a"'),
     ],
 )
-def test_values_are_compared_as_javascript_reads_them(handed_in: Any, arrived: Any, told: str | None) -> None:
-    assert find_difference(handed_in, arrived) == told
+def test_values_are_compared_as_javascript_reads_them(sent: Any, received: Any, expected: str | None) -> None:
+    assert find_difference(sent, received) == expected
 
 
-def test_a_finding_tells_what_was_sent_what_came_and_how_to_see_it_again(destination: Destination) -> None:
+def test_a_finding_prints_the_message_the_actual_value_and_the_command(destination: Destination) -> None:
     sender = Sender.calling(RawSender(encode=with_null_ip).send)
     (finding,) = try_rule("sender/body/ip", sender, destination, QUICK).findings
     text = str(finding)
@@ -541,40 +552,40 @@ def test_a_finding_tells_what_was_sent_what_came_and_how_to_see_it_again(destina
 
 
 def test_a_generated_message_is_shrunk(destination: Destination) -> None:
-    """Only generated messages show this mistake, and the finding tells about the smallest of them."""
+    """Only generated messages show this mistake, and the finding has the smallest of them."""
 
     def encode(message: Message) -> bytes:
         application = message["payload"].get("application")
         named = isinstance(application, dict) and application.get("name") not in (None, "Shop")
-        return with_members(to="bar@example.com")(message) if named else written(members(message))
+        return with_members(to="bar@example.com")(message) if named else encode_json(select_members(message))
 
     settings = SenderSettings(examples=200, settle=0.02)
     sender = Sender.calling(RawSender(encode=encode).send)
     (finding,) = try_rule("sender/body/values", sender, destination, settings).findings
     assert finding.actual == '/to is "bar@example.com" in place of "foo@example.com"'
     message = json.loads(finding.message)
-    # How far shrinking comes depends on the machine; the context that this mistake needs stays alone.
+    # The extent of shrinking depends on the machine; only the needed context remains.
     assert "application" in message["payload"]
     assert set(message["payload"]) <= {"code", "locale", "application"}
     assert len(finding.message) < 250
 
 
 def test_the_same_seed_generates_the_same_messages(destination: Destination) -> None:
-    def sent(seed: int) -> list[str]:
-        taken: list[str] = []
+    def list_sent(seed: int) -> list[str]:
+        sent: list[str] = []
 
         def send(message: Message, endpoint: str, authorization: str | None) -> None:
-            taken.append(json.dumps(message))
+            sent.append(json.dumps(message))
             example_send(message, endpoint, authorization)
 
         settings = SenderSettings(examples=20, seed=seed, settle=0)
         try_rule("sender/body/values", Sender.calling(send), destination, settings)
-        return taken
+        return sent
 
-    assert sent(1) == sent(1) != sent(2)
+    assert list_sent(1) == list_sent(1) != list_sent(2)
 
 
-def test_a_message_is_sent_once_for_all_rules_that_look_at_it(destination: Destination) -> None:
+def test_a_message_is_sent_once_for_all_rules_that_check_it(destination: Destination) -> None:
     urls: list[str] = []
 
     def send(message: Message, endpoint: str, authorization: str | None) -> None:
@@ -591,11 +602,11 @@ def test_a_message_is_sent_once_for_all_rules_that_look_at_it(destination: Desti
 
 
 def impatient(arguments: list[str]) -> Sender:
-    """Return a command as a sender, of which less is waited for that never comes."""
+    """Return a command as a sender with short waits for its start and its end."""
     return Sender(CommandDriver(arguments, grace_seconds=0.2, end_seconds=0.5), None, arguments)
 
 
-def test_a_sender_that_returns_before_it_has_sent(destination: Destination) -> None:
+def test_an_async_send_method_is_refused(destination: Destination) -> None:
     async def send(message: Message, endpoint: str, authorization: str | None) -> None:
         example_send(message, endpoint, authorization)
 
@@ -617,7 +628,7 @@ for number, line in enumerate(sys.stdin):
 
 
 def harness(does: str, at: int = 0) -> list[str]:
-    """Return a sender that does something else at one job."""
+    """Return a sender command that runs other code at one job."""
     return [sys.executable, "-c", HARNESS.format(examples=str(ROOT / "examples"), at=at, does=does)]
 
 
@@ -646,19 +657,19 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("case", UNUSABLE)
-def test_a_command_that_cannot_be_driven(case: str, destination: Destination) -> None:
-    words, told = UNUSABLE[case]
-    sender = impatient(words)
-    settings = SenderSettings(patience=0.3 if "0\\.5 s" in told else 10)
+def test_a_command_that_cannot_be_driven_is_reported(case: str, destination: Destination) -> None:
+    arguments, expected = UNUSABLE[case]
+    sender = impatient(arguments)
+    settings = SenderSettings(patience=0.3 if "0\\.5 s" in expected else 10)
     start = time.monotonic()
 
     def twice() -> None:
-        # The one without end answers its first job well.
+        # The endless one passes its first job.
         SenderRun(sender, destination, settings).require_usable()
         SenderRun(sender, destination, settings).require_usable()
 
     try:
-        with pytest.raises(SenderUnusable, match=told) as raised:
+        with pytest.raises(SenderUnusable, match=expected) as raised:
             twice()
     finally:
         sender.close()
@@ -667,7 +678,7 @@ def test_a_command_that_cannot_be_driven(case: str, destination: Destination) ->
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "expected"),
     [
         (
             harness("sys.exit(3)", at=5),
@@ -677,18 +688,20 @@ def test_a_command_that_cannot_be_driven(case: str, destination: Destination) ->
         (harness("print('{\"ok\": true}\\n' * 2, flush=True); continue", at=5), r"what no job had asked for"),
     ],
 )
-def test_a_command_that_fails_later(words: list[str], told: str, destination: Destination) -> None:
-    sender = Sender.command(words)
+def test_a_command_that_fails_later_is_reported_with_rule_and_message(
+    arguments: list[str], expected: str, destination: Destination
+) -> None:
+    sender = Sender.command(arguments)
     try:
         SenderRun(sender, destination, QUICK).require_usable()
-        with pytest.raises(SenderUnusable, match=told):
+        with pytest.raises(SenderUnusable, match=expected):
             try_rule("sender/body/json", sender, destination, QUICK)
     finally:
         sender.close()
 
 
-def test_a_command_that_ends_on_a_generated_message(destination: Destination) -> None:
-    """It is no message to shrink: the command cannot be driven."""
+def test_a_command_that_ends_on_a_generated_message_is_reported(destination: Destination) -> None:
+    """The message is not shrunk, since the command cannot be driven."""
     sender = Sender.command(harness("sys.exit(3)", at=len(make_unusual_messages()) + 30))
     try:
         with pytest.raises(SenderUnusable, match=r"ended with status 3"):
@@ -697,7 +710,7 @@ def test_a_command_that_ends_on_a_generated_message(destination: Destination) ->
         sender.close()
 
 
-def test_a_silent_command_is_started_anew_and_its_rule_is_broken(destination: Destination) -> None:
+def test_a_silent_command_is_restarted_and_its_rule_fails(destination: Destination) -> None:
     sender = impatient(harness("time.sleep(60)", at=3))
     settings = SenderSettings(patience=0.3, settle=0.02)
     try:
@@ -712,10 +725,10 @@ UNTIL_RELEASED = (
     "parts = urllib.parse.urlsplit(job['endpoint']); "
     "socket.create_connection((parts.hostname, parts.port)).recv(1)"
 )
-"""Waits until patience is over and every connection is ended: late, however busy the machine is."""
+"""Waits until the endpoint closes its connections, which is too late on any machine."""
 
 
-def test_a_late_answer_is_no_answer_to_the_next_job(destination: Destination) -> None:
+def test_a_late_result_is_not_the_result_of_the_next_job(destination: Destination) -> None:
     command = harness(UNTIL_RELEASED, at=1)
     sender = Sender(CommandDriver(command, grace_seconds=30), None, command)
     settings = SenderSettings(patience=4, settle=0.02)
@@ -729,7 +742,7 @@ def test_a_late_answer_is_no_answer_to_the_next_job(destination: Destination) ->
         sender.close()
 
 
-def test_what_a_command_started_ends_with_it(tmp_path: Path, destination: Destination) -> None:
+def test_child_processes_of_a_command_end_with_it(tmp_path: Path, destination: Destination) -> None:
     pid = tmp_path / "pid"
     child = f"open({str(pid)!r}, 'w').write(str(subprocess.Popen(['sleep', '60']).pid))"
     sender = Sender.command(harness(child))
@@ -743,7 +756,7 @@ def test_what_a_command_started_ends_with_it(tmp_path: Path, destination: Destin
 
 def alive(process: int) -> bool:
     try:
-        # A zombie that nobody has waited for yet counts as ended.
+        # A zombie counts as ended.
         return " Z " not in Path(f"/proc/{process}/stat").read_text()
     except FileNotFoundError:
         return False
@@ -771,7 +784,7 @@ class TestSender(SenderContract):
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pytest.RunResult]:
-    """Run a test file with the suite in it."""
+    """Run a test file that contains the suite."""
     pytester.syspathinsert(ROOT)
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
 
@@ -783,7 +796,7 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callabl
     return run
 
 
-def test_the_suite_has_one_test_a_rule(suite: Callable[..., pytest.RunResult]) -> None:
+def test_the_suite_has_one_test_per_rule(suite: Callable[..., pytest.RunResult]) -> None:
     result = suite(GOOD, "-v")
     result.assert_outcomes(passed=len(RULES))
     result.stdout.fnmatch_lines(
@@ -792,7 +805,7 @@ def test_the_suite_has_one_test_a_rule(suite: Callable[..., pytest.RunResult]) -
     suite(GOOD, "-k", "sender/request/target").assert_outcomes(passed=1, deselected=len(RULES) - 1)
 
 
-BROKEN = """
+FAILS_TARGET = """
 import json
 from examples.sender_python import NotSent, send
 from logto_mail_contract import SenderContract, SenderSettings
@@ -810,8 +823,8 @@ class TestSender(SenderContract):
 """
 
 
-def test_a_broken_must_fails_and_tells(suite: Callable[..., pytest.RunResult]) -> None:
-    result = suite(BROKEN.format(strict=False, mark=""), "-k", "sender/request", "-p", "no:logging")
+def test_a_failed_must_fails_and_prints_its_finding(suite: Callable[..., pytest.RunResult]) -> None:
+    result = suite(FAILS_TARGET.format(strict=False, mark=""), "-k", "sender/request", "-p", "no:logging")
     result.assert_outcomes(failed=1, passed=5, deselected=len(RULES) - 6)
     result.stdout.fnmatch_lines(
         [
@@ -823,9 +836,9 @@ def test_a_broken_must_fails_and_tells(suite: Callable[..., pytest.RunResult]) -
     )
 
 
-def test_an_excuse_is_taken(suite: Callable[..., pytest.RunResult]) -> None:
+def test_an_excused_rule_is_an_expected_failure(suite: Callable[..., pytest.RunResult]) -> None:
     mark = '@pytest.mark.mail_contract_excuse("sender/request/target", reason="a proxy wants it")'
-    result = suite(BROKEN.format(strict=False, mark=mark), "-k", "sender/request", "-rx")
+    result = suite(FAILS_TARGET.format(strict=False, mark=mark), "-k", "sender/request", "-rx")
     result.assert_outcomes(xfailed=1, passed=5, deselected=len(RULES) - 6)
     result.stdout.fnmatch_lines(["XFAIL *excused: a proxy wants it*"])
     unneeded = suite(GOOD, "-k", "sender/body", ini="mail_contract_excuses = sender/body/ip: for fun")
@@ -845,10 +858,10 @@ class TestSender(SenderContract):
 
 
 @pytest.mark.parametrize("strict", [False, True])
-def test_a_broken_should_counts_where_that_is_asked_for(
+def test_a_failed_should_fails_the_run_only_when_strict(
     strict: bool, suite: Callable[..., pytest.RunResult]
 ) -> None:
-    """What is INFO never counts, and what cannot be judged is skipped."""
+    """A failed INFO rule never fails the run; a rule that is not applicable is skipped."""
     result = suite(NO_REDIRECTS.format(strict=strict), "-k", "sender/redirect", "-rxs")
     outcomes = {"xfailed": 1, "failed": 1} if strict else {"xfailed": 2}
     result.assert_outcomes(passed=2, skipped=1, deselected=len(RULES) - 5, **outcomes)
@@ -879,8 +892,8 @@ def test_a_command_is_started_once_for_the_class(
 def test_a_command_that_cannot_be_driven_fails_every_test(suite: Callable[..., pytest.RunResult]) -> None:
     result = suite(COMMAND.format(command=["/no/such/program"]), "-k", "sender/request")
     result.assert_outcomes(failed=6, deselected=len(RULES) - 6)
-    told = 'mail-contract: the command "/no/such/program" cannot be started: No such file or directory'
-    assert result.stdout.str().count(f"\n{told}\n") == 6
+    expected = 'mail-contract: the command "/no/such/program" cannot be started: No such file or directory'
+    assert result.stdout.str().count(f"\n{expected}\n") == 6
 
 
 def test_a_suite_without_a_sender_says_what_to_do(suite: Callable[..., pytest.RunResult]) -> None:
@@ -894,8 +907,8 @@ def test_a_suite_without_a_sender_says_what_to_do(suite: Callable[..., pytest.Ru
 
 
 @dataclass(frozen=True)
-class Done:
-    """What a run of the command came to."""
+class CommandResult:
+    """The exit code and the output of a run of the command."""
 
     code: int
     out: str
@@ -903,32 +916,32 @@ class Done:
 
 
 @pytest.fixture
-def verify_sender(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+def verify_sender(capsys: pytest.CaptureFixture[str]) -> Callable[..., CommandResult]:
     """Run ``mail-contract verify-sender`` in this process."""
 
-    def run(*arguments: str) -> Done:
+    def run(*arguments: str) -> CommandResult:
         try:
             code = cli.main(["verify-sender", *arguments])
         except SystemExit as end:  # argparse ends the command itself
             code = int(str(end.code))
-        told = capsys.readouterr()
-        return Done(code, told.out, told.err)
+        captured = capsys.readouterr()
+        return CommandResult(code, captured.out, captured.err)
 
     return run
 
 
-VerifySender = Callable[..., Done]
+VerifySender = Callable[..., CommandResult]
 
 FAST = ("--slow", "0.02", "--examples", "3")
 
 
-def test_a_good_sender_exits_0(verify_sender: VerifySender) -> None:
-    done = verify_sender(*FAST, "--strict", "--", *EXAMPLE)
-    assert (done.code, done.err) == (0, "")
-    lines = done.out.splitlines()
+def test_a_correct_sender_exits_0(verify_sender: VerifySender) -> None:
+    result = verify_sender(*FAST, "--strict", "--", *EXAMPLE)
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
     assert lines[0] == f"{shlex.join(EXAMPLE)}: revision 1.35, {len(RULES)} rules, seed 0"
-    told = [line.split()[:2] for line in lines if line.startswith("  ")]
-    assert told == [["passed", rule] for rule in RULES]
+    printed = [line.split()[:2] for line in lines if line.startswith("  ")]
+    assert printed == [["passed", rule] for rule in RULES]
     assert re.fullmatch(r"23 rules: 23 passed\. \d+ cases in [\d.]+ s\.", lines[-1])
 
 
@@ -942,25 +955,25 @@ sender.main()
 """
 
 
-def changed(method: str) -> list[str]:
-    """Return the example as a command, with another method."""
+def example_with_method(method: str) -> list[str]:
+    """Return a command that runs the example with another method."""
     return [sys.executable, "-c", SENDS_GET.format(root=str(ROOT), method=method)]
 
 
-def test_a_broken_sender_exits_1_and_is_told(verify_sender: VerifySender) -> None:
-    command = changed("'PUT' if method == 'POST' else method")
-    done = verify_sender(
+def test_a_failing_sender_exits_1_and_its_finding_is_printed(verify_sender: VerifySender) -> None:
+    command = example_with_method("'PUT' if method == 'POST' else method")
+    result = verify_sender(
         *FAST, "--rules", "sender/request/*", "sender/body/ip", "--exclude", "*/target", "--", *command
     )
-    assert (done.code, done.err) == (1, "")
-    assert re.search(r"^  failed +MUST +sender/request/method +\d+ cases, ", done.out, re.MULTILINE)
-    assert "\nsender/request/method  MUST  (" in done.out
-    assert '\n  actual    "PUT"\n' in done.out
+    assert (result.code, result.err) == (1, "")
+    assert re.search(r"^  failed +MUST +sender/request/method +\d+ cases, ", result.out, re.MULTILINE)
+    assert "\nsender/request/method  MUST  (" in result.out
+    assert '\n  actual    "PUT"\n' in result.out
     assert (
         "\n  reproduce mail-contract verify-sender --rules sender/request/method --examples 3 "
-        "--slow 0.02 -- " in done.out
+        "--slow 0.02 -- " in result.out
     )
-    assert "\n6 rules: 5 passed, 1 failed. " in done.out
+    assert "\n6 rules: 5 passed, 1 failed. " in result.out
 
 
 @pytest.mark.parametrize(("options", "code", "outcome"), [((), 0, "warned"), (("--strict",), 1, "failed")])
@@ -968,21 +981,23 @@ def test_a_failed_should_warns_and_fails_with_strict(
     options: tuple[str, ...], code: int, outcome: str, verify_sender: VerifySender
 ) -> None:
     rules = ("--rules", "sender/redirect/*")
-    done = verify_sender(*FAST, *rules, *options, "--", *changed("'GET' if '/moved' in url else method"))
-    assert (done.code, done.err) == (code, "")
-    assert re.search(rf"^  {outcome} +SHOULD +sender/redirect/post-again ", done.out, re.MULTILINE)
-    assert "\nsender/redirect/post-again  SHOULD  (4 of 4 cases)\n" in done.out
+    result = verify_sender(
+        *FAST, *rules, *options, "--", *example_with_method("'GET' if '/moved' in url else method")
+    )
+    assert (result.code, result.err) == (code, "")
+    assert re.search(rf"^  {outcome} +SHOULD +sender/redirect/post-again ", result.out, re.MULTILINE)
+    assert "\nsender/redirect/post-again  SHOULD  (4 of 4 cases)\n" in result.out
 
 
-def test_what_is_info_never_counts(verify_sender: VerifySender) -> None:
-    command = changed("'POST' if '/moved' in url else method")
-    done = verify_sender(*FAST, "--strict", "--rules", "sender/redirect/see-other", "--", *command)
-    assert (done.code, done.err) == (0, "")
-    assert re.search(r"^  warned +INFO +sender/redirect/see-other ", done.out, re.MULTILINE)
+def test_a_failed_info_never_fails_the_run(verify_sender: VerifySender) -> None:
+    command = example_with_method("'POST' if '/moved' in url else method")
+    result = verify_sender(*FAST, "--strict", "--rules", "sender/redirect/see-other", "--", *command)
+    assert (result.code, result.err) == (0, "")
+    assert re.search(r"^  warned +INFO +sender/redirect/see-other ", result.out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "expected"),
     [
         (("--rules", "sender/nothing", "--", "true"), 2, "no rule for senders matches 'sender/nothing'"),
         (("--exclude", "receiver/*", "--", "true"), 2, "no rule for senders matches 'receiver/*'"),
@@ -1003,24 +1018,24 @@ def test_what_is_info_never_counts(verify_sender: VerifySender) -> None:
         (("--patience", "0.2", "--", "sleep", "60"), 3, "no report: within 2.2 s: it was its first message"),
     ],
 )
-def test_other_exit_codes(
-    arguments: tuple[str, ...], code: int, told: str, verify_sender: VerifySender
+def test_wrong_use_and_unusable_senders_have_their_exit_codes(
+    arguments: tuple[str, ...], code: int, expected: str, verify_sender: VerifySender
 ) -> None:
     start = time.monotonic()
-    done = verify_sender(*arguments)
-    assert done.code == code, done
-    assert told in done.err
-    assert "Traceback" not in done.err
+    result = verify_sender(*arguments)
+    assert result.code == code, result
+    assert expected in result.err
+    assert "Traceback" not in result.err
     assert time.monotonic() - start < 15
 
 
-def test_a_command_that_ends_later_exits_3_and_what_was_found_is_told(verify_sender: VerifySender) -> None:
+def test_a_command_that_ends_later_exits_3_and_the_results_are_printed(verify_sender: VerifySender) -> None:
     command = harness("sys.exit(7)", at=len(make_unusual_messages()) + 40)
-    done = verify_sender(*FAST, "--", *command)
-    assert done.code == 3
-    assert "ended with status 7 without a result" in done.err
-    assert re.search(r"\n  rule      sender/answer/no-retry\n  message   {", done.err)
-    assert re.search(r"^\d+ rules: ", done.out, re.MULTILINE)
+    result = verify_sender(*FAST, "--", *command)
+    assert result.code == 3
+    assert "ended with status 7 without a result" in result.err
+    assert re.search(r"\n  rule      sender/answer/no-retry\n  message   {", result.err)
+    assert re.search(r"^\d+ rules: ", result.out, re.MULTILINE)
 
 
 ENDS_AT_THE_THIRD_JOB = """\
@@ -1032,20 +1047,20 @@ for number, job in enumerate(sys.stdin):
 """
 
 
-def test_a_command_that_ends_after_a_failure_is_lost_and_the_failure_is_told(
+def test_a_command_that_ends_after_a_failure_exits_3_and_the_failure_is_printed(
     verify_sender: VerifySender,
 ) -> None:
-    """The command would be started again for the next rule, as if it had never ended."""
+    """The next rule does not start the command again."""
     rules = "--rules", "sender/request/target", "sender/answer/failure"
-    done = verify_sender(*FAST, *rules, "--", sys.executable, "-c", ENDS_AT_THE_THIRD_JOB)
-    assert done.code == 3
-    assert "ended with status 7 without a result\n  rule      sender/request/target\n" in done.err
-    assert re.search(r"^  failed +MUST +sender/request/target ", done.out, re.MULTILINE)
-    assert re.search(r"^1 rule: 1 failed\. ", done.out, re.MULTILINE)
-    assert "The sender was lost, and what is left was not tried." in done.out
+    result = verify_sender(*FAST, *rules, "--", sys.executable, "-c", ENDS_AT_THE_THIRD_JOB)
+    assert result.code == 3
+    assert "ended with status 7 without a result\n  rule      sender/request/target\n" in result.err
+    assert re.search(r"^  failed +MUST +sender/request/target ", result.out, re.MULTILINE)
+    assert re.search(r"^1 rule: 1 failed\. ", result.out, re.MULTILINE)
+    assert "The sender was lost, and what is left was not tried." in result.out
 
 
-def test_an_interrupt_ends_the_sender_too(tmp_path: Path) -> None:
+def test_an_interrupt_ends_the_sender_command(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     command = harness(f"open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(60)")
     arguments = [sys.executable, "-m", "logto_mail_contract.commands.main", "verify-sender", "--", *command]
@@ -1055,7 +1070,7 @@ def test_an_interrupt_ends_the_sender_too(tmp_path: Path) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert told == "mail-contract: interrupted\n"
+    assert errors == "mail-contract: interrupted\n"
     assert not alive(int(pid.read_text()))

@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-# Loaded before the runs below, each of which forgets what it alone has imported.
+# Import here: each run below drops the modules that it imports first.
 import hypothesis.core  # noqa: F401
 import pytest
 from tests.support.broken_receivers import CONTROLS, TOKEN, Good, Served
@@ -49,7 +49,7 @@ class TestIt(SenderContract):
     command = {command!r}
     settings = SenderSettings(examples=3, slow=0.02)
 """
-WORDS = {
+PYTEST_OUTCOMES = {
     "passed": "PASSED",
     "failed": "FAILED",
     "warned": "XFAIL",
@@ -87,7 +87,7 @@ def test_receiver_class_and_verify_agree(
     command = {entry["rule"]: entry["outcome"] for entry in entries}
     in_class = dict(re.findall(r"::test_rule\[(\S+)\] (PASSED|FAILED|XFAIL|SKIPPED)", ran.stdout.str()))
     assert set(command) == set(selected)
-    assert in_class == {rule: WORDS[outcome] for rule, outcome in command.items()}
+    assert in_class == {rule: PYTEST_OUTCOMES[outcome] for rule, outcome in command.items()}
     assert len(set(command.values())) > 1
 
 
@@ -112,5 +112,5 @@ def test_sender_class_and_verify_sender_agree(
     )
     in_class = dict(re.findall(r"::test_rule\[(\S+)\] (PASSED|FAILED|XFAIL|SKIPPED)", ran.stdout.str()))
     assert set(command) == set(select_rules("sender", SENDER_RULES, []))
-    assert in_class == {rule: WORDS[outcome] for rule, outcome in command.items()}
+    assert in_class == {rule: PYTEST_OUTCOMES[outcome] for rule, outcome in command.items()}
     assert ("failed" in command.values()) == (method != "POST")

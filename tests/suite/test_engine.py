@@ -1,4 +1,4 @@
-"""The run engine: outcomes, excuses, and what ends a run. The subject is made of code, rule by rule."""
+"""The run engine: outcomes, excuses, and what ends a run. Each test defines the check to run."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_failures_of_the_same_message_are_reported_together() -> None:
         (INFO, True, "warned"),
     ],
 )
-def test_levels(rule: str, strict: bool, outcome: str) -> None:
+def test_the_level_decides_whether_a_failed_rule_fails_the_run(rule: str, strict: bool, outcome: str) -> None:
     result = run_rule(StringRun(fails, strict=strict), rule)
     assert result.outcome == outcome
     assert result.fails_run == (outcome == "failed")
@@ -148,7 +148,9 @@ def test_levels(rule: str, strict: bool, outcome: str) -> None:
         ),
     ],
 )
-def test_excuses(check: Callable[[StringTrial], None], outcome: str, reason: str, fails_run: bool) -> None:
+def test_an_excuse_changes_the_outcome(
+    check: Callable[[StringTrial], None], outcome: str, reason: str, fails_run: bool
+) -> None:
     result = run_rule(StringRun(check), MUST, "known")
     assert (result.outcome, result.reason, result.fails_run) == (outcome, reason, fails_run)
 
@@ -169,7 +171,7 @@ def raises(
     [
         (raises(NotApplicable("no object")), "not applicable", "no object"),
         (raises(NotJudged("see another")), "not judged", "see another"),
-        # What passed before says nothing of the rest.
+        # A case that passed does not decide the rule.
         (raises(NotJudged("see another"), after=passes), "not judged", "see another"),
         (raises(NotJudged("see another"), after=fails), "failed", ""),
         (raises(EndOfRule(), after=fails), "failed", ""),
@@ -177,12 +179,14 @@ def raises(
         (raises(SubjectLost("gone"), after=fails), "failed", ""),
     ],
 )
-def test_what_ends_a_rule(check: Callable[[StringTrial], None], outcome: str, reason: str) -> None:
+def test_an_exception_ends_a_rule_with_its_outcome(
+    check: Callable[[StringTrial], None], outcome: str, reason: str
+) -> None:
     result = run_rule(StringRun(check), MUST)
     assert (result.outcome, result.reason) == (outcome, reason)
 
 
-def test_a_later_look_may_withdraw_what_failed() -> None:
+def test_finishing_a_trial_may_withdraw_its_failures() -> None:
     def finish(trial: StringTrial) -> None:
         trial.failures.clear()
         raise NotJudged("exhausted")
@@ -190,7 +194,7 @@ def test_a_later_look_may_withdraw_what_failed() -> None:
     assert run_rule(StringRun(fails, finish=finish), MUST).outcome == "not judged"
 
 
-def test_needs_and_revisions() -> None:
+def test_a_missing_need_or_an_older_revision_is_not_applicable() -> None:
     result = run_rule(StringRun(fails, needs=("wire", "outbox")), MUST)
     assert (result.outcome, result.reason, result.cases) == ("not applicable", "there is no outbox", 0)
     result = run_rule(StringRun(fails, revision="1.31"), LATER)
@@ -199,9 +203,9 @@ def test_needs_and_revisions() -> None:
     assert run_rule(StringRun(fails, revision="1.32"), LATER).outcome == "failed"
 
 
-def test_a_check_that_judges_nothing_is_a_fault_of_ours() -> None:
+def test_a_check_without_cases_is_an_own_fault() -> None:
     with pytest.raises(OwnFault, match="receiver/accept/sign-in judged no case"):
-        run_rule(StringRun(lambda trial: None), MUST)  # noqa: ARG005 - it does nothing
+        run_rule(StringRun(lambda trial: None), MUST)  # noqa: ARG005 - the check is empty
 
 
 def test_a_lost_subject_is_raised() -> None:
@@ -213,23 +217,23 @@ def outcomes(verification: Verification[StringTrial]) -> list[str]:
     return [result.outcome for result in verification]
 
 
-def test_results_come_one_by_one() -> None:
-    tried: list[str] = []
+def test_results_are_yielded_one_by_one() -> None:
+    checked: list[str] = []
 
     def check(trial: StringTrial) -> None:
-        tried.append(trial.rule.id)
+        checked.append(trial.rule.id)
         passes(trial)
 
     verification = Verification(StringRun(check), [MUST, SHOULD])
     results = iter(verification)
     assert next(results).rule.id == MUST
-    assert tried == [MUST]
+    assert checked == [MUST]
     assert [result.rule.id for result in verification.results] == [MUST]
     assert next(results).rule.id == SHOULD
     assert verification.passed
 
 
-def test_a_fault_of_ours_ends_no_run() -> None:
+def test_an_own_fault_does_not_end_the_run() -> None:
     def check(trial: StringTrial) -> None:
         if trial.rule.id == MUST:
             raise ZeroDivisionError("ours")
@@ -253,13 +257,13 @@ def test_a_lost_subject_ends_the_run() -> None:
     assert not verification.passed
 
 
-def test_excuses_reach_their_rules() -> None:
+def test_excuses_apply_to_their_rules() -> None:
     verification = Verification(StringRun(fails), [MUST, LATER], {MUST: "known"})
     assert outcomes(verification) == ["excused", "failed"]
     assert not verification.passed
 
 
-def test_an_interrupt_keeps_the_results() -> None:
+def test_an_interrupt_preserves_earlier_results() -> None:
     def check(trial: StringTrial) -> None:
         if trial.rule.id == SHOULD:
             raise KeyboardInterrupt
@@ -272,10 +276,10 @@ def test_an_interrupt_keeps_the_results() -> None:
     assert not verification.passed
 
 
-# Choosing and excusing.
+# Selecting and excusing rules.
 
 
-def test_rules_are_chosen_by_globs() -> None:
+def test_rules_are_selected_by_globs() -> None:
     assert select_rules("receiver", None, []) == list_rule_ids("receiver")
     assert select_rules("receiver", ["*/bind-mfa", MUST], []) == (MUST, LATER)
     assert select_rules("sender", ["sender/body/*"], ["*/json"]) == tuple(
@@ -289,7 +293,7 @@ def test_rules_are_chosen_by_globs() -> None:
         select_rules("receiver", None, ["nothing"])
 
 
-def test_excuses_are_read() -> None:
+def test_excuses_are_parsed() -> None:
     assert read_excuses([(MUST, " one "), (LATER, "two\nlines"), (MUST, "three")]) == {
         MUST: "three",
         LATER: r"two\nlines",
@@ -309,7 +313,7 @@ def test_every_rule_has_a_check(role: str) -> None:
     assert set(checks) == set(list_rule_ids(role))
 
 
-def test_a_result_is_a_value() -> None:
+def test_a_result_is_immutable() -> None:
     first: Result = run_rule(StringRun(passes), MUST)
     with pytest.raises(AttributeError):
-        first.outcome = "failed"  # type: ignore[misc] # that it cannot be set is what is tested
+        first.outcome = "failed"  # type: ignore[misc] # the test sets a frozen field

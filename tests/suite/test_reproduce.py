@@ -1,4 +1,4 @@
-"""Commands to copy: the options that are needed to try a rule in the same way."""
+"""Commands to copy: the options that are needed to run a rule in the same way."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ NAMES = ("examples", "seed", "warn_after", "fail_after", "recipient_domain")
         ),
     ],
 )
-def test_options_that_are_not_the_usual_ones(settings: Settings, revision: str, options: str) -> None:
+def test_only_changed_options_are_printed(settings: Settings, revision: str, options: str) -> None:
     assert format_options(settings, NAMES, revision) == options
 
 
-def test_a_rule_in_the_users_own_tests() -> None:
+def test_a_rule_in_a_test_class_is_reproduced_by_pytest() -> None:
     assert format_pytest_command("receiver/accept/sign-in") == "pytest -k receiver/accept/sign-in"

@@ -19,34 +19,34 @@ def test_the_smallest_failing_example_is_found() -> None:
     assert (found.example, found.is_flaky) == (1001, False)
 
 
-def test_nothing_is_found_where_nothing_fails() -> None:
-    tried: list[int] = []
+def test_nothing_is_found_if_nothing_fails() -> None:
+    calls: list[int] = []
 
     def fails(number: int) -> bool:
-        tried.append(number)
+        calls.append(number)
         return False
 
     assert find_smallest(st.integers(), fails, examples=50, seed=0) is None
-    assert len(tried) == 50
+    assert len(calls) == 50
 
 
-def test_a_failure_that_does_not_come_again_is_flaky() -> None:
-    tried: list[int] = []
+def test_a_failure_that_is_not_reproduced_is_flaky() -> None:
+    calls: list[int] = []
 
     def fails(number: int) -> bool:
-        tried.append(number)
-        return len(tried) == 7
+        calls.append(number)
+        return len(calls) == 7
 
     found = find_smallest(st.integers(), fails, examples=50, seed=1)
     assert found is not None
-    assert (found.example, found.is_flaky) == (tried[6], True)
+    assert (found.example, found.is_flaky) == (calls[6], True)
 
 
-def test_the_search_for_a_smaller_one_is_given_up_in_time() -> None:
-    tried: list[list[int]] = []
+def test_shrinking_stops_at_its_time_limit() -> None:
+    calls: list[list[int]] = []
 
     def fails(numbers: list[int]) -> bool:
-        tried.append(numbers)
+        calls.append(numbers)
         return len(numbers) > 5
 
     found = find_smallest(
@@ -57,26 +57,26 @@ def test_the_search_for_a_smaller_one_is_given_up_in_time() -> None:
         shrink_seconds=lambda: 0.0,
     )
     assert found is not None
-    # That nothing fails any more says nothing of the subject.
-    assert (found.example, found.is_flaky) == (tried[0], False)
-    assert len(tried) == 1
+    # Without time to repeat the example, it is not reported as flaky.
+    assert (found.example, found.is_flaky) == (calls[0], False)
+    assert len(calls) == 1
 
 
 def test_an_exception_ends_the_search_and_is_raised() -> None:
-    tried: list[int] = []
+    calls: list[int] = []
 
     def fails(number: int) -> bool:
-        tried.append(number)
-        if len(tried) == 6:
+        calls.append(number)
+        if len(calls) == 6:
             raise KeyError("mine")
         return False
 
     with pytest.raises(KeyError, match="mine"):
         find_smallest(st.integers(), fails, examples=50, seed=1)
-    assert len(tried) == 6
+    assert len(calls) == 6
 
 
-def test_the_same_seed_draws_the_same() -> None:
+def test_the_same_seed_draws_the_same_examples() -> None:
     assert (
         draw_examples(st.text(), 20, 1) == draw_examples(st.text(), 20, 1) != draw_examples(st.text(), 20, 2)
     )

@@ -1,9 +1,9 @@
-"""A receiver that keeps the contract, and one for every way to break it: the negative controls of the rules.
+"""A receiver that passes every rule, and one for every way to fail one: the negative controls of the rules.
 
-Each control is the good receiver with one method changed, beside the rules that it must break: those alone.
+Each control is the good receiver with one method changed, registered with exactly the rules that it fails.
 """
 
-# The names of the controls and of their methods say what they do, with the arguments of what they replace.
+# Names describe what controls and methods do. An overriding method keeps the parameters of the original.
 # ruff: noqa: ARG001, ARG002, D101
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ KNOWN_VARIABLES = {
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request: header names as they were written, their values, the body."""
+class Request:
+    """One request: method, target, headers with names as sent, body."""
 
     method: str
     target: str
@@ -54,12 +54,12 @@ class Asked:
     body: bytes
 
     def values(self, name: str) -> list[str]:
-        """Return the values of every header line with that name, whatever its case."""
+        """Return the values of every header line with that name, in any case."""
         return [value for header, value in self.headers if header.lower() == name]
 
 
 class Refused(Exception):
-    """An answer of 4xx, or of any other status but 200."""
+    """A response of 4xx, or of any other status than 200."""
 
     def __init__(self, status: int, text: str = "no", **headers: str) -> None:
         super().__init__(text)
@@ -68,33 +68,33 @@ class Refused(Exception):
 
 
 class Good:
-    """The receiver that keeps the contract."""
+    """The receiver that passes every rule."""
 
     token: str | None = TOKEN
     status = 200
     text = b"taken"
     headers: dict[str, str] = {}  # noqa: RUF012 - replaced, never changed
 
-    def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
-        """Return status, headers and body of the answer."""
+    def respond(self, request: Request) -> tuple[int, dict[str, str], bytes]:
+        """Return status, headers and body of the response."""
         try:
-            self.check_method(asked)
-            self.check_authorization(asked)
-            message = self.read(asked.body)
+            self.check_method(request)
+            self.check_authorization(request)
+            message = self.read(request.body)
             self.check(message)
-            self.take(message, asked)
+            self.handle(message, request)
         except Refused as refused:
-            return self.refusal(refused, asked)
+            return self.refusal(refused, request)
         except Exception as error:  # noqa: BLE001 - as a framework does
-            return self.crashed(error)
+            return self.crash_response(error)
         return self.status, self.headers, self.text
 
-    def check_method(self, asked: Asked) -> None:
-        if asked.method != "POST":
+    def check_method(self, request: Request) -> None:
+        if request.method != "POST":
             raise Refused(405)
 
-    def check_authorization(self, asked: Asked) -> None:
-        if self.token is not None and not self.authorized(",".join(asked.values("authorization"))):
+    def check_authorization(self, request: Request) -> None:
+        if self.token is not None and not self.authorized(",".join(request.values("authorization"))):
             raise Refused(401)
 
     def authorized(self, value: str) -> bool:
@@ -133,29 +133,29 @@ class Good:
     def mistyped(self, name: str, message: dict[str, Any]) -> None:
         raise Refused(422, f"{name} is missing or mistyped")
 
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         """Render the mail and hand it over."""
 
-    def refusal(self, refused: Refused, asked: Asked) -> tuple[int, dict[str, str], bytes]:
+    def refusal(self, refused: Refused, request: Request) -> tuple[int, dict[str, str], bytes]:
         return refused.status, refused.headers, str(refused).encode()
 
-    def crashed(self, error: Exception) -> tuple[int, dict[str, str], bytes]:
+    def crash_response(self, error: Exception) -> tuple[int, dict[str, str], bytes]:
         return 500, {}, b"Internal Server Error"
 
     # On the wire.
 
     def raw(self, status: int, headers: dict[str, str], body: bytes) -> Iterable[bytes]:
-        """Return the bytes of an answer, in the pieces in which they are sent."""
+        """Return the bytes of a response, in the pieces in which they are sent."""
         lines = {"content-length": str(len(body)), **headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         yield f"HTTP/1.1 {status} Said\r\n{head}\r\n".encode() + body
 
-    def keeps(self, asked: Asked) -> bool:
-        """Return whether the connection is kept after the answer."""
+    def keeps_open(self, request: Request) -> bool:
+        """Return whether the connection stays open after the response."""
         return True
 
     def reads_body(self, headers: tuple[tuple[str, str], ...]) -> bool:
-        """Return whether the body is read before the answer."""
+        """Return whether the body is read before the response."""
         return True
 
 
@@ -165,13 +165,13 @@ def wsgi(receiver: Good) -> Callable[..., Iterable[bytes]]:
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         headers = [(key[5:].replace("_", "-"), value) for key, value in environ.items() if key[:5] == "HTTP_"]
         length = int(environ.get("CONTENT_LENGTH") or 0)
-        asked = Asked(
+        request = Request(
             environ["REQUEST_METHOD"],
             environ["PATH_INFO"],
             tuple(headers),
             environ["wsgi.input"].read(length),
         )
-        status, lines, body = receiver.answer(asked)
+        status, lines, body = receiver.respond(request)
         start_response(f"{status} Said", [("Content-Length", str(len(body))), *lines.items()])
         return [body]
 
@@ -179,16 +179,16 @@ def wsgi(receiver: Good) -> Callable[..., Iterable[bytes]]:
 
 
 class Served:
-    """A receiver at a port of this machine; a context manager.
+    """A receiver that listens on a loopback port; a context manager.
 
     Args:
-        receiver: What responds.
-        threads: Whether each connection has a thread.
+        receiver: Responds to the requests.
+        threads: Whether each connection has its own thread.
         port: The port; a free one when 0.
-        tls: With which to serve https; plain http when None.
+        tls: The context for https; plain http when None.
 
     Attributes:
-        requests: How many requests have come.
+        requests: The number of requests received.
     """
 
     def __init__(
@@ -210,10 +210,10 @@ class Served:
             def handle(self) -> None:
                 served._open.add(self.connection)
                 try:
-                    while served._one(self, receiver):
+                    while served._handle_request(self, receiver):
                         pass
                 except (OSError, ValueError):
-                    pass  # the client went away
+                    pass  # the client closed the connection
                 finally:
                     served._open.discard(self.connection)
 
@@ -228,15 +228,15 @@ class Served:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     def stop_listening(self) -> None:
-        """Refuse connections from now on; those that are open stay."""
+        """Refuse new connections; open ones stay."""
         self._server.socket.close()
 
-    def _one(self, handler: socketserver.StreamRequestHandler, receiver: Good) -> bool:
+    def _handle_request(self, handler: socketserver.StreamRequestHandler, receiver: Good) -> bool:
         first = handler.rfile.readline(65537).decode("latin-1")
         if not first:
             return False
-        words = first.split()
-        if len(words) != 3 or not words[2].startswith("HTTP/"):
+        parts = first.split()
+        if len(parts) != 3 or not parts[2].startswith("HTTP/"):
             handler.wfile.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
             return True
         headers = []
@@ -246,10 +246,10 @@ class Served:
         lengths = [int(value) for name, value in headers if name.lower() == "content-length"]
         body = handler.rfile.read(sum(lengths)) if receiver.reads_body(tuple(headers)) else b""
         self.requests += 1
-        asked = Asked(words[0], words[1], tuple(headers), body)
-        for piece in receiver.raw(*receiver.answer(asked)):
+        request = Request(parts[0], parts[1], tuple(headers), body)
+        for piece in receiver.raw(*receiver.respond(request)):
             handler.wfile.write(piece)
-        return receiver.keeps(asked)
+        return receiver.keeps_open(request)
 
     @property
     def url(self) -> str:
@@ -264,27 +264,27 @@ class Served:
         self._server.shutdown()
         self._thread.join()
         for connection in list(self._open):
-            with contextlib.suppress(OSError):  # the client was first
+            with contextlib.suppress(OSError):  # the client closed it first
                 connection.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
 
 
 @dataclass(frozen=True)
 class Control:
-    """A receiver that breaks some rules, and those rules.
+    """A receiver that fails some rules, and those rules.
 
     Attributes:
-        make: Makes it.
-        broken: The rules, without ``receiver/``: its own first, then those that necessarily follow.
-        drawn: Whether generated messages may happen to have what it stumbles over, so that the rule about
-            them may be broken too.
-        wire: Whether it must be on a wire.
+        make: Makes the receiver.
+        failed_rules: The rules, without ``receiver/``: its own first, then those that necessarily fail too.
+        drawn: Whether generated messages may contain the value that it rejects, so that the rule about
+            them may fail too.
+        wire: Whether it must be reached over a socket.
         threads: Whether it serves connections in parallel.
-        settings: How it is tried.
+        settings: The settings of its run.
     """
 
     make: type[Good]
-    broken: tuple[str, ...]
+    failed_rules: tuple[str, ...]
     drawn: bool
     wire: bool
     threads: bool
@@ -298,12 +298,16 @@ TYPES = tuple(f"accept/{slug}" for slug in KNOWN_TYPES.values())
 
 
 def control(
-    *broken: str, drawn: bool = False, wire: bool = False, threads: bool = True, settings: Settings = SETTINGS
+    *failed_rules: str,
+    drawn: bool = False,
+    wire: bool = False,
+    threads: bool = True,
+    settings: Settings = SETTINGS,
 ) -> Callable[[type[Good]], type[Good]]:
-    """Register a receiver that breaks these rules and no other."""
+    """Register a receiver that fails exactly these rules."""
 
     def register(make: type[Good]) -> type[Good]:
-        CONTROLS[make.__name__] = Control(make, broken, drawn, wire, threads, settings)
+        CONTROLS[make.__name__] = Control(make, failed_rules, drawn, wire, threads, settings)
         return make
 
     return register
@@ -314,11 +318,11 @@ def control(
 
 for _type, _slug in KNOWN_TYPES.items():
 
-    def _refuse(self: Good, message: Any, asked: Asked, type: str = _type) -> None:
+    def _refuse(self: Good, message: Any, request: Request, type: str = _type) -> None:
         if message["type"] == type:
             raise Refused(400, "no such template")
 
-    control(f"accept/{_slug}")(type(f"Refuses{_type}", (Good,), {"take": _refuse}))
+    control(f"accept/{_slug}")(type(f"Refuses{_type}", (Good,), {"handle": _refuse}))
 
 
 @control(*TYPES)
@@ -332,7 +336,7 @@ class BodyParserAfterTheRoute(Good):
 
 @control("accept/organization-invitation")
 class RequiresCode(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         message["payload"]["code"]
 
 
@@ -340,21 +344,21 @@ class RequiresCode(Good):
 class RequiresContext(Good):
     """The first revision had no context."""
 
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         if message["type"] in ("SignIn", "Register") and "application" not in message["payload"]:
             raise Refused(400)
 
 
 @control("accept/minimal", "accept/older-revisions", drawn=True)
 class RequiresMoreThanALink(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         if message["payload"].keys() == {"link"}:
             raise Refused(400)
 
 
 @control("accept/older-revisions")
 class RequiresLocaleOfASignIn(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         if message["type"] == "SignIn":
             message["payload"]["locale"]
 
@@ -372,14 +376,14 @@ def _named(message: Any) -> list[dict[str, Any]]:
 
 @control("accept/null-user", drawn=True)
 class NullNameDereferenced(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         for person in _people(message):
             person.get("name", "").strip()
 
 
 @control("accept/empty-branding", drawn=True)
 class NeedsALogo(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         for thing in _named(message):
             if "branding" in thing:
                 thing["branding"]["logoUrl"]
@@ -387,58 +391,58 @@ class NeedsALogo(Good):
 
 @control("accept/unknown-variable")
 class ForbidsUnknownVariables(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         if message["payload"].keys() - KNOWN_VARIABLES:
             raise Refused(400)
 
 
 @control("accept/unknown-member")
 class ForbidsUnknownMembers(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         if message.keys() - {"to", "type", "payload", "ip"}:
             raise Refused(400)
 
 
 @control("accept/ip-forms", "accept/connector-test", drawn=True)
 class ReadsIPv4Alone(Good):
-    """The test in the console comes with an address mapped into IPv6."""
+    """The test in the console has an IPv4 address mapped into IPv6."""
 
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         if "ip" in message:
             ipaddress.IPv4Address(message["ip"])
 
 
 @control("accept/locale-forms", drawn=True)
 class MatchesLocales(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         if not re.fullmatch("[a-z]{2}(-[A-Z]{2})?", message["payload"].get("locale", "en")):
             raise Refused(400)
 
 
 @control("accept/ui-locales-forms", drawn=True)
 class MatchesUiLocales(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         if not re.fullmatch("[a-zA-Z -]*", message["payload"].get("uiLocales", "")):
             raise Refused(400)
 
 
 @control("accept/unicode", drawn=True)
 class WritesLatin1(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         for thing in _named(message):
             str(thing.get("displayName") or thing.get("name")).encode("latin-1")
 
 
 @control("accept/odd-names", drawn=True)
 class RefusesMarkup(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         if any(set("<>\r\n") & set(str(thing.get("name"))) for thing in _named(message)):
             raise Refused(400)
 
 
 @control("accept/long-values", drawn=True)
 class RefusesLongNames(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         if any(len(str(thing.get("name"))) > 100 for thing in _named(message)):
             raise Refused(400)
 
@@ -447,7 +451,7 @@ class RefusesLongNames(Good):
 class ReadsCodesAsNumbers(Good):
     """The code of the test in the console is 000000."""
 
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         code = message["payload"].get("code")
         if code is not None and re.fullmatch("[0-9]{6}", code) and int(code) < 100_000:
             raise Refused(400)
@@ -455,7 +459,7 @@ class ReadsCodesAsNumbers(Good):
 
 @control("accept/connector-test", drawn=True)
 class RefusesTheTest(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         if message["payload"].get("code") == "000000":
             raise Refused(400)
 
@@ -465,8 +469,8 @@ class TakesNothingTwice(Good):
     def __init__(self) -> None:
         self._seen: set[str] = set()
 
-    def take(self, message: Any, asked: Asked) -> None:
-        digest = hashlib.sha256(asked.body).hexdigest()
+    def handle(self, message: Any, request: Request) -> None:
+        digest = hashlib.sha256(request.body).hexdigest()
         if digest in self._seen:
             raise Refused(409)
         self._seen.add(digest)
@@ -474,55 +478,55 @@ class TakesNothingTwice(Good):
 
 @control("accept/large-invitation")
 class CrashesOnLargeBodies(Good):
-    def take(self, message: Any, asked: Asked) -> None:
-        if len(asked.body) > 800_000:
+    def handle(self, message: Any, request: Request) -> None:
+        if len(request.body) > 800_000:
             raise MemoryError
 
 
 @control("accept/odd-addresses")
 class WritesAsciiAddresses(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         message["to"].encode("ascii")
 
 
 @control("accept/invitation-without-link")
 class DereferencesTheLink(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         if message["type"] == "OrganizationInvitation":
             message["payload"]["link"]
 
 
 @control("accept/caller-values")
 class TrustsTheOrganization(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         message["payload"].get("organization", {}).get("name")
 
 
 @control("accept/unknown-type")
 class ClosedListOfTypes(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         if message["type"] not in KNOWN_TYPES:
             raise Refused(400)
 
 
 @control("accept/unknown-type-is-no-crash", "accept/unknown-type")
 class LooksTheTemplateUp(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         KNOWN_TYPES[message["type"]]
 
 
 @control("accept/unknown-type-is-no-crash")
 class TypeAsAPath(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         if "/" in message["type"]:
             raise FileNotFoundError
 
 
 @control("accept/generated", settings=Settings(examples=200, warn_after=3, fail_after=6))
 class StumblesOverAFavicon(Good):
-    """No deterministic case has one."""
+    """No deterministic case has a favicon."""
 
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         if any("favicon" in (thing.get("branding") or {}) for thing in _named(message)):
             raise Refused(400)
 
@@ -543,14 +547,14 @@ class LooksAtNoAuthorization(Good):
 
 @control("auth/missing-authorization")
 class TakesWithoutAuthorization(Good):
-    def check_authorization(self, asked: Asked) -> None:
-        if asked.values("authorization"):
-            super().check_authorization(asked)
+    def check_authorization(self, request: Request) -> None:
+        if request.values("authorization"):
+            super().check_authorization(request)
 
 
 @control("auth/empty-authorization", "auth/missing-authorization")
 class ChecksWhatIsThere(Good):
-    """Without the header, its text is empty too."""
+    """A missing header reads as empty text too."""
 
     def authorized(self, value: str) -> bool:
         return not value or value == self.token
@@ -593,15 +597,15 @@ class TakesAnEmptyCredential(Good):
 
 @control("auth/doubled-authorization", wire=True)
 class TakesTheLastHeader(Good):
-    def check_authorization(self, asked: Asked) -> None:
-        if asked.values("authorization")[-1:] != [TOKEN]:
+    def check_authorization(self, request: Request) -> None:
+        if request.values("authorization")[-1:] != [TOKEN]:
             raise Refused(401)
 
 
 @control("auth/header-name-case", wire=True)
 class LooksForTheLowerCaseName(Good):
-    def check_authorization(self, asked: Asked) -> None:
-        if [value for name, value in asked.headers if name == "authorization"] != [TOKEN]:
+    def check_authorization(self, request: Request) -> None:
+        if [value for name, value in request.headers if name == "authorization"] != [TOKEN]:
             raise Refused(401)
 
 
@@ -609,15 +613,15 @@ class LooksForTheLowerCaseName(Good):
 class LooksForTheTitleCaseName(Good):
     """Logto writes it in lower case."""
 
-    def check_authorization(self, asked: Asked) -> None:
-        if [value for name, value in asked.headers if name == "Authorization"] != [TOKEN]:
+    def check_authorization(self, request: Request) -> None:
+        if [value for name, value in request.headers if name == "Authorization"] != [TOKEN]:
             raise Refused(401)
 
 
 # receiver/reject
 
 
-def _nothing(*_: object) -> None:
+def _accept(*_: object) -> None:
     raise Refused(200, "taken")
 
 
@@ -631,7 +635,7 @@ for _kind, _method in {
     "empty-body": "empty",
     "deep-nesting": "too_deep",
 }.items():
-    control(f"reject/{_kind}")(type(f"Takes_{_method}", (Good,), {_method: _nothing}))
+    control(f"reject/{_kind}")(type(f"Takes_{_method}", (Good,), {_method: _accept}))
     control(f"reject/{_kind}-is-no-crash", f"reject/{_kind}")(
         type(f"CrashesOn_{_method}", (Good,), {_method: _crash})
     )
@@ -639,18 +643,18 @@ for _kind, _method in {
 
 @control("reject/wrong-method")
 class TakesEveryMethod(Good):
-    def check_method(self, asked: Asked) -> None:
-        """Without a body there is nothing to take."""
+    def check_method(self, request: Request) -> None:
+        """Accept every method. A request without body is refused later."""
 
 
 @control("reject/wrong-method-is-no-crash", "reject/wrong-method")
 class CrashesOnOtherMethods(Good):
-    def check_method(self, asked: Asked) -> None:
-        if asked.method != "POST":
+    def check_method(self, request: Request) -> None:
+        if request.method != "POST":
             raise RuntimeError
 
 
-def _on(name: str, run: Callable[[], None]) -> Callable[..., None]:
+def _for_member(name: str, run: Callable[[], None]) -> Callable[..., None]:
     def mistyped(self: Good, member: str, message: dict[str, Any]) -> None:
         if member == name:
             run()
@@ -661,10 +665,10 @@ def _on(name: str, run: Callable[[], None]) -> Callable[..., None]:
 
 for _member in ("to", "type", "payload"):
     control(f"reject/broken-{_member}")(
-        type(f"TakesBroken{_member}", (Good,), {"mistyped": _on(_member, _nothing)})
+        type(f"TakesBroken{_member}", (Good,), {"mistyped": _for_member(_member, _accept)})
     )
     control(f"reject/broken-{_member}-is-no-crash", f"reject/broken-{_member}")(
-        type(f"CrashesOnBroken{_member}", (Good,), {"mistyped": _on(_member, _crash)})
+        type(f"CrashesOnBroken{_member}", (Good,), {"mistyped": _for_member(_member, _crash)})
     )
 
 
@@ -673,28 +677,28 @@ for _member in ("to", "type", "payload"):
 
 @control("respond/no-redirect")
 class AddsASlash(Good):
-    def check_method(self, asked: Asked) -> None:
-        super().check_method(asked)
-        if not asked.target.endswith("/"):
-            raise Refused(308, Location=f"{asked.target}/")
+    def check_method(self, request: Request) -> None:
+        super().check_method(request)
+        if not request.target.endswith("/"):
+            raise Refused(308, Location=f"{request.target}/")
 
 
 @control("respond/no-redirect")
 class ThanksElsewhere(Good):
-    """A 303 that is got with success."""
+    """Redirects with 303 to a page that responds with success."""
 
-    def check_method(self, asked: Asked) -> None:
-        if asked.target == "/thanks":
+    def check_method(self, request: Request) -> None:
+        if request.target == "/thanks":
             raise Refused(200)
-        super().check_method(asked)
+        super().check_method(request)
 
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         raise Refused(303, Location="/thanks")
 
 
 @control("respond/no-redirect")
 class RedirectsToAnotherHost(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         raise Refused(307, Location="https://mail.example.com/hook")
 
 
@@ -705,9 +709,9 @@ class SaysNotModified(Good):
 
 @control("respond/within-limit", "accept/sign-in", settings=IMPATIENT)
 class AnswersTooLate(Good):
-    """Later than the limit, for every message: the first type tells it, the others are not tried."""
+    """Responds after the limit to every message: the first type fails, the others are not tried."""
 
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         time.sleep(0.6)
 
 
@@ -716,7 +720,7 @@ class AnswersTooLate(Good):
     settings=Settings(examples=2, fail_after=0.5),
 )
 class HangsOnUnknownTypes(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         if message["type"] not in KNOWN_TYPES:
             time.sleep(0.7)
 
@@ -738,7 +742,7 @@ class PromisesMoreAndWaits(Good):
 
 @control("respond/promptly", settings=Settings(examples=2, warn_after=0.2, fail_after=6))
 class TakesItsTime(Good):
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         if message["type"] == "BindMfa":
             time.sleep(0.25)
 
@@ -750,7 +754,7 @@ class SaysNoContentAndTalks(Good):
 
 @control("respond/framing", wire=True)
 class TalksAfterNoContent(Good):
-    """The body comes when the head was read, and the connection is announced to end."""
+    """Sends the body after the client has read the head, and announces the end of the connection."""
 
     status, text = 204, b""
 
@@ -760,7 +764,7 @@ class TalksAfterNoContent(Good):
             time.sleep(0.005)
             yield b"taken"
 
-    def keeps(self, asked: Asked) -> bool:
+    def keeps_open(self, request: Request) -> bool:
         return False
 
 
@@ -772,18 +776,18 @@ class PromisesLess(Good):
 
 @control("respond/framing", *TYPES, wire=True)
 class PromisesMoreAndCloses(Good):
-    """Logto takes no answer that is cut off."""
+    """Logto accepts no response that is cut off."""
 
     def raw(self, status: int, headers: dict[str, str], body: bytes) -> Iterable[bytes]:
         yield from super().raw(status, {**headers, "content-length": str(len(body) + 5)}, body)
 
-    def keeps(self, asked: Asked) -> bool:
+    def keeps_open(self, request: Request) -> bool:
         return False
 
 
 @control("respond/framing", *TYPES, wire=True)
 class WritesBareLineFeeds(Good):
-    """Node's parser refuses them."""
+    """Node's parser refuses bare line feeds."""
 
     def raw(self, status: int, headers: dict[str, str], body: bytes) -> Iterable[bytes]:
         for piece in super().raw(status, headers, body):
@@ -797,7 +801,7 @@ class SaysGzip(Good):
 
 @control("respond/keep-alive", wire=True)
 class ClosesWithoutAWord(Good):
-    def keeps(self, asked: Asked) -> bool:
+    def keeps_open(self, request: Request) -> bool:
         return False
 
 
@@ -809,50 +813,50 @@ class LeavesTheBodyOfWhatItRefuses(Good):
 
 @control("respond/error-without-secrets")
 class EchoesTheBody(Good):
-    def refusal(self, refused: Refused, asked: Asked) -> tuple[int, dict[str, str], bytes]:
-        return refused.status, {}, b"cannot read " + asked.body
+    def refusal(self, refused: Refused, request: Request) -> tuple[int, dict[str, str], bytes]:
+        return refused.status, {}, b"cannot read " + request.body
 
 
 @control("respond/error-without-secrets", wire=True)
 class EchoesTheBodyCompressed(Good):
-    def refusal(self, refused: Refused, asked: Asked) -> tuple[int, dict[str, str], bytes]:
-        return refused.status, {"content-encoding": "gzip"}, gzip.compress(asked.body[:5000])
+    def refusal(self, refused: Refused, request: Request) -> tuple[int, dict[str, str], bytes]:
+        return refused.status, {"content-encoding": "gzip"}, gzip.compress(request.body[:5000])
 
 
 @control("respond/error-without-secrets")
 class EchoesTheAuthorization(Good):
-    def refusal(self, refused: Refused, asked: Asked) -> tuple[int, dict[str, str], bytes]:
-        values = asked.values("authorization")
+    def refusal(self, refused: Refused, request: Request) -> tuple[int, dict[str, str], bytes]:
+        values = request.values("authorization")
         return refused.status, {}, f"not allowed: {values}".encode() if refused.status == 401 else b"no"
 
 
 @control("respond/error-without-secrets")
 class TellsTheToken(Good):
-    def refusal(self, refused: Refused, asked: Asked) -> tuple[int, dict[str, str], bytes]:
+    def refusal(self, refused: Refused, request: Request) -> tuple[int, dict[str, str], bytes]:
         return refused.status, {}, b"expected s3cret-T0ken" if refused.status == 401 else b"no"
 
 
 @control("respond/error-without-internals")
 class TellsAPath(Good):
-    def refusal(self, refused: Refused, asked: Asked) -> tuple[int, dict[str, str], bytes]:
+    def refusal(self, refused: Refused, request: Request) -> tuple[int, dict[str, str], bytes]:
         return refused.status, {}, b'{"error": "\\/var\\/www\\/hook.php: bad request"}'
 
 
 @control("respond/error-without-internals", "reject/broken-to-is-no-crash", "reject/broken-to")
 class TellsAStackTrace(Good):
-    """A stack trace needs a crash, which has a rule of its own."""
+    """A stack trace needs a crash, which fails its own rule too."""
 
-    mistyped = _on("to", _crash)
+    mistyped = _for_member("to", _crash)
 
-    def crashed(self, error: Exception) -> tuple[int, dict[str, str], bytes]:
+    def crash_response(self, error: Exception) -> tuple[int, dict[str, str], bytes]:
         return 500, {}, "".join(traceback.format_exception(error)).encode()
 
 
 @control("respond/error-without-internals", "accept/null-user", drawn=True)
 class TellsAStackTraceOfAValidMessage(NullNameDereferenced):
-    """Nothing but a message of Logto's own makes it crash."""
+    """Only a valid message makes it crash."""
 
-    def crashed(self, error: Exception) -> tuple[int, dict[str, str], bytes]:
+    def crash_response(self, error: Exception) -> tuple[int, dict[str, str], bytes]:
         return 500, {}, "".join(traceback.format_exception(error)).encode()
 
 
@@ -864,7 +868,7 @@ class OneAtATime(Good):
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
-    def take(self, message: Any, asked: Asked) -> None:
+    def handle(self, message: Any, request: Request) -> None:
         if not self._lock.acquire(blocking=False):
             raise Refused(503)
         time.sleep(0.002)
@@ -875,13 +879,13 @@ class OneAtATime(Good):
     "concurrent/burst", wire=True, threads=False, settings=Settings(examples=2, warn_after=3, fail_after=1.5)
 )
 class OneConnectionAtATime(Good):
-    """Keeps it, so that the next one waits."""
+    """Holds its connection open, so that the next one waits."""
 
 
-def receiver_of(name: str) -> tuple[Receiver, Served | None]:
-    """Return the receiver of a control, and its server where it has one, not yet started."""
-    made = CONTROLS[name]
-    if made.wire:
-        served = Served(made.make(), threads=made.threads)
+def make_receiver(name: str) -> tuple[Receiver, Served | None]:
+    """Return the receiver of a control, and its server if it has one, not yet started."""
+    chosen = CONTROLS[name]
+    if chosen.wire:
+        served = Served(chosen.make(), threads=chosen.threads)
         return Receiver.url(served.url, authorization=TOKEN), served
-    return Receiver.wsgi(wsgi(made.make()), "/hook", authorization=TOKEN), None
+    return Receiver.wsgi(wsgi(chosen.make()), "/hook", authorization=TOKEN), None

@@ -1,6 +1,6 @@
-"""A sender on bare sockets whose every habit can be spoiled, for the negative controls of the sender's rules.
+"""A sender on bare sockets with changeable behaviour, for the negative controls of the sender's rules.
 
-With no habit changed it keeps the contract.
+With its defaults it passes every rule.
 """
 
 from __future__ import annotations
@@ -18,48 +18,48 @@ Encode = Callable[[Message], bytes]
 Frame = Callable[[bytes], tuple[list[str], bytes]]
 
 SAME, GET, EMPTY = "the same again", "GET", "the same without body"
-"""What to do on a redirect."""
+"""Actions on a redirect."""
 
 FAILURES = ("refused", "reset", "ended", "garbage", "cut")
-"""How a connection fails."""
+"""Ways in which a connection fails."""
 
 
 class NotSent(Exception):
-    """The sender says that the message was not taken."""
+    """The sender reports that the message was not accepted."""
 
 
-class Broken(Exception):
+class ConnectionFailed(Exception):
     """A connection failed; the text is one of FAILURES."""
 
 
-def members(message: Message) -> Message:
-    """Return what Logto's connector puts into the body."""
+def select_members(message: Message) -> Message:
+    """Return the members that Logto's connector puts into the body."""
     known: Message = {name: message[name] for name in ("to", "type", "payload") if name in message}
     return {**known, "ip": message["ip"]} if message.get("ip") else known
 
 
-def written(value: Any, errors: str = "backslashreplace", encoding: str = "utf-8") -> bytes:
+def encode_json(value: Any, errors: str = "backslashreplace", encoding: str = "utf-8") -> bytes:
     """Return JSON with characters as they are; Python's escape of a lone surrogate is JSON's."""
     return json.dumps(value, ensure_ascii=False).encode(encoding, errors)
 
 
-def counted(body: bytes) -> tuple[list[str], bytes]:
+def frame_with_length(body: bytes) -> tuple[list[str], bytes]:
     """Frame a body with its length."""
     return [f"Content-Length: {len(body)}"], body
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The head of an answer and its body."""
+class Response:
+    """A response: status, headers, body."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
 
-def is_success(answer: Answer) -> bool:
-    """Tell whether an answer is success for Logto."""
-    return 200 <= answer.status < 300 or (answer.status == 304 and "location" not in answer.headers)
+def is_success(response: Response) -> bool:
+    """Return whether Logto treats a response as success."""
+    return 200 <= response.status < 300 or (response.status == 304 and "location" not in response.headers)
 
 
 @dataclass
@@ -75,15 +75,15 @@ class RawSender:
         encode: Makes the body.
         frame: Makes the framing headers of a body, and the bytes that follow the head.
         half_close: Whether it ends its side of the connection after the request.
-        succeeds: Judges an answer that is no redirect to follow.
-        tolerated: The failures of a connection that it takes for success.
-        again: Tells whether to send once more after an answer, or the name of a failure.
-        behind: Called with a function that sends the request once more, after all is done.
+        succeeds: Returns whether a final response is success.
+        tolerated: The connection failures that it treats as success.
+        resends: Returns whether to send once more after a response, or the name of a failure.
+        on_done: Called at the end with a function that sends the request once more.
         timeout: Seconds to wait for bytes.
-        redirects: What it does on a redirect with Location.
-        leaks: Whether another origin is given the authorization.
-        forgets: Whether the same origin is not given the authorization after a redirect.
-        most_redirects: How many redirects it follows.
+        redirects: The action for a redirect with Location, by status.
+        leaks: Whether it sends the authorization to another origin.
+        forgets: Whether it drops the authorization on a redirect within the same origin.
+        max_redirects: How many redirects it follows.
     """
 
     method: str = "POST"
@@ -91,63 +91,63 @@ class RawSender:
     content_types: tuple[str, ...] = ("application/json",)
     authorizations: Callable[[str], tuple[str, ...]] = lambda value: (value,)
     no_authorizations: tuple[str, ...] = ()
-    encode: Encode = field(default=lambda message: written(members(message)))
-    frame: Frame = counted
+    encode: Encode = field(default=lambda message: encode_json(select_members(message)))
+    frame: Frame = frame_with_length
     half_close: bool = False
-    succeeds: Callable[[Answer], bool] = is_success
+    succeeds: Callable[[Response], bool] = is_success
     tolerated: tuple[str, ...] = ()
-    again: Callable[[Answer | str], bool] = lambda came: False  # noqa: ARG005 - a habit
-    behind: Callable[[Callable[[], object]], object] = lambda send: None  # noqa: ARG005 - a habit
+    resends: Callable[[Response | str], bool] = lambda result: False  # noqa: ARG005 - the default
+    on_done: Callable[[Callable[[], object]], object] = lambda send: None  # noqa: ARG005 - the default
     timeout: float = 30.0
     redirects: dict[int, str] = field(
         default_factory=lambda: {**dict.fromkeys((300, 301, 302, 307, 308), SAME), 303: GET}
     )
     leaks: bool = False
     forgets: bool = False
-    most_redirects: int = 10
+    max_redirects: int = 10
 
     def send(self, message: Message, endpoint: str, authorization: str | None) -> None:
         """Send a message; raises NotSent."""
         values = self.no_authorizations if authorization is None else self.authorizations(authorization)
         body = self.encode(message)
 
-        def exchange() -> Answer:
+        def exchange() -> Response:
             return self._exchange(self.method, endpoint, body, values)
 
         try:
-            answer = self._follow(self._once_or_twice(exchange), endpoint, body, values)
-        except Broken as failure:
+            response = self._follow(self._exchange_and_resend(exchange), endpoint, body, values)
+        except ConnectionFailed as failure:
             if str(failure) in self.tolerated:
                 return
             raise NotSent(str(failure)) from None
-        self.behind(exchange)
-        if not self.succeeds(answer):
-            raise NotSent(f"the endpoint answered {answer.status}")
+        self.on_done(exchange)
+        if not self.succeeds(response):
+            raise NotSent(f"the endpoint responded with {response.status}")
 
-    def _once_or_twice(self, exchange: Callable[[], Answer]) -> Answer:
+    def _exchange_and_resend(self, exchange: Callable[[], Response]) -> Response:
         try:
-            answer = exchange()
-        except Broken as failure:
-            if self.again(str(failure)):
+            response = exchange()
+        except ConnectionFailed as failure:
+            if self.resends(str(failure)):
                 return exchange()
             raise
-        return exchange() if self.again(answer) else answer
+        return exchange() if self.resends(response) else response
 
-    def _follow(self, answer: Answer, url: str, body: bytes, authorizations: tuple[str, ...]) -> Answer:
+    def _follow(self, response: Response, url: str, body: bytes, authorizations: tuple[str, ...]) -> Response:
         method = self.method
-        for _ in range(self.most_redirects):
-            habit, location = self.redirects.get(answer.status), answer.headers.get("location")
-            if habit is None or location is None:
-                return answer
+        for _ in range(self.max_redirects):
+            action, location = self.redirects.get(response.status), response.headers.get("location")
+            if action is None or location is None:
+                return response
             onward = urljoin(url, location)
             elsewhere = urlsplit(onward)[:2] != urlsplit(url)[:2]
             if self.forgets or (elsewhere and not self.leaks):
                 authorizations = ()
-            if habit == GET:
+            if action == GET:
                 method = "GET"
-            body = body if habit == SAME else b""
-            # The target of a redirect is no longer the configured one, so no habit spoils it.
-            answer = self._exchange(method, onward, body, authorizations, target=lambda target: target)
+            body = body if action == SAME else b""
+            # The target of a redirect is not the configured one: send it unchanged.
+            response = self._exchange(method, onward, body, authorizations, target=lambda target: target)
             url = onward
         raise NotSent("too many redirects")
 
@@ -158,7 +158,7 @@ class RawSender:
         body: bytes,
         authorizations: tuple[str, ...],
         target: Callable[[str], str] | None = None,
-    ) -> Answer:
+    ) -> Response:
         parts = urlsplit(url)
         wanted = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         framing, data = ([], b"") if method == "GET" and not body else self.frame(body)
@@ -174,7 +174,7 @@ class RawSender:
         try:
             connection = socket.create_connection((parts.hostname, parts.port), self.timeout)
         except OSError:
-            raise Broken("refused") from None
+            raise ConnectionFailed("refused") from None
         with connection, connection.makefile("rb") as source:
             try:
                 connection.sendall("\r\n".join(lines).encode() + data)
@@ -182,33 +182,33 @@ class RawSender:
                     connection.shutdown(socket.SHUT_WR)
                 return self._read(source)
             except OSError:
-                raise Broken("reset") from None
+                raise ConnectionFailed("reset") from None
 
-    def _read(self, source: Any) -> Answer:
+    def _read(self, source: Any) -> Response:
         line = source.readline()
         if not line:
-            raise Broken("ended")
+            raise ConnectionFailed("ended")
         found = re.match(rb"HTTP/1\.1 (\d{3}) ", line)
         if found is None:
-            raise Broken("garbage")
+            raise ConnectionFailed("garbage")
         headers: dict[str, str] = {}
         while (line := source.readline()) != b"\r\n":
             name, _, value = line.decode("latin-1").partition(":")
             headers[name.lower()] = value.strip()
-        answer = Answer(int(found[1]), headers, b"")
-        if answer.status in (204, 304):
-            return answer
+        response = Response(int(found[1]), headers, b"")
+        if response.status in (204, 304):
+            return response
         if headers.get("transfer-encoding") == "chunked":
             body = b""
             while size := int(source.readline() or b"0", 16):
-                body += self._whole(source, size + 2)[:-2]
+                body += self._read_exactly(source, size + 2)[:-2]
             source.readline()
         else:
-            body = self._whole(source, int(headers.get("content-length", "0")))
-        return Answer(answer.status, headers, body)
+            body = self._read_exactly(source, int(headers.get("content-length", "0")))
+        return Response(response.status, headers, body)
 
-    def _whole(self, source: Any, size: int) -> bytes:
+    def _read_exactly(self, source: Any, size: int) -> bytes:
         data: bytes = source.read(size)
         if len(data) < size and "cut" not in self.tolerated:
-            raise Broken("cut")
+            raise ConnectionFailed("cut")
         return data

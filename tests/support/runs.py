@@ -1,4 +1,4 @@
-"""Rules tried at a receiver, and what failed."""
+"""Run rules against a receiver."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def try_rule(
 
 
 def has_failed(result: Result) -> bool:
-    """Return whether the receiver did something that the rule forbids, MUST or SHOULD."""
+    """Return whether the result is a violation of the rule, MUST or SHOULD."""
     return result.outcome in ("failed", "warned")
