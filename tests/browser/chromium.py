@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by Playwright: where it is, and what is watched while a page is open."""
+"""Debian's Chromium, driven by Playwright: its path, and the checks while a page is open."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 INSTALL = "apt-get install chromium"
-# It sends nothing of its own, and needs no more of a machine than CI has.
+# Chromium sends no requests of its own, and runs on a CI machine.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -31,7 +31,7 @@ addEventListener('securitypolicyviolation', (event) => violations.push(event.vio
 
 
 def require_chromium() -> str:
-    """Return the path of Chromium; skip where there is none, and in CI (``CI=true``) fail."""
+    """Return the path of Chromium. Without it, skip the test, or fail it in CI (``CI=true``)."""
     for name in NAMES:
         path = shutil.which(name)
         if path is not None:

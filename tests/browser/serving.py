@@ -44,7 +44,7 @@ class Serving:
         self.stop()
 
     def start(self) -> None:
-        """Start it and wait until it listens; a second time at the port that it had."""
+        """Start it and wait until it listens. A restart uses the same port."""
         self._port_file.unlink(missing_ok=True)
         command = [*COMMAND, "--port", str(self.port), "--port-file", str(self._port_file), *self._options]
         with self._log.open("wb") as log:
@@ -60,7 +60,7 @@ class Serving:
         self.port = int(self._port_file.read_text(encoding="utf-8"))
 
     def stop(self) -> None:
-        """Stop it, whatever its connections do."""
+        """Stop it, even with open connections."""
         self._process.terminate()
         try:
             self._process.wait(timeout=5)
@@ -69,7 +69,7 @@ class Serving:
             self._process.wait()
 
     def post(self, *messages: object, path: str = "/", **headers: str) -> None:
-        """Post messages in their order; bytes stay as they are, all else becomes JSON."""
+        """Post messages in their order; bytes are sent unchanged, all else as JSON."""
         sent = {"Content-Type": "application/json", **headers}
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)) as connection:
             for message in messages:
@@ -79,15 +79,15 @@ class Serving:
 
     def delete(self, path: str) -> None:
         """Send a DELETE to the API."""
-        self._ask("DELETE", path)
+        self._send("DELETE", path)
 
     def reply(self, **reply: Any) -> None:
         """Script the next reply."""
-        self._ask("POST", "/api/replies", json.dumps(reply).encode())
+        self._send("POST", "/api/replies", json.dumps(reply).encode())
 
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> None:
+    def _send(self, method: str, path: str, body: bytes | None = None) -> None:
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)) as connection:
             connection.request(method, path, body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            answer.read()
-            assert answer.status in (200, 201)
+            response = connection.getresponse()
+            response.read()
+            assert response.status in (200, 201)

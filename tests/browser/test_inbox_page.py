@@ -1,4 +1,4 @@
-"""The inbox page of ``mail-contract serve`` in Chromium: what it shows and never runs, and how it is used."""
+"""The inbox page of ``mail-contract serve`` in Chromium: what it shows, and how it is used."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def deep(levels: int) -> object:
     return value
 
 
-def sideways(page: Page) -> bool:
-    """Tell whether the page, or what scrolls in it, scrolls sideways."""
+def scrolls_sideways(page: Page) -> bool:
+    """Return whether the page, or a scrolling part of it, scrolls sideways."""
     scrolls: bool = page.evaluate(
         "[document.documentElement, ...document.querySelectorAll('main, #list, #detail, pre, .json')]"
         ".some(one => one.scrollWidth > one.clientWidth)"
@@ -77,7 +77,7 @@ def page(visit: Visit) -> Page:
 # The list.
 
 
-def test_an_empty_inbox_says_what_to_do(visit: Visit, serving: Serving) -> None:
+def test_an_empty_inbox_shows_the_next_step(visit: Visit, serving: Serving) -> None:
     page = visit.page
     expect(page.get_by_role("heading", name="No mail yet")).to_be_visible()
     page.get_by_role("button", name="Copy the URL").click()
@@ -163,7 +163,7 @@ def test_clearing_asks_first(page: Page, serving: Serving) -> None:
     expect(page.locator(".to")).to_have_text(["next@example.com"])
 
 
-def test_what_others_delete_goes(page: Page, serving: Serving) -> None:
+def test_a_message_deleted_elsewhere_disappears(page: Page, serving: Serving) -> None:
     serving.post(mail("a@example.com"), mail("b@example.com"))
     expect(page.locator(".row")).to_have_count(2)
     serving.delete("/api/messages?to=a@example.com")
@@ -173,7 +173,7 @@ def test_what_others_delete_goes(page: Page, serving: Serving) -> None:
 # The detail.
 
 
-def test_the_detail_has_the_variables_and_the_raw_request(page: Page, serving: Serving) -> None:
+def test_the_detail_shows_the_variables_and_the_raw_request(page: Page, serving: Serving) -> None:
     body = json.dumps(mail(code="042137", locale="en", user={"name": None, "tags": ["a", {}]})).encode()
     serving.post(body, path="/hook?x=1", **{"x-ODD": "Case kept"})
     detail = open_message(page, "foo@example.com")
@@ -190,7 +190,7 @@ def test_the_detail_has_the_variables_and_the_raw_request(page: Page, serving: S
     assert download.value.path().read_bytes() == body
 
 
-def test_every_finding_stands_at_its_place(page: Page, serving: Serving) -> None:
+def test_every_finding_is_shown_at_its_place(page: Page, serving: Serving) -> None:
     serving.post({"to": "foo@example.com", "payload": {"code": 1, "n": 5, "link": None}, "x": [1]})
     open_message(page, "foo@example.com")
     assert lines(page) == [
@@ -223,12 +223,12 @@ def test_a_name_that_a_pointer_escapes_has_its_finding(browser: Browser, tmp_pat
         assert lines(visit.page)[4:6] == ['    "a/b~c": 5', "! message/guard/values"]
 
 
-def test_a_finding_that_points_nowhere_stands_first(page: Page, serving: Serving) -> None:
+def test_a_finding_without_a_place_is_shown_first(page: Page, serving: Serving) -> None:
     def moved(route: Route) -> None:
-        answer = route.fetch()
-        detail = answer.json()
+        response = route.fetch()
+        detail = response.json()
         detail["findings"][0]["pointer"] = "/not/there"
-        route.fulfill(response=answer, json=detail)
+        route.fulfill(response=response, json=detail)
 
     serving.post(mail(code=1))
     page.route("**/api/messages/1", moved)
@@ -236,7 +236,7 @@ def test_a_finding_that_points_nowhere_stands_first(page: Page, serving: Serving
     assert lines(page)[:2] == ["! message/guard/code", "{"]
 
 
-def test_what_breaks_another_layer_is_accepted_but_invalid(browser: Browser, tmp_path: Path) -> None:
+def test_a_message_that_fails_another_layer_is_accepted_but_invalid(browser: Browser, tmp_path: Path) -> None:
     with Serving(tmp_path, "--layer", "emitted") as serving, Visit(browser, serving.url) as visit:
         serving.post(mail(), mail("bar@example.com", odd={}))
         visit.page.get_by_label("Invalid only").check()
@@ -271,7 +271,7 @@ def test_a_finding_is_shown_however_deep_in_a_long_message(page: Page, serving: 
     assert len(shown) < 2100
 
 
-# How it is used.
+# Use.
 
 
 def test_from_arrival_to_the_copied_code_with_the_keyboard_alone(visit: Visit, serving: Serving) -> None:
@@ -308,7 +308,7 @@ def test_from_arrival_to_the_copied_code_with_the_keyboard_alone(visit: Visit, s
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_hidden()
 
 
-def test_the_focus_is_seen_on_every_control(page: Page, serving: Serving) -> None:
+def test_the_focus_is_visible_on_every_control(page: Page, serving: Serving) -> None:
     serving.post(mail(code="042137", link="https://app.example.com/"))
     expect(page.locator(".row")).to_have_count(1)
     seen = []
@@ -332,7 +332,7 @@ def test_the_focus_is_seen_on_every_control(page: Page, serving: Serving) -> Non
     ]
 
 
-def test_a_code_is_copied_where_there_is_no_clipboard_to_write_to(browser: Browser, serving: Serving) -> None:
+def test_a_code_is_copied_without_the_clipboard_api(browser: Browser, serving: Serving) -> None:
     serving.post(mail(code="042137"))
     without = "Object.defineProperty(navigator, 'clipboard', {value: undefined});"
     with Visit(browser, serving.url, without) as visit:
@@ -355,7 +355,7 @@ def test_an_address_with_a_message_opens_it_and_back_closes_it(visit: Visit, ser
     expect(page.locator("#detail")).to_be_hidden()
     page.goto(f"{serving.url}#999")
     expect(page.locator("#detail h2")).to_contain_text("999")
-    visit.problems.clear()  # the browser tells of the status 404
+    visit.problems.clear()  # the browser reports the status 404
 
 
 def test_dark_and_light_are_remembered(browser: Browser, serving: Serving) -> None:
@@ -404,7 +404,7 @@ CONTRAST = """() => {
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_text_has_the_contrast_that_wcag_aa_asks_for(browser: Browser, serving: Serving, scheme: str) -> None:
+def test_text_has_the_contrast_of_wcag_aa(browser: Browser, serving: Serving, scheme: str) -> None:
     with Visit(browser, serving.url, color_scheme=scheme) as visit:
         page = visit.page
         expect(page.locator("#empty")).to_be_visible()
@@ -424,7 +424,7 @@ def test_nothing_scrolls_sideways(browser: Browser, serving: Serving, wide: int)
     with Visit(browser, serving.url, wide=wide) as visit:
         page = visit.page
         expect(page.locator("#empty")).to_be_visible()
-        assert not sideways(page)
+        assert not scrolls_sideways(page)
         serving.post(
             mail("a" * 64 + "@example.com", code="9" * 300, link="https://app.example.com/" + "x" * 300)
         )
@@ -432,16 +432,16 @@ def test_nothing_scrolls_sideways(browser: Browser, serving: Serving, wide: int)
             mail(code="042137", link="https://app.example.com/", user={"n" * 300: "v" * 3000}, deep=deep(490))
         )
         expect(page.locator(".row")).to_have_count(2)
-        assert not sideways(page)
+        assert not scrolls_sideways(page)
         for name in ("foo@", "aaa@"):
             if page.locator("#detail").is_visible():
                 page.keyboard.press("Escape")
             open_message(page, name)
             assert page.locator("#list").is_visible() is (wide == 1280)
-            assert not sideways(page)
+            assert not scrolls_sideways(page)
 
 
-# What is hostile.
+# Hostile content.
 
 MARKUP = '"><img src=x onerror="window.ran=1">'
 SCRIPT = "</script><script>window.ran=1</script>"
@@ -467,7 +467,7 @@ ODD = (
 )
 
 
-def test_what_is_hostile_is_text(browser: Browser, serving: Serving) -> None:
+def test_hostile_content_is_shown_as_text(browser: Browser, serving: Serving) -> None:
     for link in NO_LINKS:
         serving.post(mail(SCRIPT + MARKUP, code=MARKUP, link=link, **{MARKUP: SCRIPT}))
     serving.post({"to": MARKUP, "type": SCRIPT, "payload": {"__proto__": {"to": 1}}}, path="/" + "%3Cimg%3E")
@@ -488,7 +488,7 @@ def test_what_is_hostile_is_text(browser: Browser, serving: Serving) -> None:
         assert page.evaluate("window.ran") is None
 
 
-def test_what_cannot_be_seen_is_named(page: Page, serving: Serving) -> None:
+def test_invisible_characters_are_named(page: Page, serving: Serving) -> None:
     serving.post(mail(code="".join(f"{odd}1" for odd, _ in ODD), user={"name": "👩‍👩‍👧 \u202eevil\n"}))
     expect(page.locator(".code .odd")).to_have_text([name for _, name in ODD])
     detail = open_message(page, "foo@example.com")
@@ -496,7 +496,7 @@ def test_what_cannot_be_seen_is_named(page: Page, serving: Serving) -> None:
     expect(detail.locator("td").last).to_contain_text("👩‍👩‍👧")
 
 
-def test_spaces_and_what_the_inbox_dropped_are_shown(browser: Browser, tmp_path: Path) -> None:
+def test_spaces_and_the_number_of_dropped_messages_are_shown(browser: Browser, tmp_path: Path) -> None:
     with Serving(tmp_path, "--max-messages", "2") as serving:
         serving.post(mail(), mail(), mail(code="12"), mail(code="1   2"))
         with Visit(browser, serving.url) as visit:
@@ -509,18 +509,18 @@ def test_spaces_and_what_the_inbox_dropped_are_shown(browser: Browser, tmp_path:
             assert wide > 2 * narrow
 
 
-def test_long_values_are_cut_and_the_cut_is_shown(browser: Browser, serving: Serving) -> None:
+def test_long_values_are_truncated_visibly(browser: Browser, serving: Serving) -> None:
     long = "x" * 100_000
     serving.post(mail(long, long, code=long, link="https://app.example.com/" + long, **{long: long}))
     with Visit(browser, serving.url, wide=360) as visit:
         page = visit.page
         open_message(page, "xxx")
-        assert not sideways(page)
+        assert not scrolls_sideways(page)
         expect(page.locator("td").last).to_contain_text("98000 more characters")
         assert page.evaluate("document.body.textContent.length") < 120_000
 
 
-def test_a_breach_would_be_seen(browser: Browser, serving: Serving) -> None:
+def test_blocked_content_is_detected(browser: Browser, serving: Serving) -> None:
     with Visit(browser, serving.url) as visit:
         visit.page.evaluate(
             "markup => { document.querySelector('main').innerHTML = markup }",
@@ -536,10 +536,10 @@ def test_a_breach_would_be_seen(browser: Browser, serving: Serving) -> None:
         visit.problems.clear()
 
 
-# A server that restarts, and one with much in it.
+# Restarts, and large inboxes.
 
 
-def test_it_finds_a_server_that_restarts(visit: Visit, serving: Serving) -> None:
+def test_it_reconnects_to_a_restarted_server(visit: Visit, serving: Serving) -> None:
     page = visit.page
     serving.post(mail("before@example.com", code="111111"), mail("before@example.com"))
     expect(page.locator(".row")).to_have_count(2)
@@ -549,10 +549,10 @@ def test_it_finds_a_server_that_restarts(visit: Visit, serving: Serving) -> None
     expect(page.locator("#connection")).to_have_text("Live")
     serving.post(mail("after@example.com", code="222222"))
     expect(page.locator(".to")).to_have_text(["after@example.com"])
-    visit.problems.clear()  # the browser tells of each failed attempt
+    visit.problems.clear()  # the browser reports each failed attempt
 
 
-def test_what_arrives_while_the_list_is_loaded_is_there_once(browser: Browser, serving: Serving) -> None:
+def test_a_message_that_arrives_during_loading_is_listed_once(browser: Browser, serving: Serving) -> None:
     def late(route: Route) -> None:
         serving.post(mail("last@example.com"))
         route.continue_()
@@ -566,7 +566,7 @@ def test_what_arrives_while_the_list_is_loaded_is_there_once(browser: Browser, s
         expect(visit.page.locator(".row")).to_have_count(ROWS)
 
 
-def test_thousands_arrive_while_it_is_open(page: Page, serving: Serving) -> None:
+def test_thousands_of_arrivals_are_shown_live(page: Page, serving: Serving) -> None:
     serving.post(*(mail(f"user{number}@example.com", code=f"{number:06}") for number in range(3000)))
     expect(page.locator(".to").first).to_have_text("user2999@example.com")
     expect(page.locator(".row")).to_have_count(ROWS)
@@ -577,7 +577,7 @@ def test_thousands_arrive_while_it_is_open(page: Page, serving: Serving) -> None
     assert time.monotonic() - start < 5
 
 
-def test_older_messages_are_paged_to_across_gaps(browser: Browser, serving: Serving) -> None:
+def test_paging_to_older_messages_works_across_gaps(browser: Browser, serving: Serving) -> None:
     serving.post(*(mail("old@example.com", code=f"{number:06}") for number in range(150)))
     serving.post(*[mail("gone@example.com")] * 2500)
     serving.post(*(mail("new@example.com", code=f"{number:06}") for number in range(250)))
@@ -600,7 +600,7 @@ def test_older_messages_are_paged_to_across_gaps(browser: Browser, serving: Serv
         expect(codes.first).to_have_text("000149")
 
 
-# Where there is no Chromium.
+# Without Chromium.
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])

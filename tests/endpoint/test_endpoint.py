@@ -16,7 +16,7 @@ import unittest
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support.http_client import BROKEN, MESSAGE, TIMEOUT, Client, exchange, post
+from tests.support.http_client import INVALID, MESSAGE, TIMEOUT, Client, exchange, post
 
 from logto_mail_contract import (
     ContractViolation,
@@ -45,11 +45,11 @@ def server() -> Iterator[MailServer]:
 
 @pytest.fixture
 def mail(server: MailServer) -> MailEndpoint:
-    """An endpoint that the plugin knows nothing of, so that its violations fail nothing here."""
+    """An endpoint unknown to the plugin: its violations do not fail the test."""
     return server.endpoint()
 
 
-def until(condition: Callable[[], object]) -> None:
+def wait_until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < deadline
@@ -60,16 +60,16 @@ def connection_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "mail endpoint connection"]
 
 
-# Answers and records.
+# Responses and records.
 
 
-def test_a_message_is_accepted_and_recorded_as_it_came(mail: MailEndpoint) -> None:
+def test_a_message_is_accepted_and_recorded_unchanged(mail: MailEndpoint) -> None:
     with Client(mail.url) as client:
-        answer = client.post(
+        response = client.post(
             MESSAGE, "x-B: 1", "X-a: 2", "x-b: \xc3\xbc", target=client.parts.path + "?a=%20b"
         )
-    assert (answer.status, answer.json) == (200, {"accepted": True})
-    assert answer.headers["content-type"] == "application/json"
+    assert (response.status, response.json) == (200, {"accepted": True})
+    assert response.headers["content-type"] == "application/json"
     (delivery,) = mail.inbox
     assert delivery.message.raw == MESSAGE
     assert delivery.request.target.endswith("/mail?a=%20b")
@@ -79,24 +79,24 @@ def test_a_message_is_accepted_and_recorded_as_it_came(mail: MailEndpoint) -> No
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "HEAD", "post", "CONNECT"])
 def test_another_method_is_405_and_recorded(mail: MailEndpoint, method: str) -> None:
-    answer = post(mail.url, method=method)
-    assert answer.status == 405
-    assert answer.headers["allow"] == "POST"
+    response = post(mail.url, method=method)
+    assert response.status == 405
+    assert response.headers["allow"] == "POST"
     if method != "HEAD":
-        assert answer.json["reason"].startswith("A message is sent with POST.")
+        assert response.json["reason"].startswith("A message is sent with POST.")
     with pytest.raises(ContractViolation, match="sender/request/method"):
         mail.verify()
     mail.lenient = True
     assert mail.inbox[0].request.method == method
 
 
-def test_authorization_is_looked_at_when_it_is_set(mail: MailEndpoint) -> None:
+def test_authorization_is_checked_when_it_is_set(mail: MailEndpoint) -> None:
     assert post(mail.url).status == 200
     mail.authorization = "Bearer s3cret"
-    answer = post(mail.url)
-    assert answer.status == 401
-    assert "no Authorization header" in answer.json["reason"]
-    assert "www-authenticate" in answer.headers
+    response = post(mail.url)
+    assert response.status == 401
+    assert "no Authorization header" in response.json["reason"]
+    assert "www-authenticate" in response.headers
     assert post(mail.url, MESSAGE, "Authorization: Bearer s3cret").status == 200
     assert post(mail.url, MESSAGE, "Authorization: Bearer other").status == 401
     with pytest.raises(ContractViolation) as caught:
@@ -117,7 +117,7 @@ def test_authorization_of_logto_is_utf_8(mail: MailEndpoint) -> None:
     ("lines", "body", "status", "reason"),
     [
         (["Content-Type: text/plain"], MESSAGE, 415, "The request says Content-Type: application/json."),
-        ([], BROKEN, 400, "code is absent or a string."),
+        ([], INVALID, 400, "code is absent or a string."),
         ([], b"{", 400, "JSON"),
         ([], b"\xff", 400, "UTF-8"),
     ],
@@ -125,16 +125,16 @@ def test_authorization_of_logto_is_utf_8(mail: MailEndpoint) -> None:
 def test_refusals_have_a_readable_reason(
     mail: MailEndpoint, lines: list[str], body: object, status: int, reason: str
 ) -> None:
-    answer = post(mail.url, body, *lines)
-    assert answer.status == status
-    assert answer.json["accepted"] is False
-    assert reason in answer.json["reason"]
-    assert answer.json["findings"]
+    response = post(mail.url, body, *lines)
+    assert response.status == status
+    assert response.json["accepted"] is False
+    assert reason in response.json["reason"]
+    assert response.json["findings"]
     with pytest.raises(ContractViolation):
         mail.verify()
 
 
-def test_settings_choose_what_a_message_is_held_to(server: MailServer) -> None:
+def test_settings_choose_the_rules_for_a_message(server: MailServer) -> None:
     assert post(server.endpoint().url, ONLY_GUARD).status == 200
     emitted = server.endpoint(layer="emitted")
     assert post(emitted.url, ONLY_GUARD).status == 200
@@ -145,18 +145,18 @@ def test_settings_choose_what_a_message_is_held_to(server: MailServer) -> None:
     assert post(old.url, {**MESSAGE, "type": "BindMfa"}).status == 400
 
 
-def test_a_lenient_endpoint_answers_as_ever_and_raises_nothing(server: MailServer) -> None:
+def test_a_lenient_endpoint_sends_the_same_response_and_raises_nothing(server: MailServer) -> None:
     mail = server.endpoint(lenient=True)
-    assert post(mail.url, BROKEN).status == 400
+    assert post(mail.url, INVALID).status == 400
     mail.verify()
     assert mail.inbox[0].violations
     mail.lenient = False
-    post(mail.url, BROKEN)
+    post(mail.url, INVALID)
     with pytest.raises(ContractViolation):
         mail.verify()
 
 
-# What is wrong on the wire.
+# Errors on the wire.
 
 
 def framing(mail: MailEndpoint) -> list[str]:
@@ -177,7 +177,7 @@ def framing(mail: MailEndpoint) -> list[str]:
         (["Transfer-Encoding: chunked", "Content-Length: "], b"{}", "both"),
     ],
 )
-def test_broken_framing_is_400_recorded_and_ends_the_connection(
+def test_malformed_framing_is_400_recorded_and_ends_the_connection(
     mail: MailEndpoint, lines: list[str], body: bytes, actual: str
 ) -> None:
     with Client(mail.url) as client:
@@ -194,20 +194,20 @@ def test_broken_framing_is_400_recorded_and_ends_the_connection(
     assert len(mail.inbox) == 1
 
 
-def test_a_client_that_still_sends_sees_why_it_was_refused(mail: MailEndpoint) -> None:
+def test_a_client_that_still_sends_receives_the_refusal(mail: MailEndpoint) -> None:
     with Client(mail.url) as client:
         client.send(client.request(b"", "Content-Length: 99999999999"))
         for _ in range(64):
             client.send(b"x" * 65536)
         client.end()
-        assert client.answer().status == 400
+        assert client.read_response().status == 400
 
 
-def test_a_request_that_breaks_off_is_recorded(mail: MailEndpoint) -> None:
+def test_a_truncated_request_is_recorded(mail: MailEndpoint) -> None:
     client = Client(mail.url)
     client.send(client.request(b"{", "Content-Length: 500"))
-    until(connection_threads)
-    client.break_off()
+    wait_until(connection_threads)
+    client.reset()
     with pytest.raises(ContractViolation):
         mail.inbox.wait_for(timeout=TIMEOUT)
     assert framing(mail)
@@ -220,7 +220,7 @@ def test_chunked_bodies_are_read(mail: MailEndpoint) -> None:
         )
         body = b'{"to":"a@example.com","type":"Generic","payload":{}}'
         client.send(head + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n")
-        assert client.answer().status == 200
+        assert client.read_response().status == 200
     assert mail.inbox[0].body == body
 
 
@@ -231,36 +231,36 @@ def test_a_client_that_expects_100_continue_gets_it(mail: MailEndpoint) -> None:
         client.send(head + b"\r\n\r\n")
         assert client.head()[0] == 100
         client.send(body)
-        assert client.answer().status == 200
+        assert client.read_response().status == 200
 
 
 def test_http_1_0_ends_the_connection(mail: MailEndpoint) -> None:
     with Client(mail.url) as client:
         client.send(client.request().replace(b"HTTP/1.1", b"HTTP/1.0"))
-        assert client.answer().headers["connection"] == "close"
+        assert client.read_response().headers["connection"] == "close"
         assert client.read() == b""
     assert len(mail.inbox) == 1
 
 
-def test_a_connection_is_used_again_also_behind_refusals(mail: MailEndpoint) -> None:
+def test_a_connection_is_reused_after_a_refusal(mail: MailEndpoint) -> None:
     mail.lenient = True
     with Client(mail.url) as client:
-        statuses = [client.post(body).status for body in (MESSAGE, BROKEN, MESSAGE)]
+        statuses = [client.post(body).status for body in (MESSAGE, INVALID, MESSAGE)]
         statuses.append(client.post(MESSAGE, method="HEAD").status)
         statuses.append(client.post(MESSAGE, target="/nowhere").status)
         client.send(client.request(MESSAGE, "Connection: close"))
-        assert client.answer().headers["connection"] == "close"
+        assert client.read_response().headers["connection"] == "close"
         assert client.read() == b""
     assert statuses == [200, 400, 200, 405, 404]
     assert len(mail.inbox) == 5
 
 
-def test_pipelined_requests_are_answered_in_order(mail: MailEndpoint) -> None:
+def test_pipelined_requests_get_responses_in_order(mail: MailEndpoint) -> None:
     mail.reply(201, times=1)
     mail.reply(202, times=1)
     with Client(mail.url) as client:
         client.send(client.request() * 3)
-        assert [client.answer().status for _ in range(3)] == [201, 202, 200]
+        assert [client.read_response().status for _ in range(3)] == [201, 202, 200]
     assert [delivery.number for delivery in mail.inbox] == [1, 2, 3]
 
 
@@ -273,12 +273,12 @@ def test_targets_find_their_endpoint(mail: MailEndpoint, form: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["*", "/", "/x", "mail", "http://[", "http://h", "//{}", "{}/", "{}#x"])
-def test_other_targets_are_404_and_listed_for_who_waits(mail: MailEndpoint, target: str) -> None:
+def test_other_targets_are_404_and_listed_when_a_wait_fails(mail: MailEndpoint, target: str) -> None:
     with Client(mail.url) as client:
         target = target.format(client.parts.path)
-        answer = client.post(target=target)
-    assert answer.status == 404
-    assert "no mail endpoint at this path" in answer.json["reason"]
+        response = client.post(target=target)
+    assert response.status == 404
+    assert "no mail endpoint at this path" in response.json["reason"]
     with pytest.raises(MailNotReceived) as caught:
         mail.inbox.wait_for(timeout=0)
     lines = str(caught.value).splitlines()
@@ -302,7 +302,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
-def test_what_is_no_request_is_refused_and_listed(
+def test_bytes_that_are_no_request_are_refused_and_listed(
     mail: MailEndpoint, data: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert exchange(mail.url, data).startswith(b"HTTP/1.1 400 Bad Request\r\n")
@@ -326,16 +326,16 @@ def test_a_hostile_target_is_listed_without_control_characters(mail: MailEndpoin
 
 
 @pytest.mark.parametrize("cut", range(0, 120, 7))
-def test_clients_that_leave_anywhere_harm_nobody(
+def test_clients_that_disconnect_anywhere_affect_no_other_client(
     mail: MailEndpoint, cut: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     mail.lenient = True
-    for leave in (Client.close, Client.break_off):
+    for leave in (Client.close, Client.reset):
         client = Client(mail.url)
         client.send(client.request()[:cut])
         leave(client)
     assert post(mail.url).status == 200
-    until(lambda: not connection_threads())
+    wait_until(lambda: not connection_threads())
     assert capfd.readouterr() == ("", "")
 
 
@@ -371,7 +371,7 @@ def test_a_delayed_reply_does_not_hide_the_message(mail: MailEndpoint) -> None:
             client.socket.recv(1)
 
 
-def test_a_delay_is_waited_for_on_a_kept_connection(mail: MailEndpoint) -> None:
+def test_a_delay_holds_on_a_connection_that_is_kept_alive(mail: MailEndpoint) -> None:
     mail.reply(503, "down", delay=0.05, times=1)
     with Client(mail.url) as client:
         start = time.monotonic()
@@ -380,17 +380,17 @@ def test_a_delay_is_waited_for_on_a_kept_connection(mail: MailEndpoint) -> None:
         assert client.post().status == 200
 
 
-def test_scripted_answers_are_sent_as_written(mail: MailEndpoint) -> None:
+def test_scripted_responses_are_sent_unchanged(mail: MailEndpoint) -> None:
     mail.reply(418, "tëa", headers={"X-Kind": "pot"})
-    answer = post(mail.url)
-    assert (answer.status, answer.body, answer.headers["x-kind"]) == (418, "tëa".encode(), "pot")
+    response = post(mail.url)
+    assert (response.status, response.body, response.headers["x-kind"]) == (418, "tëa".encode(), "pot")
     assert mail.inbox[0].status == 200
     assert mail.inbox[0].response == "418 (scripted)"
     mail.reset_replies()
     assert post(mail.url).status == 200
 
 
-def test_refusals_come_first_and_use_nothing_up(mail: MailEndpoint) -> None:
+def test_refusals_precede_scripted_replies_and_use_up_none(mail: MailEndpoint) -> None:
     mail.lenient = True
     mail.authorization = "x"
     mail.reply(503, times=1)
@@ -398,14 +398,14 @@ def test_refusals_come_first_and_use_nothing_up(mail: MailEndpoint) -> None:
     assert post(mail.url).status == 401
     assert post(mail.url, MESSAGE, good, method="PUT").status == 405
     assert post(mail.url, MESSAGE, good, "Content-Type: text/plain").status == 415
-    assert post(mail.url, BROKEN, good).status == 400
+    assert post(mail.url, INVALID, good).status == 400
     assert [post(mail.url, MESSAGE, good).status for _ in range(2)] == [503, 200]
 
 
-def test_a_redirect_says_where(mail: MailEndpoint) -> None:
+def test_a_redirect_sends_its_location(mail: MailEndpoint) -> None:
     mail.reply_redirect("http://other.test/x")
-    answer = post(mail.url)
-    assert (answer.status, answer.headers["location"]) == (307, "http://other.test/x")
+    response = post(mail.url)
+    assert (response.status, response.headers["location"]) == (307, "http://other.test/x")
     mail.reply_redirect("/y", 303)
     assert post(mail.url).status == 303
 
@@ -420,7 +420,7 @@ def test_a_reset_is_a_tcp_reset(mail: MailEndpoint) -> None:
     assert [delivery.response for delivery in mail.inbox] == ["a reset (scripted)", "200"]
 
 
-def test_garbage_is_no_http(mail: MailEndpoint) -> None:
+def test_scripted_garbage_is_not_http(mail: MailEndpoint) -> None:
     mail.reply_garbage()
     with Client(mail.url) as client:
         client.send(client.request())
@@ -431,7 +431,7 @@ def test_garbage_is_no_http(mail: MailEndpoint) -> None:
         assert client.read() == b"HTTP/9 nonsense"
 
 
-def test_a_drip_comes_byte_by_byte(mail: MailEndpoint) -> None:
+def test_a_drip_is_sent_byte_by_byte(mail: MailEndpoint) -> None:
     mail.reply_drip(200, "slow", interval=0.001, times=1)
     with Client(mail.url) as client:
         client.send(client.request())
@@ -444,14 +444,14 @@ def test_a_drip_comes_byte_by_byte(mail: MailEndpoint) -> None:
         assert client.post().status == 200
 
 
-def test_a_body_without_end_goes_on_until_the_client_leaves(mail: MailEndpoint) -> None:
+def test_an_endless_body_lasts_until_the_client_disconnects(mail: MailEndpoint) -> None:
     mail.reply_endless()
     with Client(mail.url) as client:
         client.send(client.request())
         assert client.head()[0] == 200
         assert client.read(5) == b"." * 5
         assert connection_threads()
-    until(lambda: not connection_threads())
+    wait_until(lambda: not connection_threads())
 
 
 def test_closing_ends_the_replies_that_are_being_sent(mail: MailEndpoint) -> None:
@@ -462,7 +462,7 @@ def test_closing_ends_the_replies_that_are_being_sent(mail: MailEndpoint) -> Non
         clients = [stack.enter_context(Client(mail.url)) for _ in range(3)]
         for count, client in enumerate(clients, start=1):
             client.send(client.request())
-            until(lambda count=count: len(mail.inbox) == count)  # type: ignore[misc]
+            wait_until(lambda count=count: len(mail.inbox) == count)  # type: ignore[misc]
         mail.close()
         assert clients[0].read().rstrip(b".").endswith(b"\r\n\r\n")
         assert clients[1].read() == b""
@@ -483,7 +483,7 @@ def test_closing_ends_the_replies_that_are_being_sent(mail: MailEndpoint) -> Non
         lambda mail: mail.reply_drip(interval=-1),
     ],
 )
-def test_what_cannot_be_scripted_is_an_error_at_once(mail: MailEndpoint, script: Any) -> None:
+def test_an_invalid_script_is_an_error_at_once(mail: MailEndpoint, script: Any) -> None:
     with pytest.raises(ValueError, match=r"expected|cannot be sent"):
         script(mail)
     assert post(mail.url).status == 200
@@ -526,7 +526,7 @@ def test_async_waiting_beside_an_app_on_the_same_loop(mail: MailEndpoint) -> Non
     asyncio.run(both())
 
 
-# Beginning and ending.
+# Start and end.
 
 
 def test_every_endpoint_has_a_path_of_its_own(server: MailServer) -> None:
@@ -536,10 +536,10 @@ def test_every_endpoint_has_a_path_of_its_own(server: MailServer) -> None:
     assert (len(one.inbox), len(other.inbox)) == (1, 0)
 
 
-def test_beginning_again_forgets_everything(mail: MailEndpoint) -> None:
+def test_a_new_test_resets_the_endpoint(mail: MailEndpoint) -> None:
     mail.authorization = "x"
     mail.reply(503)
-    post(mail.url, BROKEN)
+    post(mail.url, INVALID)
     before = mail.url
     mail.begin()
     assert mail.url != before
@@ -548,8 +548,8 @@ def test_beginning_again_forgets_everything(mail: MailEndpoint) -> None:
     assert len(mail.inbox) == 1
 
 
-def test_what_is_late_reaches_nobody(server: MailServer) -> None:
-    """A request that had found its endpoint is still not recorded in the inbox of the next test."""
+def test_a_late_request_reaches_no_other_test(server: MailServer) -> None:
+    """A request already routed to its endpoint is not recorded in the inbox of the next test."""
     found, go_on = threading.Event(), threading.Event()
 
     class Slow(MailEndpoint):
@@ -561,15 +561,15 @@ def test_what_is_late_reaches_nobody(server: MailServer) -> None:
     mail = Slow(server, "mail_endpoint")
     mail.begin()
     with Client(mail.url) as client:
-        client.send(client.request(BROKEN))
+        client.send(client.request(INVALID))
         assert found.wait(TIMEOUT)
         mail.begin()
         go_on.set()
-        assert client.answer().status == 404
+        assert client.read_response().status == 404
     assert len(mail.inbox) == 0
 
 
-def test_a_fixed_path_goes_to_who_has_it_now(server: MailServer) -> None:
+def test_a_fixed_path_belongs_to_its_current_endpoint(server: MailServer) -> None:
     mail = server.endpoint(path="/hook")
     post(mail.url)
     mail.begin(path="/hook")
@@ -578,12 +578,12 @@ def test_a_fixed_path_goes_to_who_has_it_now(server: MailServer) -> None:
 
 
 @pytest.mark.parametrize("path", ["hook", "", "/a b", "/a?b", "/a#b", "/ä", "/a\n"])
-def test_a_path_that_no_request_has_is_refused(server: MailServer, path: str) -> None:
+def test_an_unreachable_path_is_refused(server: MailServer, path: str) -> None:
     with pytest.raises(ValueError, match="begins with a slash"):
         server.endpoint(path=path)
 
 
-def test_a_path_belongs_to_one(server: MailServer) -> None:
+def test_a_path_belongs_to_one_endpoint(server: MailServer) -> None:
     server.endpoint(path="/hook")
     with pytest.raises(ValueError, match="Another endpoint has the path '/hook' already"):
         server.endpoint(path="/hook")
@@ -598,7 +598,7 @@ def test_a_closed_endpoint_has_no_url(mail: MailEndpoint) -> None:
     assert post(url).status == 404
 
 
-def test_recording_takes_what_comes_meanwhile(mail: MailEndpoint) -> None:
+def test_recording_returns_the_deliveries_of_its_block(mail: MailEndpoint) -> None:
     post(mail.url)
     with mail.recording() as inbox:
         post(mail.url)
@@ -611,7 +611,7 @@ def test_recording_takes_what_comes_meanwhile(mail: MailEndpoint) -> None:
 def test_recording_raises_violations_at_its_end(mail: MailEndpoint) -> None:
     def block(*, own: BaseException | None = None) -> None:
         with mail.recording():
-            post(mail.url, BROKEN)
+            post(mail.url, INVALID)
             if own is not None:
                 raise own
 
@@ -628,10 +628,10 @@ def test_recording_raises_violations_at_its_end(mail: MailEndpoint) -> None:
     assert len(mail.inbox) == 0
 
 
-def test_a_call_inside_a_recording_raises_as_often_as_it_is_called(mail: MailEndpoint) -> None:
+def test_every_call_inside_a_recording_raises(mail: MailEndpoint) -> None:
     def block() -> None:
         with mail.recording() as inbox:
-            post(mail.url, BROKEN)
+            post(mail.url, INVALID)
             for _ in range(2):
                 with pytest.raises(ContractViolation):
                     len(inbox)
@@ -640,10 +640,10 @@ def test_a_call_inside_a_recording_raises_as_often_as_it_is_called(mail: MailEnd
         block()
 
 
-def test_what_a_recording_raised_and_the_test_caught_is_due_at_the_end(mail: MailEndpoint) -> None:
+def test_a_violation_of_a_recording_that_the_test_caught_is_raised_at_the_end(mail: MailEndpoint) -> None:
     def block(own: BaseException | None = None) -> None:
         with mail.recording():
-            post(mail.url, BROKEN)
+            post(mail.url, INVALID)
             if own is not None:
                 raise own
 
@@ -652,29 +652,29 @@ def test_what_a_recording_raised_and_the_test_caught_is_due_at_the_end(mail: Mai
             block(own)
         assert mail.take_unreported() is not None
         assert mail.take_unreported() is None
-        # Hypothesis catches what its examples raise, and fails with one of them.
+        # Hypothesis catches the exceptions of its examples, and fails with one of them.
         with pytest.raises(ZeroDivisionError if own else ContractViolation) as caught:
             block(own)
         assert mail.take_unreported(caught.value) is None
 
 
-def test_recordings_that_overlap_are_judged_each_on_its_own(mail: MailEndpoint) -> None:
+def test_overlapping_recordings_are_judged_separately(mail: MailEndpoint) -> None:
     outer = mail.inbox
     first, second = mail.recording(), mail.recording()
     with first:
         post(mail.url)
         inbox = second.__enter__()
     assert mail.inbox is inbox
-    post(mail.url, BROKEN)
+    post(mail.url, INVALID)
     with pytest.raises(ContractViolation):
         second.__exit__(None, None, None)
     assert mail.inbox is outer
     outer.assert_empty()
 
 
-def test_beginning_again_ends_a_recording(mail: MailEndpoint) -> None:
+def test_a_new_test_ends_a_recording(mail: MailEndpoint) -> None:
     with mail.recording():
-        post(mail.url, BROKEN)
+        post(mail.url, INVALID)
         mail.begin()
         inbox = mail.inbox
     assert mail.inbox is inbox
@@ -682,7 +682,7 @@ def test_beginning_again_ends_a_recording(mail: MailEndpoint) -> None:
     assert mail.take_unreported() is None
 
 
-def test_what_is_tolerated_is_handed_out_once_and_bounded(mail: MailEndpoint) -> None:
+def test_tolerated_violations_are_returned_once_and_limited(mail: MailEndpoint) -> None:
     assert mail.take_tolerated() == []
     mail.lenient = True
     for number in range(12):
@@ -694,10 +694,12 @@ def test_what_is_tolerated_is_handed_out_once_and_bounded(mail: MailEndpoint) ->
 
 
 @pytest.mark.parametrize("inside", [True, False])
-def test_a_recording_accepts_what_is_expected_around_or_inside_it(mail: MailEndpoint, inside: bool) -> None:
+def test_a_recording_accepts_violations_expected_around_or_inside_it(
+    mail: MailEndpoint, inside: bool
+) -> None:
     def block(expecting: contextlib.AbstractContextManager[Any] | None) -> list[Delivery]:
         with mail.recording() as inbox, expecting or inbox.expect_violation("message/guard/code"):
-            post(mail.url, BROKEN)
+            post(mail.url, INVALID)
             return list(inbox)
 
     if inside:
@@ -711,7 +713,7 @@ def test_a_recording_accepts_what_is_expected_around_or_inside_it(mail: MailEndp
 
 def test_a_violation_is_expected_over_a_socket(mail: MailEndpoint) -> None:
     with mail.expect_violation("message/guard/code") as deliveries:
-        assert post(mail.url, BROKEN).status == 400
+        assert post(mail.url, INVALID).status == 400
         mail.inbox.wait_for(to="foo@example.com")
     assert [delivery.status for delivery in deliveries] == [400]
     mail.verify()
@@ -727,7 +729,7 @@ def expect_in_vain(mail: MailEndpoint) -> None:
 # The server.
 
 
-def test_stop_ends_what_is_open() -> None:
+def test_stop_closes_open_connections() -> None:
     threads = threading.active_count()
     server = MailServer()
     with contextlib.ExitStack() as stack:
@@ -737,9 +739,9 @@ def test_stop_ends_what_is_open() -> None:
             mail.reply(delay=math.inf, times=1)
             idle, endless, delayed, half = (stack.enter_context(Client(mail.url)) for _ in range(4))
             endless.send(endless.request())
-            until(lambda: len(mail.inbox) == 1)
+            wait_until(lambda: len(mail.inbox) == 1)
             delayed.send(delayed.request())
-            until(lambda: len(mail.inbox) == 2)
+            wait_until(lambda: len(mail.inbox) == 2)
             half.send(half.request()[:30])
             assert idle.post().status == 200
             start = time.monotonic()
@@ -753,18 +755,18 @@ def test_stop_ends_what_is_open() -> None:
             Client(f"http://127.0.0.1:{server.port}")
 
 
-def test_stop_ends_a_client_that_does_not_read() -> None:
+def test_stop_closes_the_connection_of_a_client_that_does_not_read() -> None:
     with MailServer() as server:
         mail = server.endpoint()
         mail.reply(body=b"x" * 50_000_000)
         client = Client(mail.url)
         client.send(client.request())
-        until(lambda: len(mail.inbox) == 1)
+        wait_until(lambda: len(mail.inbox) == 1)
     assert connection_threads() == []
     client.close()
 
 
-def test_stop_waits_for_connections_that_just_came() -> None:
+def test_stop_waits_for_connections_just_accepted() -> None:
     for _ in range(5):
         with MailServer() as server, contextlib.ExitStack() as stack:
             url = server.endpoint().url
@@ -780,7 +782,7 @@ def test_a_server_can_be_started_again() -> None:
             assert post(server.endpoint().url).status == 200
 
 
-def test_a_server_that_runs_is_entered_as_it_is() -> None:
+def test_a_running_server_can_be_entered() -> None:
     server = MailServer()
     server.start()
     with server:
@@ -788,7 +790,7 @@ def test_a_server_that_runs_is_entered_as_it_is() -> None:
     assert not server.is_running()
 
 
-def test_a_server_is_stopped_as_often_as_one_likes() -> None:
+def test_a_server_can_be_stopped_repeatedly() -> None:
     server = MailServer()
     server.stop()
     with server:
@@ -797,7 +799,7 @@ def test_a_server_is_stopped_as_often_as_one_likes() -> None:
     server.stop()
 
 
-def test_a_server_that_runs_is_not_started_again(server: MailServer) -> None:
+def test_a_running_server_cannot_be_started(server: MailServer) -> None:
     with pytest.raises(EndpointNotStarted, match=f"listens already, at {server.url}"):
         server.start()
     assert server.is_running()
@@ -812,7 +814,7 @@ def test_a_server_without_a_port_has_no_url() -> None:
         assert post(endpoint.url).status == 200
 
 
-def test_a_port_that_is_taken_is_an_error_that_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     with MailServer() as first, pytest.raises(EndpointNotStarted) as caught:
         MailServer(port=first.port).start()
     assert str(caught.value) == (
@@ -823,12 +825,12 @@ def test_a_port_that_is_taken_is_an_error_that_says_so(capfd: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(("host", "port"), [("no-such-host.invalid", 0), ("127.0.0.1", 70000)])
-def test_where_nobody_can_listen_is_an_error_that_says_so(host: str, port: int) -> None:
+def test_an_unusable_address_is_reported(host: str, port: int) -> None:
     with pytest.raises(EndpointNotStarted, match=f"cannot listen at {host} port {port}: ."):
         MailServer(host, port).start()
 
 
-def test_urls_name_an_address_that_can_be_reached() -> None:
+def test_urls_have_a_reachable_address() -> None:
     with MailServer("0.0.0.0") as server:
         assert server.url == f"http://127.0.0.1:{server.port}"
         assert post(server.endpoint().url).status == 200
@@ -836,15 +838,15 @@ def test_urls_name_an_address_that_can_be_reached() -> None:
     assert MailServer("mail.test", 80).url == "http://mail.test:80"
 
 
-def test_only_the_last_unmatched_requests_are_kept(server: MailServer) -> None:
+def test_only_the_last_unmatched_requests_are_listed(server: MailServer) -> None:
     for number in range(15):
         post(f"{server.url}/{number}")
     assert server.unmatched_since(0) == [f"  POST /{number}" for number in range(5, 15)]
     assert server.unmatched_since(time.time() + 60) == []
 
 
-def test_a_server_offers_what_is_its_own() -> None:
-    """What it does not honour it does not have: pytest-httpserver's ``expect_request`` for example."""
+def test_a_server_has_only_its_own_attributes() -> None:
+    """It has no attribute that it ignores, for example pytest-httpserver's ``expect_request``."""
     own = {name for name in dir(MailServer()) if not name.startswith("_")}
     assert own == {
         *("host", "port", "url", "ca_pem", "start", "stop", "is_running", "endpoint"),
@@ -853,23 +855,23 @@ def test_a_server_offers_what_is_its_own() -> None:
     }
 
 
-def test_a_handler_stands_in_the_place_of_endpoints() -> None:
-    came: list[str] = []
+def test_a_handler_replaces_the_endpoints() -> None:
+    received: list[str] = []
 
     class Own:
         def deliver(self, request: Request, connection: Connection) -> bool:
-            came.append(request.target)
+            received.append(request.target)
             connection.respond(299, b"{}")
             return True
 
         def note_unmatched(self, what: str) -> None:
-            came.append(what)
+            received.append(what)
 
     with MailServer(handler=Own()) as server:
         assert post(f"{server.url}/hook").status == 299
         assert exchange(f"{server.url}/", b"no request\r\n\r\n").startswith(b"HTTP/1.1 400 ")
         assert server.unmatched_since(0) == []
-    assert came == ["/hook", "'no request', which is no HTTP/1.1 request line"]
+    assert received == ["/hook", "'no request', which is no HTTP/1.1 request line"]
 
 
 # https.
@@ -893,7 +895,7 @@ def https_mail(https_server: MailServer) -> Iterator[MailEndpoint]:
     mail.close()
 
 
-def test_https_is_verified_by_who_trusts_the_authority(https_mail: MailEndpoint) -> None:
+def test_a_client_that_trusts_the_authority_verifies_https(https_mail: MailEndpoint) -> None:
     assert https_mail.url.startswith("https://127.0.0.1:")
     with Client(https_mail.url, context=trusting(https_mail)) as client:
         assert [client.post().status for _ in range(2)] == [200, 200]
@@ -904,13 +906,13 @@ def test_plain_http_has_no_authority(mail: MailEndpoint) -> None:
     assert mail.ca_pem is None
 
 
-def test_who_does_not_trust_the_authority_is_listed(
+def test_a_client_that_does_not_trust_the_authority_is_listed(
     https_mail: MailEndpoint, https_server: MailServer
 ) -> None:
     start = time.time()
     with pytest.raises(ssl.SSLCertVerificationError):
         Client(https_mail.url, context=ssl.create_default_context())
-    until(lambda: https_server.unmatched_since(start))
+    wait_until(lambda: https_server.unmatched_since(start))
     with pytest.raises(MailNotReceived, match=r"a connection whose TLS handshake failed: .*unknown ca"):
         https_mail.inbox.wait_for(timeout=0)
 
@@ -920,11 +922,11 @@ def test_plain_http_at_an_https_endpoint_is_listed(
 ) -> None:
     with contextlib.suppress(OSError):  # the server may be faster than the client's end
         assert not exchange(https_mail.url, b"POST / HTTP/1.1\r\n\r\n").startswith(b"HTTP")
-    until(lambda: any("HTTP_REQUEST" in line.upper() for line in https_server.unmatched_since(0)))
+    wait_until(lambda: any("HTTP_REQUEST" in line.upper() for line in https_server.unmatched_since(0)))
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_silent_client_does_not_hold_up_others(https_mail: MailEndpoint, https_server: MailServer) -> None:
+def test_a_silent_client_does_not_delay_others(https_mail: MailEndpoint, https_server: MailServer) -> None:
     with (
         socket.create_connection((https_server.host, https_server.port)),
         Client(https_mail.url, context=trusting(https_mail)) as client,
@@ -936,12 +938,12 @@ def test_a_reset_over_https_is_a_tcp_reset(https_mail: MailEndpoint) -> None:
     https_mail.reply_reset(times=1)
     with Client(https_mail.url, context=trusting(https_mail)) as client:
         client.send(client.request())
-        # Not seen by reading: OpenSSL tells a reset as an end.
+        # Reading does not show it: OpenSSL reports a reset as an end.
         assert select.select([client.socket], [], [], TIMEOUT)[0]
-        until(lambda: client.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET)
+        wait_until(lambda: client.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET)
 
 
-def test_broken_framing_over_https_is_answered(https_mail: MailEndpoint) -> None:
+def test_malformed_framing_over_https_gets_a_response(https_mail: MailEndpoint) -> None:
     https_mail.lenient = True
     with Client(https_mail.url, context=trusting(https_mail)) as client:
         assert client.post(MESSAGE, "no colon").status == 400
@@ -963,14 +965,14 @@ def test_stop_ends_https_connections_in_every_state(capfd: pytest.CaptureFixture
     assert capfd.readouterr() == ("", "")
 
 
-def test_https_without_trustme_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_https_without_trustme_names_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "trustme", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'logto-mail-contract\[https\]'"):
         MailServer(https=True)
     assert MailServer().ca_pem is None
 
 
-def test_settings_that_no_request_could_meet_are_refused_when_they_are_set() -> None:
+def test_unusable_settings_are_refused_when_they_are_set() -> None:
     with MailServer() as server:
         endpoint = server.endpoint()
         with pytest.raises(TypeError, match="authorization is text or None"):

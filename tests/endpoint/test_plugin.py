@@ -6,8 +6,8 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
-# Loaded before the runs below, each of which forgets what it alone has imported: a compiled module can be
-# loaded only once, and loading these again and again would take most of the time.
+# Import these before the runs below: each run removes the modules that it imported itself. A compiled module
+# can be loaded only once, and repeated imports would be slow.
 import hypothesis.core  # noqa: F401
 import pytest
 import trustme  # noqa: F401
@@ -25,7 +25,7 @@ import json
 from urllib.parse import urlsplit
 
 GOOD = {"to": "foo@example.com", "type": "SignIn", "payload": {"code": "042137"}}
-BROKEN = {"to": "foo@example.com", "type": "SignIn", "payload": {"code": 990137}}
+INVALID = {"to": "foo@example.com", "type": "SignIn", "payload": {"code": 990137}}
 ONLY_GUARD = {"to": "foo@example.com", "type": "Generic", "payload": {"code": "1"}}
 
 def post(url, message=GOOD, context=None, **headers):
@@ -82,7 +82,7 @@ def test_each_test_has_a_url_and_an_inbox_of_its_own(run: Run) -> None:
     ).assert_outcomes(passed=3)
 
 
-def test_what_is_late_is_404_and_fails_nobody(run: Run) -> None:
+def test_a_late_request_is_404_and_fails_no_test(run: Run) -> None:
     run(
         """
 before = []
@@ -91,18 +91,18 @@ def test_first(mail_endpoint):
     before.append(mail_endpoint.url)
 
 def test_second(mail_endpoint):
-    assert post(before[0], BROKEN) == 404
+    assert post(before[0], INVALID) == 404
     assert len(mail_endpoint.inbox) == 0
     with pytest.raises(AssertionError, match="POST /"):
         mail_endpoint.inbox.wait_for(timeout=0)
 
 def test_third():
-    assert post(before[0], BROKEN) == 404
+    assert post(before[0], INVALID) == 404
 """
     ).assert_outcomes(passed=3)
 
 
-def test_a_reply_that_is_pending_is_ended_with_its_test(run: Run) -> None:
+def test_a_pending_reply_ends_with_its_test(run: Run) -> None:
     run(
         """
 import math, threading
@@ -113,7 +113,7 @@ def send(url):
     try:
         statuses.append(post(url))
     except http.client.RemoteDisconnected:
-        statuses.append("let go")
+        statuses.append("disconnected")
 
 def test_first(mail_endpoint):
     mail_endpoint.reply(delay=math.inf)
@@ -123,12 +123,12 @@ def test_first(mail_endpoint):
 
 def test_second():
     threads[0].join(10)
-    assert statuses == ["let go"]
+    assert statuses == ["disconnected"]
 """
     ).assert_outcomes(passed=2)
 
 
-def test_fixed_host_port_and_path_go_to_the_test_that_runs(run: Run) -> None:
+def test_fixed_host_port_and_path_reach_the_running_test(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     result = run(
@@ -141,7 +141,7 @@ def test_first(mail_endpoint):
     assert len(mail_endpoint.inbox) == 1
 
 def test_second():
-    assert post(URL, BROKEN) == 400
+    assert post(URL, INVALID) == 400
 
 def test_third(mail_endpoint):
     assert len(mail_endpoint.inbox) == 0
@@ -154,7 +154,7 @@ def test_third(mail_endpoint):
     result.stdout.fnmatch_lines(["FAILED *::test_second *"])
 
 
-def test_an_item_that_is_run_again_begins_again(run: Run, pytester: pytest.Pytester) -> None:
+def test_a_rerun_item_has_a_new_endpoint(run: Run, pytester: pytest.Pytester) -> None:
     pytester.makeconftest(
         """
 import pytest
@@ -177,7 +177,7 @@ def test_it(mail_endpoint):
     assert len(mail_endpoint.inbox) == 0
     assert mail_endpoint.url not in urls
     urls.append(mail_endpoint.url)
-    post(mail_endpoint.url, BROKEN if len(urls) == 1 else GOOD)
+    post(mail_endpoint.url, INVALID if len(urls) == 1 else GOOD)
 """
     ).assert_outcomes(passed=1, failed=1)
 
@@ -212,42 +212,42 @@ class Test(unittest.TestCase):
         assert post(self.mail.url) == 200
         assert self.mail.inbox.code == "042137"
 
-    def test_broken(self):
-        post(self.mail.url, BROKEN)
+    def test_invalid(self):
+        post(self.mail.url, INVALID)
 
     def test_own_failure(self):
-        post(self.mail.url, BROKEN)
+        post(self.mail.url, INVALID)
         self.fail("my own")
 
     def test_skipped(self):
-        post(self.mail.url, BROKEN)
+        post(self.mail.url, INVALID)
         self.skipTest("my own")
 
     @pytest.mark.xfail
     def test_xfailed(self):
-        post(self.mail.url, BROKEN)
+        post(self.mail.url, INVALID)
         self.fail("my own")
 
     @unittest.expectedFailure
     def test_expected_failure(self):
-        post(self.mail.url, BROKEN)
+        post(self.mail.url, INVALID)
         self.fail("my own")
 
     def test_skipped_without_violation(self):
         self.skipTest("my own")
 
     def test_raised_by_a_call(self):
-        post(self.mail.url, BROKEN)
+        post(self.mail.url, INVALID)
         self.mail.inbox.latest()
 
     def test_caught(self):
-        post(self.mail.url, BROKEN)
+        post(self.mail.url, INVALID)
         with self.assertRaises(AssertionError):
             self.mail.inbox.latest()
 
     def test_expected(self):
         with self.mail.expect_violation("message/guard/code"):
-            post(self.mail.url, BROKEN)
+            post(self.mail.url, INVALID)
         self.mail.inbox.latest()
 """
     )
@@ -256,11 +256,11 @@ class Test(unittest.TestCase):
     result.stdout.fnmatch_lines(["E  *AssertionError: my own", "Beside that, mail_endpoint received*"])
 
 
-# It verifies itself.
+# Verification at the end of a test.
 
 
 def test_a_violation_fails_the_test_at_its_end(run: Run) -> None:
-    result = run("def test_it(mail_endpoint):\n    post(mail_endpoint.url, BROKEN)\n")
+    result = run("def test_it(mail_endpoint):\n    post(mail_endpoint.url, INVALID)\n")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
@@ -285,12 +285,12 @@ def test_a_violation_is_raised_from_the_users_own_line(run: Run) -> None:
     result = run(
         """
 def test_waiting(mail_endpoint):
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
     mail_endpoint.inbox.wait_for(timeout=5)
 
 def test_recording(mail_endpoint):
     with mail_endpoint.recording():
-        post(mail_endpoint.url, BROKEN)
+        post(mail_endpoint.url, INVALID)
 """,
         "--tb=short",
     )
@@ -317,7 +317,7 @@ def test_recording(mail_endpoint):
         assert module not in printed(result)
 
 
-def test_mail_that_is_missing_is_reported_at_the_users_own_line(run: Run) -> None:
+def test_missing_mail_is_reported_at_the_users_own_line(run: Run) -> None:
     result = run(
         """
 import asyncio
@@ -349,7 +349,7 @@ PHASES: dict[str, tuple[str, dict[str, int], list[str]]] = {
     "own failure": (
         """
 def test_it(mail_endpoint):
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
     assert 1 == 2, 'my own'
 """,
         {"failed": 1},
@@ -358,7 +358,7 @@ def test_it(mail_endpoint):
     "raised by a call": (
         """
 def test_it(mail_endpoint):
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
     mail_endpoint.inbox.code
 """,
         {"failed": 1},
@@ -367,7 +367,7 @@ def test_it(mail_endpoint):
     "skip": (
         """
 def test_it(mail_endpoint):
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
     pytest.skip('my own')
 """,
         {"failed": 1},
@@ -386,7 +386,7 @@ def test_it(mail_endpoint):
         """
 @pytest.mark.xfail
 def test_it(mail_endpoint):
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
 """,
         {"xfailed": 1},
         [],
@@ -395,7 +395,7 @@ def test_it(mail_endpoint):
         """
 @pytest.mark.xfail(raises=OSError)
 def test_it(mail_endpoint):
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
 """,
         {"failed": 1},
         ["E  *received what breaks the contract:"],
@@ -404,7 +404,7 @@ def test_it(mail_endpoint):
         """
 @pytest.fixture
 def sent(mail_endpoint):
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
 
 def test_it(sent):
     pass
@@ -416,7 +416,7 @@ def test_it(sent):
         """
 @pytest.fixture
 def sent(mail_endpoint):
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
     1 / 0
 
 def test_it(sent):
@@ -430,7 +430,7 @@ def test_it(sent):
 @pytest.fixture
 def late(mail_endpoint):
     yield
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
 
 def test_it(late):
     pass
@@ -443,7 +443,7 @@ def test_it(late):
 @pytest.fixture
 def late(mail_endpoint):
     yield
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
     1 / 0
 
 def test_it(late):
@@ -456,7 +456,7 @@ def test_it(late):
         """
 @pytest.fixture
 def sent(mail_endpoint):
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
     mail_endpoint.inbox.latest()
 
 def test_it(sent):
@@ -469,7 +469,7 @@ def test_it(sent):
         """
 def test_it(mail_endpoint):
     with mail_endpoint.recording():
-        post(mail_endpoint.url, BROKEN)
+        post(mail_endpoint.url, INVALID)
 """,
         {"failed": 1},
         [">*with mail_endpoint.recording():", "E  *received what breaks the contract:"],
@@ -479,7 +479,7 @@ def test_it(mail_endpoint):
 @pytest.fixture
 def sent(mail_endpoint):
     with mail_endpoint.recording():
-        post(mail_endpoint.url, BROKEN)
+        post(mail_endpoint.url, INVALID)
 
 def test_it(sent):
     pass
@@ -495,7 +495,7 @@ def inbox(mail_endpoint):
         yield inbox
 
 def test_it(mail_endpoint, inbox):
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
 """,
         {"failed": 1},
         ["E  *received what breaks the contract:"],
@@ -508,7 +508,7 @@ def inbox(mail_endpoint):
         yield inbox
 
 def test_it(mail_endpoint, inbox):
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
     len(inbox)
 """,
         {"failed": 1},
@@ -520,7 +520,7 @@ def test_it(mail_endpoint, inbox):
 def inbox(mail_endpoint):
     with mail_endpoint.recording() as inbox:
         yield inbox
-        post(mail_endpoint.url, BROKEN)
+        post(mail_endpoint.url, INVALID)
 
 def test_it(inbox):
     pass
@@ -531,7 +531,7 @@ def test_it(inbox):
     "behind a recording that never ends": (
         """
 def test_it(mail_endpoint):
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
     mail_endpoint.recording().__enter__()
 """,
         {"failed": 1},
@@ -541,11 +541,11 @@ def test_it(mail_endpoint):
         """
 @pytest.fixture(scope="module")
 def inbox(mail_endpoint):
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
     with mail_endpoint.recording() as inbox:
         yield inbox
 
-def test_broken(mail_endpoint, inbox):
+def test_invalid(mail_endpoint, inbox):
     assert len(inbox) == 0
 
 def test_good(mail_endpoint, inbox):
@@ -553,14 +553,14 @@ def test_good(mail_endpoint, inbox):
     assert len(mail_endpoint.inbox) == 1
 """,
         {"failed": 1, "passed": 1},
-        ["*_ test_broken _*", "E  *received what breaks the contract:"],
+        ["*_ test_invalid _*", "E  *received what breaks the contract:"],
     ),
     "caught in a setup that skips": (
         """
 @pytest.fixture
 def sent(mail_endpoint):
     with pytest.raises(AssertionError), mail_endpoint.recording():
-        post(mail_endpoint.url, BROKEN)
+        post(mail_endpoint.url, INVALID)
     pytest.skip('my own')
 
 def test_it(sent):
@@ -578,7 +578,7 @@ def test_it(mail_endpoint):
         async with asyncio.TaskGroup() as group:
             group.create_task(mail_endpoint.inbox.wait_for_async())
 
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
     asyncio.run(main())
 """,
         {"failed": 1},
@@ -588,7 +588,7 @@ def test_it(mail_endpoint):
         """
 def test_it(mail_endpoint):
     with mail_endpoint.expect_violation('message/guard/code') as deliveries:
-        post(mail_endpoint.url, BROKEN)
+        post(mail_endpoint.url, INVALID)
         assert mail_endpoint.inbox.wait_for(timeout=5) == deliveries[0]
     assert len(mail_endpoint.inbox) == 1
 """,
@@ -599,7 +599,7 @@ def test_it(mail_endpoint):
         """
 def test_it(mail_endpoint):
     with mail_endpoint.expect_violation('message/guard/type', 'message/guard/to') as deliveries:
-        post(mail_endpoint.url, BROKEN)
+        post(mail_endpoint.url, INVALID)
         post(mail_endpoint.url, {**GOOD, "type": "NewTemplate"})
 """,
         {"failed": 1},
@@ -621,7 +621,7 @@ def test_it(mail_endpoint):
         """
 @pytest.mark.mail_contract(lenient=True)
 def test_it(mail_endpoint):
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
     assert len(mail_endpoint.inbox) == 1
 """,
         {"passed": 1},
@@ -634,7 +634,7 @@ def test_it(mail_endpoint):
         """
 def test_it(mail_endpoint):
     mail_endpoint.lenient = True
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
 """,
         {"passed": 1},
         ["test_it.py::test_it: message/guard/code at /payload/code: a number (masked)"],
@@ -645,7 +645,7 @@ def test_it(mail_endpoint):
 def test_it(mail_endpoint):
     for _ in range(3):
         with mail_endpoint.recording():
-            post(mail_endpoint.url, BROKEN)
+            post(mail_endpoint.url, INVALID)
 """,
         {"passed": 1},
         ["test_it.py::test_it: message/guard/code at /payload/code: a number (masked)"],
@@ -654,7 +654,7 @@ def test_it(mail_endpoint):
         """
 @pytest.mark.mail_contract(lenient=True)
 def test_it(mail_endpoint):
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
     mail_endpoint.begin()
 """,
         {"passed": 1},
@@ -664,7 +664,7 @@ def test_it(mail_endpoint):
         """
 @pytest.mark.mail_contract(lenient=True)
 def test_it(mail_endpoint):
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
     assert False, 'my own'
 """,
         {"failed": 1},
@@ -689,7 +689,7 @@ def test_a_violation_is_reported_once_in_every_phase(
     result = run(source)
     result.assert_outcomes(**outcome)
     result.stdout.fnmatch_lines(lines)
-    # Neither lost nor reported twice.
+    # Reported exactly once.
     assert printed(result).count("received what breaks the contract") == sum(
         "received what" in line for line in lines
     ) + ("Bearer" in source)
@@ -703,7 +703,7 @@ def test_every_endpoint_of_a_test_is_reported(run: Run) -> None:
         """
 def test_it(make_mail_endpoint, mail_endpoint):
     for endpoint in (mail_endpoint, make_mail_endpoint(), make_mail_endpoint(label="the other")):
-        post(endpoint.url, BROKEN)
+        post(endpoint.url, INVALID)
 """
     )
     result.assert_outcomes(failed=1)
@@ -716,13 +716,13 @@ def test_it(make_mail_endpoint, mail_endpoint):
     )
 
 
-def test_what_was_tolerated_is_in_the_report_file(run: Run, pytester: pytest.Pytester) -> None:
+def test_tolerated_violations_are_in_the_report_file(run: Run, pytester: pytest.Pytester) -> None:
     run(PHASES["lenient"][0], "--junitxml=report.xml").assert_outcomes(passed=1)
     report = (pytester.path / "report.xml").read_text(encoding="utf-8")
     assert '<property name="mail_contract_tolerated" value="message/guard/code at /payload/code' in report
 
 
-# Looking changes nothing: each way to catch what a call raises, in a test that would pass otherwise.
+# A test that catches the exception of a call still fails. Without the violation each would pass.
 
 CAUGHT: dict[str, str] = {
     "len": "assert len(mail_endpoint.inbox) == 1",
@@ -747,7 +747,7 @@ CAUGHT: dict[str, str] = {
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_violation_that_the_test_catches_fails_it_at_its_end(run: Run, call: str, times: int) -> None:
     caught = f"    try:\n        {call}\n    except AssertionError:\n        pass\n"
-    body = f"    post(mail_endpoint.url, BROKEN)\n{caught * times}"
+    body = f"    post(mail_endpoint.url, INVALID)\n{caught * times}"
     result = run(f"import asyncio\n\ndef test_it(mail_endpoint):\n{body}")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
@@ -756,7 +756,7 @@ def test_a_violation_that_the_test_catches_fails_it_at_its_end(run: Run, call: s
             "*The test caught this where it was raised. Only expect_violation or lenient accepts *",
         ]
     )
-    run(f"import asyncio\n\ndef test_it(mail_endpoint):\n{body.replace(', BROKEN', '')}").assert_outcomes(
+    run(f"import asyncio\n\ndef test_it(mail_endpoint):\n{body.replace(', INVALID', '')}").assert_outcomes(
         passed=1
     )
 
@@ -766,7 +766,7 @@ def test_a_violation_that_the_test_catches_fails_it_at_its_end(run: Run, call: s
     [
         pytest.param(
             """
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
     with pytest.raises(AssertionError, match="message/guard/code"):
         mail_endpoint.inbox.latest()
 """,
@@ -775,8 +775,8 @@ def test_a_violation_that_the_test_catches_fails_it_at_its_end(run: Run, call: s
         pytest.param(
             """
     with mail_endpoint.expect_violation("message/guard/code"):
-        post(mail_endpoint.url, BROKEN)
-    post(mail_endpoint.url, BROKEN)
+        post(mail_endpoint.url, INVALID)
+    post(mail_endpoint.url, INVALID)
     with pytest.raises(AssertionError, match="delivery 2"):
         mail_endpoint.inbox.latest()
 """,
@@ -788,21 +788,21 @@ def test_a_violation_that_the_test_catches_fails_it_at_its_end(run: Run, call: s
         try:
             assert len(mail_endpoint.inbox) == 2
         except AssertionError:
-            post(mail_endpoint.url, BROKEN)
+            post(mail_endpoint.url, INVALID)
 """,
             id="polling",
         ),
         pytest.param(
             """
     with pytest.raises(AssertionError), mail_endpoint.recording():
-        post(mail_endpoint.url, BROKEN)
+        post(mail_endpoint.url, INVALID)
 """,
             id="around a recording",
         ),
         pytest.param(
             """
     with pytest.raises(ZeroDivisionError), mail_endpoint.recording():
-        post(mail_endpoint.url, BROKEN)
+        post(mail_endpoint.url, INVALID)
         1 / 0
 """,
             id="around a recording that fails by itself",
@@ -810,7 +810,7 @@ def test_a_violation_that_the_test_catches_fails_it_at_its_end(run: Run, call: s
         pytest.param(
             """
     with pytest.raises(AssertionError), mail_endpoint.recording() as inbox:
-        post(mail_endpoint.url, BROKEN)
+        post(mail_endpoint.url, INVALID)
         with pytest.raises(AssertionError):
             inbox.clear()
 """,
@@ -818,7 +818,7 @@ def test_a_violation_that_the_test_catches_fails_it_at_its_end(run: Run, call: s
         ),
     ],
 )
-def test_nothing_but_its_name_accepts_a_violation(run: Run, body: str) -> None:
+def test_only_expecting_its_name_accepts_a_violation(run: Run, body: str) -> None:
     result = run(f"def test_it(mail_endpoint):\n{body}")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
@@ -830,11 +830,11 @@ def test_nothing_but_its_name_accepts_a_violation(run: Run, body: str) -> None:
 
 
 @pytest.mark.parametrize("settings", ["", "lenient=True"])
-def test_beginning_again_accepts_no_violation(run: Run, settings: str) -> None:
+def test_a_new_test_accepts_no_earlier_violation(run: Run, settings: str) -> None:
     result = run(
         f"""
-def test_broken(mail_endpoint):
-    post(mail_endpoint.url, BROKEN)
+def test_invalid(mail_endpoint):
+    post(mail_endpoint.url, INVALID)
     mail_endpoint.begin({settings})
     assert len(mail_endpoint.inbox) == 0
 
@@ -875,13 +875,13 @@ from hypothesis import given, settings, strategies as st
 @given(number=st.integers(0, 100), own=st.just(False))
 def test_violation(mail_endpoint, number, own):
     with mail_endpoint.recording():
-        post(mail_endpoint.url, GOOD if number < 7 else BROKEN)
+        post(mail_endpoint.url, GOOD if number < 7 else INVALID)
 
 @settings(database=None)
 @given(number=st.integers(0, 100))
 def test_own_failure(mail_endpoint, number):
     with mail_endpoint.recording():
-        post(mail_endpoint.url, GOOD if number < 7 else BROKEN)
+        post(mail_endpoint.url, GOOD if number < 7 else INVALID)
         assert number < 7
 """
     )
@@ -894,7 +894,7 @@ def test_own_failure(mail_endpoint, number):
             "E  *Beside that, mail_endpoint received what breaks the contract:",
         ]
     )
-    # Those of the other examples are not listed again at the end.
+    # The violations of other examples are not listed again at the end.
     assert printed(result).count("received what breaks the contract") == 2
 
 
@@ -908,7 +908,7 @@ from hypothesis import assume, given, settings, strategies as st
 def test_it(mail_endpoint, number):
     with mail_endpoint.recording():
         if number > 50:
-            post(mail_endpoint.url, BROKEN)
+            post(mail_endpoint.url, INVALID)
             assume(False)
 """
     )
@@ -916,10 +916,10 @@ def test_it(mail_endpoint, number):
     result.stdout.fnmatch_lines(["E  *ContractViolation: mail_endpoint received what breaks the contract:"])
 
 
-# Choosing.
+# Settings.
 
 
-def test_markers_merge_and_the_nearest_counts(run: Run) -> None:
+def test_markers_merge_and_the_nearest_wins(run: Run) -> None:
     run(
         """
 pytestmark = pytest.mark.mail_contract(revision="1.32", authorization="module")
@@ -967,7 +967,7 @@ def test_a_wrong_marker_fails_its_test_alone(run: Run, marker: str, line: str, f
     assert "plugin.py" not in printed(result)
 
 
-def test_options_choose(run: Run) -> None:
+def test_options_choose_the_settings(run: Run) -> None:
     result = run(
         """
 def test_it(mail_endpoint):
@@ -985,7 +985,7 @@ def test_it(mail_endpoint):
     result.stdout.fnmatch_lines(["mail-contract: revision 1.35, layer emitted"])
 
 
-def test_ini_keys_choose_and_options_come_first(run: Run, pytester: pytest.Pytester) -> None:
+def test_options_override_ini_keys(run: Run, pytester: pytest.Pytester) -> None:
     source = """
 def test_it(mail_endpoint):
     assert mail_endpoint.url == "http://localhost:" + mail_endpoint.url.split(":")[2].split("/")[0] + "/ini"
@@ -1032,9 +1032,9 @@ def test_wrong_ini_keys_are_usage_errors(run: Run, pytester: pytest.Pytester) ->
     assert run("def test_it():\n    pass").ret == pytest.ExitCode.USAGE_ERROR
 
 
-def test_a_port_that_is_taken_is_an_error_that_says_so(run: Run) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_a_port_in_use_is_reported(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = occupied.getsockname()[1]
         result = run("def test_it(mail_endpoint):\n    pass", f"--mail-contract-port={port}")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
@@ -1048,7 +1048,7 @@ def test_the_marker_is_described(run: Run) -> None:
     run("def test_it():\n    pass", "--help").stdout.fnmatch_lines(["*--mail-contract-revision=R*"])
 
 
-# Several at once.
+# Several endpoints.
 
 
 def test_several_endpoints_at_once(run: Run) -> None:
@@ -1063,7 +1063,7 @@ def test_first(make_mail_endpoint):
     assert post(other.url, Authorization="x") == 200
     assert (other.revision, len(one.inbox), len(other.inbox)) == ("1.32", 1, 1)
     lenient = make_mail_endpoint(lenient=True)
-    post(lenient.url, BROKEN)
+    post(lenient.url, INVALID)
 
 def test_second(make_mail_endpoint):
     assert [post(url) for url in urls] == [404, 404]
@@ -1076,7 +1076,7 @@ def test_second(make_mail_endpoint):
     ).assert_outcomes(passed=2)
 
 
-def test_https_when_asked(run: Run) -> None:
+def test_https_is_used_when_requested(run: Run) -> None:
     run(
         """
 import ssl
@@ -1091,10 +1091,10 @@ def test_it(make_mail_endpoint):
     ).assert_outcomes(passed=1)
 
 
-# How it is loaded, and what it leaves.
+# How the plugin is loaded, and how it cleans up.
 
 
-def test_xdist(run: Run) -> None:
+def test_it_works_with_xdist(run: Run) -> None:
     result = run(
         """
 @pytest.mark.parametrize("number", range(8))
@@ -1102,12 +1102,12 @@ def test_good(mail_endpoint, number):
     assert post(mail_endpoint.url) == 200
     assert len(mail_endpoint.inbox) == 1
 
-def test_broken(mail_endpoint):
-    post(mail_endpoint.url, BROKEN)
+def test_invalid(mail_endpoint):
+    post(mail_endpoint.url, INVALID)
 
 @pytest.mark.mail_contract(lenient=True)
 def test_lenient(mail_endpoint):
-    post(mail_endpoint.url, BROKEN)
+    post(mail_endpoint.url, INVALID)
 """,
         "-n2",
         subprocess=True,
@@ -1116,21 +1116,21 @@ def test_lenient(mail_endpoint):
     result.stdout.fnmatch_lines(["test_it.py::test_lenient: message/guard/code at *"])
 
 
-def test_autoload_off(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_loads_by_name_when_autoload_is_off(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     source = "def test_it(mail_endpoint, make_mail_endpoint):\n    assert post(mail_endpoint.url) == 200"
     run(source, "-p", "logto_mail_contract", subprocess=True).assert_outcomes(passed=1)
     run(source, subprocess=True).assert_outcomes(errors=1)
 
 
-def test_absent_when_it_is_turned_off(run: Run) -> None:
+def test_it_is_absent_when_disabled(run: Run) -> None:
     result = run("def test_it(mail_endpoint):\n    pass", "-p", "no:logto_mail_contract")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["E *fixture 'mail_endpoint' not found"])
     assert "mail-contract" not in printed(result)
 
 
-def test_nothing_is_left_behind(run: Run) -> None:
+def test_no_resource_stays_open(run: Run) -> None:
     result = run(
         """
 import gc
@@ -1165,7 +1165,7 @@ def test_it(mail_endpoint):
     assert threading.enumerate() == before
 
 
-def test_a_session_that_is_interrupted_stops_the_server(run: Run) -> None:
+def test_an_interrupted_session_stops_the_server(run: Run) -> None:
     before = threading.enumerate()
     result = run("def test_it(mail_endpoint):\n    post(mail_endpoint.url)\n    pytest.exit('enough')")
     assert result.ret == pytest.ExitCode.INTERRUPTED
@@ -1196,7 +1196,7 @@ def test_the_first_endpoint_of_a_session_is_watched_too(
 
 
 @pytest.mark.parametrize("lenient", [False, True])
-def test_odd_characters_of_a_message_reach_the_controller_of_xdist(run: Run, lenient: bool) -> None:
+def test_unusual_characters_of_a_message_reach_the_xdist_controller(run: Run, lenient: bool) -> None:
     message = {"to": "a", "type": "SignIn", "payload": {"\ud800\x1b": 1}}
     result = run(
         f"""
@@ -1223,14 +1223,14 @@ def test_odd_characters_of_a_message_reach_the_controller_of_xdist(run: Run, len
         ("lenient='yes'", "lenient is True or False; it was 'yes'"),
     ],
 )
-def test_a_marker_of_the_wrong_type_is_an_error_that_says_so(run: Run, marker: str, problem: str) -> None:
+def test_a_marker_of_the_wrong_type_is_reported(run: Run, marker: str, problem: str) -> None:
     result = run(f"@pytest.mark.mail_contract({marker})\ndef test_it(mail_endpoint):\n    pass\n")
     result.assert_outcomes(errors=1)
     assert problem in printed(result)
     assert "Traceback" not in result.stdout.str()
 
 
-def test_a_host_that_cannot_be_listened_at_is_reported_once(run: Run) -> None:
+def test_an_unusable_host_is_reported_once(run: Run) -> None:
     result = run("def test_it(mail_endpoint):\n    pass\n", "--mail-contract-host", "192.0.2.1")
     result.assert_outcomes(errors=1)
     assert "cannot listen at 192.0.2.1" in printed(result)

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from logto_mail_contract.inbox.recorded import Recorded
 
 TOO_LONG = 60.0
-"""Seconds that no wait here takes when it is woken."""
+"""Seconds; a wait that is woken ends long before."""
 
 
 class Woken(Exception):
-    """A wait looked again."""
+    """A wait checked its condition again."""
 
 
 def record(
@@ -36,8 +36,8 @@ def record(
     core.record(request, verdict, message, "200", 0.0, on_recorded or (lambda _: None))
 
 
-def test_an_invalid_delivery_wakes_whoever_waits() -> None:
-    """Whatever is waited for: a test must fail at once, and not when its wait is over."""
+def test_an_invalid_delivery_wakes_every_wait() -> None:
+    """A test must fail at once, not after its time-out."""
     core = InboxCore(MemoryStore(10))
     has_looked = threading.Event()
 
@@ -58,7 +58,7 @@ def test_an_invalid_delivery_wakes_whoever_waits() -> None:
     assert not thread.is_alive()
 
 
-def test_the_callback_of_a_recording_comes_before_the_listeners() -> None:
+def test_on_recorded_is_called_before_the_listeners() -> None:
     core = InboxCore(MemoryStore(10))
     calls: list[str] = []
     with core.listening(lambda _: calls.append("listener")):
@@ -66,7 +66,7 @@ def test_the_callback_of_a_recording_comes_before_the_listeners() -> None:
     assert calls == ["callback", "listener"]
 
 
-def test_who_listens_to_an_inbox_that_has_stopped_is_notified_at_once() -> None:
+def test_a_listener_of_a_stopped_inbox_is_notified_at_once() -> None:
     core = InboxCore(MemoryStore(10))
     events: list[Event] = []
     with core.listening(events.append):

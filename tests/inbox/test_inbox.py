@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SOON = 10.0
-"""Longer than any test here takes: a wait that ends by its time-out fails."""
+"""Seconds; longer than any test here: a wait that times out fails its test."""
 
 CODE = {"code": "042137"}
 
@@ -44,7 +44,7 @@ def deliver(inbox: Inbox, document: Any = None, **changes: Any) -> Delivery:
 
 @contextmanager
 def arriving(inbox: Inbox, *documents: Any) -> Iterator[None]:
-    """Deliver from another thread as soon as somebody waits."""
+    """Deliver from another thread as soon as a wait begins."""
 
     def run() -> None:
         deadline = time.monotonic() + SOON
@@ -62,7 +62,7 @@ def arriving(inbox: Inbox, *documents: Any) -> Iterator[None]:
 
 
 class Clock:
-    """A clock that counts how often it is asked: a wait asks once for each look, and once at its start."""
+    """A clock that counts its calls: a wait reads it once at its start and once for each check."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -72,10 +72,10 @@ class Clock:
         return time.monotonic()
 
 
-# What a delivery shows.
+# Deliveries.
 
 
-def test_a_delivery_shows_what_came() -> None:
+def test_a_delivery_shows_the_request() -> None:
     mail = deliver(Inbox(), message(code="042137", link="https://a.test"))
     assert (mail.number, mail.status, mail.response) == (1, 200, "200")
     assert (mail.message.to, mail.message.type) == ("foo@example.com", TemplateType.SIGN_IN)
@@ -88,7 +88,7 @@ def test_a_delivery_shows_what_came() -> None:
     assert "042137" not in repr(mail)
 
 
-def test_a_delivery_without_code_or_link_says_what_there_is() -> None:
+def test_a_delivery_without_code_or_link_describes_its_payload() -> None:
     mail = deliver(Inbox(), message(locale="en"))
     with pytest.raises(MailNotReceived, match=r'has no code; its payload is an object .* "locale"\.\n  1, '):
         _ = mail.code
@@ -99,14 +99,14 @@ def test_a_delivery_without_code_or_link_says_what_there_is() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[1]", b'{"a":', b"\xff", b"[" * 600])
-def test_a_delivery_that_is_no_message_says_so(body: bytes) -> None:
+def test_a_delivery_that_is_no_message_is_reported(body: bytes) -> None:
     mail = deliver(Inbox(lenient=True), body)
     assert f"POST with {len(body)} bytes that are no message" in str(mail)
     with pytest.raises(ContractViolation, match="Delivery 1 has no message\nmessage/"):
         _ = mail.message
 
 
-# What matches.
+# Matching.
 
 
 @pytest.mark.parametrize(
@@ -149,17 +149,17 @@ def test_matching(wanted: dict[str, Any], matches: bool) -> None:
     assert inbox.count(**wanted) == int(matches)
 
 
-def test_what_is_no_message_matches_only_what_asks_for_nothing() -> None:
+def test_a_delivery_that_is_no_message_matches_only_an_empty_query() -> None:
     inbox = Inbox(lenient=True)
     deliver(inbox, b"no json")
     assert inbox.count() == 1
     assert inbox.count(payload={}) == 0
 
 
-# Looking.
+# Reading.
 
 
-def test_looking_at_what_is_there() -> None:
+def test_the_inbox_returns_recorded_messages() -> None:
     inbox = Inbox()
     assert len(inbox) == 0
     assert not inbox
@@ -232,7 +232,7 @@ def test_only_the_last_ten_are_listed() -> None:
 # Waiting.
 
 
-def test_waiting_returns_what_is_there_already() -> None:
+def test_waiting_returns_an_earlier_message() -> None:
     inbox = Inbox()
     first = deliver(inbox)
     second = deliver(inbox)
@@ -242,7 +242,7 @@ def test_waiting_returns_what_is_there_already() -> None:
         inbox.wait_for(after=second, timeout=0)
 
 
-def test_after_looks_behind_what_was_cleared_or_dropped() -> None:
+def test_after_works_past_cleared_or_dropped_messages() -> None:
     inbox = Inbox(limit=2)
     first = deliver(inbox)
     inbox.clear()
@@ -276,7 +276,7 @@ def test_waiting_does_not_poll() -> None:
 
 
 @pytest.mark.parametrize("wait", ["wait_for", "wait_for_async"])
-def test_the_deadline_is_by_the_clock_that_is_given(wait: str) -> None:
+def test_the_deadline_uses_the_given_clock(wait: str) -> None:
     times = iter([100.0, 105.0])
     inbox = Inbox(clock=lambda: next(times))
     waits: dict[str, Callable[[], Any]] = {
@@ -288,7 +288,7 @@ def test_the_deadline_is_by_the_clock_that_is_given(wait: str) -> None:
     assert next(times, None) is None
 
 
-def test_waiting_for_ever_is_possible() -> None:
+def test_a_wait_can_have_no_deadline() -> None:
     inbox = Inbox()
     with arriving(inbox, message()):
         assert inbox.wait_for(timeout=math.inf).number == 1
@@ -312,7 +312,7 @@ class Wanted(dict[str, Any]):
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_one_who_waits_looks_at_a_message_once(is_async: bool) -> None:
+def test_a_wait_compares_each_message_once(is_async: bool) -> None:
     inbox = Inbox()
     for _ in range(50):
         deliver(inbox)
@@ -370,7 +370,7 @@ def test_async_waiting_lists_what_arrived() -> None:
     assert not inbox.waiting
 
 
-def test_many_wait_at_once() -> None:
+def test_many_threads_can_wait_at_once() -> None:
     inbox = Inbox()
     found: list[str] = []
 
@@ -391,14 +391,14 @@ def test_many_wait_at_once() -> None:
 # Emptiness.
 
 
-def test_an_empty_inbox_is_empty() -> None:
+def test_assert_empty_passes_on_an_empty_inbox() -> None:
     inbox = Inbox()
     inbox.assert_empty()
     inbox.assert_empty(within=0.01)
     asyncio.run(inbox.assert_empty_async(within=0.01))
 
 
-def test_what_should_not_be_there_is_listed() -> None:
+def test_assert_empty_lists_unexpected_messages() -> None:
     inbox = Inbox()
     deliver(inbox)
     listed = r'should be empty\.\n1 in the inbox of mail_endpoint:\n  1, .*@example.com", response 200$'
@@ -408,7 +408,7 @@ def test_what_should_not_be_there_is_listed() -> None:
         asyncio.run(inbox.assert_empty_async())
 
 
-def test_what_arrives_while_nothing_should_ends_the_watch() -> None:
+def test_assert_empty_ends_at_an_arrival() -> None:
     inbox = Inbox()
     with arriving(inbox, message()), pytest.raises(MailNotReceived):
         inbox.assert_empty(within=SOON)
@@ -419,7 +419,7 @@ def test_what_arrives_while_nothing_should_ends_the_watch() -> None:
 
 # Violations.
 
-BROKEN = {"to": "foo@example.com", "type": "SignIn", "payload": {"code": 42137}}
+INVALID = {"to": "foo@example.com", "type": "SignIn", "payload": {"code": 42137}}
 UNKNOWN = {"to": "foo@example.com", "type": "NewTemplate", "payload": {"code": "042137"}}
 CODE_RULE, TYPE_RULE = "message/guard/code", "message/guard/type"
 CALLS: dict[str, Callable[[Inbox], Any]] = {
@@ -443,7 +443,7 @@ CALLS: dict[str, Callable[[Inbox], Any]] = {
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 def test_every_call_raises_a_violation_first(call: Callable[[Inbox], Any]) -> None:
     inbox = Inbox("the mail")
-    deliver(inbox, BROKEN)
+    deliver(inbox, INVALID)
     with pytest.raises(ContractViolation) as caught:
         call(inbox)
     assert [finding.rule for finding in caught.value.findings] == ["message/guard/code"]
@@ -461,9 +461,9 @@ def test_every_call_raises_a_violation_first(call: Callable[[Inbox], Any]) -> No
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-def test_looking_accepts_no_violation(call: Callable[[Inbox], Any]) -> None:
+def test_reading_the_inbox_accepts_no_violation(call: Callable[[Inbox], Any]) -> None:
     inbox = Inbox()
-    deliver(inbox, BROKEN)
+    deliver(inbox, INVALID)
     for _ in range(3):
         with pytest.raises(ContractViolation):
             call(inbox)
@@ -472,33 +472,33 @@ def test_looking_accepts_no_violation(call: Callable[[Inbox], Any]) -> None:
         call(inbox)
 
 
-def test_every_violation_that_is_due_is_raised_every_time() -> None:
+def test_every_unreported_violation_is_raised_by_every_call() -> None:
     inbox = Inbox()
-    deliver(inbox, BROKEN)
+    deliver(inbox, INVALID)
     with pytest.raises(ContractViolation):
         inbox.verify()
-    deliver(inbox, BROKEN)
+    deliver(inbox, INVALID)
     with pytest.raises(ContractViolation, match=r"(?s)delivery 1.*delivery 2"):
         inbox.verify()
 
 
 def test_a_violation_is_reported_once() -> None:
     inbox = Inbox()
-    deliver(inbox, BROKEN)
+    deliver(inbox, INVALID)
     first = inbox.take_unreported()
     assert first is not None
     assert "delivery 1" in str(first)
     assert first.__notes__ == ["No line of the test raised this: it is reported at the end of the test."]
     assert inbox.take_unreported() is None
-    deliver(inbox, BROKEN)
+    deliver(inbox, INVALID)
     second = inbox.take_unreported()
     assert "delivery 2" in str(second)
     assert "delivery 1" not in str(second)
 
 
-def test_what_a_failure_reports_is_not_reported_again() -> None:
+def test_a_violation_in_a_failure_is_not_reported_again() -> None:
     inbox = Inbox()
-    deliver(inbox, BROKEN)
+    deliver(inbox, INVALID)
     with pytest.raises(ContractViolation) as caught:
         inbox.verify()
     deliver(inbox, UNKNOWN)
@@ -508,23 +508,23 @@ def test_what_a_failure_reports_is_not_reported_again() -> None:
     assert "delivery 2" in str(rest)
     assert "delivery 1" not in str(rest)
     other = Inbox()
-    deliver(other, BROKEN)
+    deliver(other, INVALID)
     assert other.take_unreported(caught.value) is not None
 
 
-def test_what_a_group_of_failures_reports_is_not_reported_again() -> None:
+def test_a_violation_in_an_exception_group_is_not_reported_again() -> None:
     inbox = Inbox()
-    deliver(inbox, BROKEN)
+    deliver(inbox, INVALID)
     with pytest.raises(ContractViolation) as caught:
         inbox.verify()
     group = ExceptionGroup("own", [ValueError(), ExceptionGroup("inner", [caught.value])])
     assert inbox.take_unreported(group) is None
     other = Inbox()
-    deliver(other, BROKEN)
+    deliver(other, INVALID)
     assert other.take_unreported(group) is not None
 
 
-def test_a_violation_that_was_deleted_keeps_no_body() -> None:
+def test_a_deleted_violation_has_no_body() -> None:
     inbox = Inbox(lenient=True)
     body = b'{"to": "foo@example.com", "type": "SignIn", "payload": {"code": 42137}}'
     body += b" " * 1000
@@ -538,17 +538,17 @@ def test_a_violation_that_was_deleted_keeps_no_body() -> None:
 
 def test_a_violation_ends_a_wait() -> None:
     inbox = Inbox()
-    with arriving(inbox, BROKEN), pytest.raises(ContractViolation):
+    with arriving(inbox, INVALID), pytest.raises(ContractViolation):
         inbox.wait_for(to="bar@example.com", timeout=SOON)
     inbox = Inbox()
-    with arriving(inbox, BROKEN), pytest.raises(ContractViolation):
+    with arriving(inbox, INVALID), pytest.raises(ContractViolation):
         asyncio.run(inbox.wait_for_async(to="bar@example.com", timeout=SOON))
 
 
-def test_many_violations_are_reported_in_a_text_that_can_be_read() -> None:
+def test_the_report_of_many_violations_is_short() -> None:
     inbox = Inbox()
     for _ in range(13):
-        deliver(inbox, BROKEN)
+        deliver(inbox, INVALID)
     deliver(inbox, b"{}")
     violation = inbox.take_unreported()
     assert violation is not None
@@ -560,7 +560,7 @@ def test_many_violations_are_reported_in_a_text_that_can_be_read() -> None:
     assert inbox.take_unreported() is None
 
 
-def test_what_should_not_but_may_be_is_no_violation() -> None:
+def test_a_failed_should_is_no_violation() -> None:
     inbox = Inbox()
     mail = deliver(inbox, b'{"to": "a", "to": "b", "type": "SignIn", "payload": {}}')
     inbox.verify()
@@ -569,7 +569,7 @@ def test_what_should_not_but_may_be_is_no_violation() -> None:
 
 def test_a_lenient_inbox_raises_nothing() -> None:
     inbox = Inbox(lenient=True)
-    mail = deliver(inbox, BROKEN)
+    mail = deliver(inbox, INVALID)
     inbox.verify()
     assert inbox.wait_for(timeout=0) == mail
     assert [finding.rule for finding in mail.violations] == ["message/guard/code"]
@@ -594,13 +594,13 @@ def test_findings_are_those_of_the_verdict() -> None:
 
 def violation() -> ContractViolation:
     inbox = Inbox()
-    deliver(inbox, BROKEN)
+    deliver(inbox, INVALID)
     found = inbox.take_unreported()
     assert found is not None
     return found
 
 
-def test_a_violation_is_a_note_of_what_failed_by_itself() -> None:
+def test_a_violation_is_added_to_another_failure_as_a_note() -> None:
     error = ValueError("own")
     report([violation()], error)
     report([], error)
@@ -609,14 +609,14 @@ def test_a_violation_is_a_note_of_what_failed_by_itself() -> None:
 
 
 @pytest.mark.parametrize("skip", [pytest.skip.Exception("no"), unittest.SkipTest("no"), None])
-def test_a_violation_is_raised_where_nothing_failed(skip: BaseException | None) -> None:
+def test_a_violation_is_raised_without_another_failure(skip: BaseException | None) -> None:
     with pytest.raises(ContractViolation) as caught:
         report([violation(), violation()], skip)
     assert caught.value.__notes__[0].startswith("No line of the test raised this")
     assert caught.value.__notes__[1].startswith("mail_endpoint received what breaks the contract:")
 
 
-# Violations that are accepted by name.
+# Expected violations.
 
 
 def test_a_violation_is_accepted_by_its_name() -> None:
@@ -631,7 +631,7 @@ def test_a_violation_is_accepted_by_its_name() -> None:
     assert inbox.take_unreported() is None
 
 
-def test_a_block_that_is_entered_again_expects_again() -> None:
+def test_a_reentered_block_expects_a_violation_again() -> None:
     inbox = Inbox()
     block = inbox.expect_violation(TYPE_RULE)
     with block as deliveries:
@@ -643,7 +643,7 @@ def test_a_block_that_is_entered_again_expects_again() -> None:
     assert [mail.number for mail in [*deliveries, *more]] == [1, 2]
 
 
-def test_blocks_within_each_other_each_see_what_they_expect() -> None:
+def test_nested_blocks_each_get_their_violations() -> None:
     inbox = Inbox()
     with inbox.expect_violation(TYPE_RULE) as outer:
         with inbox.expect_violation(TYPE_RULE, CODE_RULE) as inner:
@@ -653,14 +653,14 @@ def test_blocks_within_each_other_each_see_what_they_expect() -> None:
     inbox.verify()
 
 
-def test_what_should_not_but_may_be_can_be_expected() -> None:
+def test_a_failed_should_can_be_expected() -> None:
     inbox = Inbox()
     with inbox.expect_violation("sender/body/unique-keys") as deliveries:
         mail = deliver(inbox, b'{"to": "a", "to": "b", "type": "SignIn", "payload": {}}')
     assert deliveries == [mail]
 
 
-def test_what_is_accepted_stays_listed() -> None:
+def test_an_accepted_violation_stays_listed() -> None:
     inbox = Inbox()
     with inbox.expect_violation(TYPE_RULE) as deliveries:
         deliver(inbox, UNKNOWN)
@@ -672,14 +672,14 @@ def test_a_violation_of_another_rule_still_raises() -> None:
     inbox = Inbox()
     with inbox.expect_violation(TYPE_RULE):
         deliver(inbox, UNKNOWN)
-        deliver(inbox, BROKEN)
+        deliver(inbox, INVALID)
         with pytest.raises(ContractViolation) as caught:
             inbox.latest()
     assert [finding.rule for finding in caught.value.findings] == [CODE_RULE]
     assert "delivery 1" not in str(caught.value)
     both = Inbox()
     with both.expect_violation(TYPE_RULE):
-        deliver(both, {**UNKNOWN, **BROKEN, "type": "NewTemplate"})
+        deliver(both, {**UNKNOWN, **INVALID, "type": "NewTemplate"})
     with pytest.raises(ContractViolation) as caught:
         both.verify()
     assert [finding.rule for finding in caught.value.findings] == [CODE_RULE]
@@ -688,12 +688,12 @@ def test_a_violation_of_another_rule_still_raises() -> None:
 def test_several_rules_are_accepted_at_once() -> None:
     inbox = Inbox()
     with inbox.expect_violation(TYPE_RULE, CODE_RULE) as deliveries:
-        deliver(inbox, {**UNKNOWN, **BROKEN, "type": "NewTemplate"})
+        deliver(inbox, {**UNKNOWN, **INVALID, "type": "NewTemplate"})
     assert len(deliveries) == 1
     inbox.verify()
 
 
-def test_only_what_arrives_within_the_block_is_accepted() -> None:
+def test_only_violations_within_the_block_are_accepted() -> None:
     inbox = Inbox()
     deliver(inbox, UNKNOWN)
     with inbox.expect_violation(TYPE_RULE) as deliveries:
@@ -706,7 +706,7 @@ def test_only_what_arrives_within_the_block_is_accepted() -> None:
     assert "delivery 3" in str(caught.value)
 
 
-def test_a_block_in_which_none_arrives_fails_with_what_did() -> None:
+def test_a_block_without_the_violation_fails_and_lists_the_deliveries() -> None:
     inbox = Inbox(lenient=True)
     deliver(inbox, UNKNOWN)
     with (
@@ -715,10 +715,10 @@ def test_a_block_in_which_none_arrives_fails_with_what_did() -> None:
         ),
         inbox.expect_violation(TYPE_RULE),
     ):
-        deliver(inbox, BROKEN)
+        deliver(inbox, INVALID)
 
 
-def test_a_block_that_fails_by_itself_is_not_hidden() -> None:
+def test_another_failure_in_a_block_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError), Inbox().expect_violation(TYPE_RULE):
         raise ZeroDivisionError
 
@@ -732,7 +732,7 @@ def test_a_block_that_fails_by_itself_is_not_hidden() -> None:
         (["receiver/accept/bind-mfa"], "no rule 'receiver/accept/bind-mfa' of a message or sender"),
     ],
 )
-def test_a_rule_that_there_is_not_is_an_error(rules: list[str], problem: str) -> None:
+def test_an_unknown_rule_is_an_error(rules: list[str], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         Inbox().expect_violation(*rules)
 
@@ -758,19 +758,19 @@ def test_the_oldest_are_dropped_and_counted() -> None:
     assert MAX_DELIVERIES == 10_000
 
 
-def test_what_was_dropped_is_due_if_it_broke_the_contract() -> None:
+def test_a_dropped_violation_is_still_reported() -> None:
     inbox = Inbox(limit=2)
-    deliver(inbox, BROKEN)
+    deliver(inbox, INVALID)
     for _ in range(4):
         deliver(inbox)
     with pytest.raises(ContractViolation, match="delivery 1"):
         inbox.verify()
 
 
-def test_violations_are_kept_within_the_limit_too() -> None:
+def test_violations_are_limited_too() -> None:
     inbox = Inbox(limit=2)
     for _ in range(5):
-        deliver(inbox, BROKEN)
+        deliver(inbox, INVALID)
     assert str(inbox.take_unreported()).count("\n  delivery ") == 2
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.http_client import BROKEN, MESSAGE, Client, post
+from tests.support.http_client import INVALID, MESSAGE, Client, post
 from tests.support.serving import serving
 
 from logto_mail_contract import MailServer
 
 if TYPE_CHECKING:
-    from tests.support.http_client import Answer
+    from tests.support.http_client import Response
 
 AUTHORIZATION = "Bearer s3cret"
 GIVEN = f"Authorization: {AUTHORIZATION}"
 REQUESTS = {
     "valid": (200, MESSAGE, [GIVEN], "POST"),
-    "invalid": (400, BROKEN, [GIVEN], "POST"),
+    "invalid": (400, INVALID, [GIVEN], "POST"),
     "not JSON": (400, b"{", [GIVEN], "POST"),
     "framing": (400, MESSAGE, [GIVEN, "Content-Length: 3", "Content-Length: 4"], "POST"),
     "no authorization": (401, MESSAGE, [], "POST"),
@@ -25,10 +25,10 @@ REQUESTS = {
     "content type": (415, MESSAGE, [GIVEN, "Content-Type: text/plain"], "POST"),
 }
 OWN_HEADERS = {"date", "cache-control", "x-content-type-options"}
-"""What only ``serve`` adds: the date, and the others where a request goes through its application."""
+"""Headers that only ``serve`` adds: the date, and others if its application handles the request."""
 
 
-def without_own_headers(response: Answer) -> Answer:
+def without_own_headers(response: Response) -> Response:
     headers = {name: value for name, value in response.headers.items() if name not in OWN_HEADERS}
     return response._replace(headers=headers)
 
@@ -47,12 +47,12 @@ def test_both_endpoints_send_the_same_response(name: str, *, has_script: bool) -
     assert actual == expected
 
 
-def test_both_endpoints_send_the_same_response_to_what_is_no_request() -> None:
+def test_both_endpoints_send_the_same_response_to_bytes_that_are_no_request() -> None:
     with MailServer() as fixture, serving() as standing:
         responses = []
         for url in (fixture.url, standing.url):
             with Client(url) as client:
                 client.send(b"EHLO mail.test\r\n")
-                responses.append(without_own_headers(client.answer()))
+                responses.append(without_own_headers(client.read_response()))
     assert responses[0].status == 400
     assert responses[0] == responses[1]

@@ -1,4 +1,4 @@
-"""The inbox API over sockets; ``tests.support.serving`` holds every response to the OpenAPI document."""
+"""The inbox API over sockets; ``tests.support.serving`` checks each response against the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.http_client import BROKEN, MESSAGE, TIMEOUT, Client, exchange
+from tests.support.http_client import INVALID, MESSAGE, TIMEOUT, Client, exchange
 from tests.support.serving import Event, Serving, Stream, check, document, serving, validator
 
 from logto_mail_contract import __version__
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 STORES = ["memory", "sqlite"]
 
 
-def until(condition: Callable[[], object]) -> None:
+def wait_until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < deadline
@@ -49,12 +49,14 @@ def where(store: str, folder: Path) -> str:
     return store if store == "memory" else str(folder / "inbox.sqlite")
 
 
-# Clients count as gone soon after they ended their side: many of these tests wait for that.
+# The server notices a closed client quickly: many of these tests wait for that.
 SOON_GONE = Limits(half_closed_seconds=0.1)
 
 
 @pytest.fixture(scope="module", params=STORES)
-def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+def shared_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Serving]:
     with serving(where(request.param, tmp_path_factory.mktemp("store")), limits=SOON_GONE) as running:
         yield running
 
@@ -68,14 +70,14 @@ def running() -> Iterator[Serving]:
 def emptied(server: Serving) -> Serving:
     server.api.request("DELETE", "/api/messages")
     server.api.request("DELETE", "/api/replies")
-    until(lambda: server.listeners() == 0)
+    wait_until(lambda: server.listeners() == 0)
     return server
 
 
 @pytest.fixture
-def both(kept: Serving) -> Serving:
+def both(shared_server: Serving) -> Serving:
     """A server with an empty inbox, once with each store."""
-    return emptied(kept)
+    return emptied(shared_server)
 
 
 @pytest.fixture
@@ -100,18 +102,18 @@ def last(server: Serving) -> int:
 # The document.
 
 
-def test_the_server_hands_out_its_description(served: Serving) -> None:
+def test_the_server_serves_its_openapi_document(served: Serving) -> None:
     assert served.api.get("/api/openapi.json") == document()
     assert document()["info"]["version"] == __version__
 
 
-def test_the_client_sees_drift(served: Serving) -> None:
-    """The control: what the document does not say is refused."""
+def test_the_client_detects_drift_from_the_document(served: Serving) -> None:
+    """Negative control: a response that the document does not declare fails."""
     served.deliver()
-    with served.api.ask("GET", "/api/messages") as client:
-        answer = client.answer()
-    check("GET", "/api/messages", answer)
-    listing = answer.json
+    with served.api.send("GET", "/api/messages") as client:
+        response = client.read_response()
+    check("GET", "/api/messages", response)
+    listing = response.json
     for changed in (
         {**listing, "surplus": 1},
         {name: value for name, value in listing.items() if name != "last"},
@@ -119,11 +121,11 @@ def test_the_client_sees_drift(served: Serving) -> None:
         {**listing, "messages": [{**listing["messages"][0], "status": 204}]},
     ):
         with pytest.raises(AssertionError):
-            check("GET", "/api/messages", answer._replace(body=json.dumps(changed).encode()))
+            check("GET", "/api/messages", response._replace(body=json.dumps(changed).encode()))
     for wrong in (
-        answer._replace(status=202),
-        answer._replace(headers={**answer.headers, "content-type": "text/html"}),
-        answer._replace(headers={**answer.headers, "access-control-allow-origin": "*"}),
+        response._replace(status=202),
+        response._replace(headers={**response.headers, "content-type": "text/html"}),
+        response._replace(headers={**response.headers, "access-control-allow-origin": "*"}),
     ):
         with pytest.raises(AssertionError):
             check("GET", "/api/messages", wrong)
@@ -143,7 +145,7 @@ def test_the_document_has_the_paths_methods_and_parameters_of_the_server(served:
                 document()["components"]["parameters"][one["$ref"].split("/")[-1]] for one in references
             ]
             names = [parameter["name"] for parameter in parameters if parameter["in"] == "query"]
-            error = served.api.refused(f"{target}?nonsense=1", method=method)
+            error = served.api.read_refusal(f"{target}?nonsense=1", method=method)
             assert error.endswith(f"there is: {', '.join(names) or 'none'}.")
     assert described == {pattern for pattern, _ in routes}
 
@@ -156,7 +158,7 @@ def test_the_replies_of_the_document_can_be_scripted(served: Serving) -> None:
         served.api.request("DELETE", "/api/replies")
 
 
-def test_examples_keep_their_schemas() -> None:
+def test_examples_are_valid_against_their_schemas() -> None:
     checked = 0
     for path, item in document()["paths"].items():
         for method in item.keys() & {"get", "post", "delete"}:
@@ -180,7 +182,7 @@ def test_examples_keep_their_schemas() -> None:
 # A list of deliveries.
 
 
-def test_a_summary_says_what_came(both: Serving) -> None:
+def test_a_summary_describes_the_delivery(both: Serving) -> None:
     before = datetime.now(UTC) - timedelta(milliseconds=1)
     both.deliver({**MESSAGE, "payload": {"code": "042137", "link": "https://a.test/", "locale": "pt-BR"}})
     (summary,) = both.api.get("/api/messages")["messages"]
@@ -201,7 +203,7 @@ def test_a_summary_says_what_came(both: Serving) -> None:
     }
 
 
-def test_what_a_message_lacks_is_null(both: Serving) -> None:
+def test_members_that_a_message_lacks_are_null(both: Serving) -> None:
     for body in (b"{}", b"[]", b"nonsense", b'{"to": 1, "type": [], "payload": "x"}'):
         both.deliver(body)
     for summary in both.api.get("/api/messages")["messages"]:
@@ -209,7 +211,7 @@ def test_what_a_message_lacks_is_null(both: Serving) -> None:
         assert (summary["status"], summary["response"], summary["valid"]) == (400, "400", False)
 
 
-def test_the_oldest_comes_first_and_limit_takes_the_newest(both: Serving) -> None:
+def test_messages_are_listed_oldest_first_and_limit_selects_the_newest(both: Serving) -> None:
     cursor = last(both)
     for number in range(5):
         both.deliver(message(code=str(number)))
@@ -221,7 +223,7 @@ def test_the_oldest_comes_first_and_limit_takes_the_newest(both: Serving) -> Non
     assert codes(both.api.get("/api/messages?limit=2")) == list("34")
 
 
-def test_after_and_since_take_the_first_that_match(both: Serving) -> None:
+def test_after_and_since_select_the_first_matches(both: Serving) -> None:
     for number in range(5):
         both.deliver(message(code=str(number)))
     first = both.api.get("/api/messages")["messages"][0]
@@ -231,7 +233,7 @@ def test_after_and_since_take_the_first_that_match(both: Serving) -> None:
     assert codes(both.api.get("/api/messages?after=0")) == list("01234")
 
 
-def test_a_list_holds_a_hundred_unless_told(served: Serving) -> None:
+def test_a_list_has_a_hundred_messages_by_default(served: Serving) -> None:
     with Client(served.url) as client:
         for number in range(103):
             client.post(message(code=str(number)), target="/")
@@ -276,7 +278,7 @@ def test_since_is_a_time_with_a_zone(served: Serving, shape: Callable[[datetime]
     served.deliver()
     for seconds, there in ((-60, True), (60, False)):
         since = shape(datetime.now(UTC) + timedelta(seconds=seconds))
-        # A plus that nobody escaped is understood, for it can be nothing else.
+        # An unescaped plus is accepted: it has only one possible meaning here.
         for target in {quote(since), since.replace(" ", "%20")}:
             assert bool(codes(served.api.get(f"/api/messages?since={target}"))) is there, target
 
@@ -312,9 +314,9 @@ def test_since_is_a_time_with_a_zone(served: Serving, shape: Callable[[datetime]
         ("&".join(f"x{number}=1" for number in range(30)), "20"),
     ],
 )
-def test_wrong_parameters_are_refused_with_what_there_is(served: Serving, query: str, error: str) -> None:
+def test_wrong_parameters_are_refused_with_the_valid_choices(served: Serving, query: str, error: str) -> None:
     for path in ("/api/messages", "/api/violations"):
-        assert error in served.api.refused(f"{path}?{query}")
+        assert error in served.api.read_refusal(f"{path}?{query}")
 
 
 @pytest.mark.parametrize(
@@ -339,12 +341,14 @@ def test_wrong_parameters_are_refused_with_what_there_is(served: Serving, query:
         ("GET", "/api/messages/latest?wait=inf", "wait is a number"),
     ],
 )
-def test_each_path_knows_its_parameters(served: Serving, method: str, target: str, error: str) -> None:
-    assert error in served.api.refused(target, method=method)
+def test_each_path_accepts_its_own_parameters_only(
+    served: Serving, method: str, target: str, error: str
+) -> None:
+    assert error in served.api.read_refusal(target, method=method)
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_the_oldest_go_first_and_are_counted(store: str, tmp_path: Path) -> None:
+def test_the_oldest_are_dropped_first_and_counted(store: str, tmp_path: Path) -> None:
     with serving(where(store, tmp_path), max_deliveries=3) as server:
         assert server.api.get("/api/messages") == {"messages": [], "total": 0, "dropped": 0, "last": 0}
         for number in range(5):
@@ -352,7 +356,7 @@ def test_the_oldest_go_first_and_are_counted(store: str, tmp_path: Path) -> None
         listing = server.api.get("/api/messages")
         assert codes(listing) == list("234")
         assert (listing["total"], listing["dropped"], listing["last"]) == (3, 2, 5)
-        assert "2 were; the last is 5" in server.api.refused("/api/messages/2", 404)
+        assert "2 were; the last is 5" in server.api.read_refusal("/api/messages/2", 404)
         server.api.request("DELETE", "/api/messages")
         listing = server.api.get("/api/violations")
         assert (listing["total"], listing["dropped"], listing["last"]) == (0, 2, 5)
@@ -360,12 +364,12 @@ def test_the_oldest_go_first_and_are_counted(store: str, tmp_path: Path) -> None
         assert last(server) == 6
 
 
-def test_violations_are_the_invalid_ones(both: Serving) -> None:
+def test_violations_lists_the_invalid_deliveries(both: Serving) -> None:
     both.deliver()
-    both.deliver(BROKEN)
+    both.deliver(INVALID)
     both.deliver(MESSAGE, "Content-Type: text/plain")
-    both.deliver({**BROKEN, "type": "Register"})
-    both.deliver({**BROKEN, "to": "bar@example.com"})
+    both.deliver({**INVALID, "type": "Register"})
+    both.deliver({**INVALID, "to": "bar@example.com"})
     listing = both.api.get("/api/violations")
     assert [(entry["status"], entry["to"], entry["type"]) for entry in listing["messages"]] == [
         (400, "foo@example.com", "SignIn"),
@@ -412,7 +416,7 @@ def test_each_status_of_the_judgement_is_recorded() -> None:
 def test_latest_is_the_newest_accepted_match(both: Serving) -> None:
     both.deliver(message(code="1"))
     both.deliver(message(code="2"))
-    both.deliver(BROKEN)
+    both.deliver(INVALID)
     both.deliver(message("bar@example.com", code="3", type="Register"))
     latest = both.api.get("/api/messages/latest?to=foo@example.com")
     assert latest == both.api.get(f"/api/messages/{latest['id']}")
@@ -421,43 +425,43 @@ def test_latest_is_the_newest_accepted_match(both: Serving) -> None:
     assert both.api.get("/api/messages/latest?type=SignIn&wait=10")["code"] == "2"
     after = both.api.get("/api/messages")["messages"][0]["id"]
     assert both.api.get(f"/api/messages/latest?to=foo@example.com&after={after}")["code"] == "2"
-    both.api.refused(f"/api/messages/latest?to=foo@example.com&after={after + 1}", 404)
-    both.api.refused("/api/messages/latest?since=2999-01-01T00:00:00Z", 404)
+    both.api.read_refusal(f"/api/messages/latest?to=foo@example.com&after={after + 1}", 404)
+    both.api.read_refusal("/api/messages/latest?since=2999-01-01T00:00:00Z", 404)
     assert both.api.get(f"/api/messages/latest?since={latest['time']}&type=SignIn")["code"] == "2"
 
 
-def test_a_held_request_is_answered_when_its_message_arrives(both: Serving) -> None:
+def test_a_held_request_gets_its_response_when_its_message_arrives(both: Serving) -> None:
     both.deliver(message(code="old"))
     target = f"/api/messages/latest?to=foo@example.com&type=SignIn&after={last(both)}&wait=30"
-    with both.api.ask("GET", target) as held:
-        until(lambda: both.listeners() == 1)
+    with both.api.send("GET", target) as held:
+        wait_until(lambda: both.listeners() == 1)
         both.deliver(message("bar@example.com", code="1"))
         both.deliver(message(code="2", type="Register"))
-        both.deliver(BROKEN)
+        both.deliver(INVALID)
         both.deliver(message(code="3"))
-        answer = held.answer()
-    check("GET", target, answer)
-    assert answer.json["code"] == "3"
-    until(lambda: both.listeners() == 0)
+        response = held.read_response()
+    check("GET", target, response)
+    assert response.json["code"] == "3"
+    wait_until(lambda: both.listeners() == 0)
 
 
-def test_nothing_came_says_what_did(both: Serving) -> None:
+def test_a_miss_lists_the_messages_that_arrived(both: Serving) -> None:
     both.deliver(message(code="old"))
     cursor = last(both)
     for number in range(9):
         both.deliver(message(code=str(number)))
     both.deliver(message("bar@example.com", type="Register"))
     both.deliver(message("bar@example.com"))
-    both.deliver({**BROKEN, "to": "bar@example.com", "type": "Register"})
+    both.deliver({**INVALID, "to": "bar@example.com", "type": "Register"})
     target = f"/api/messages/latest?to=foo@example.com&type=Register&after={cursor}"
-    answer = both.api.request("GET", target)
-    assert answer.status == 404
-    said = answer.json
-    assert said["error"] == (
+    response = both.api.request("GET", target)
+    assert response.status == 404
+    body = response.json
+    assert body["error"] == (
         'No message with to "foo@example.com" and type "Register" has arrived; arrived lists what did.'
     )
-    assert [entry["id"] for entry in said["arrived"]] == list(range(cursor + 3, cursor + 13))
-    assert [entry["mismatch"] for entry in said["arrived"][-4:]] == [
+    assert [entry["id"] for entry in body["arrived"]] == list(range(cursor + 3, cursor + 13))
+    assert [entry["mismatch"] for entry in body["arrived"][-4:]] == [
         'its type is "SignIn"',
         'its to is "bar@example.com"',
         'its to is "bar@example.com" and its type is "SignIn"',
@@ -470,41 +474,41 @@ def test_nothing_came_says_what_did(both: Serving) -> None:
     assert nothing == {"error": "No message has arrived; arrived lists what did.", "arrived": []}
 
 
-def test_a_client_that_leaves_while_it_waits_leaves_nothing_behind(served: Serving) -> None:
-    for leave in (Client.close, Client.break_off):
-        held = [served.api.ask("GET", "/api/messages/latest?wait=300") for _ in range(5)]
-        until(lambda: served.listeners() == 5)
+def test_a_client_that_disconnects_while_it_waits_leaves_no_listener(served: Serving) -> None:
+    for leave in (Client.close, Client.reset):
+        held = [served.api.send("GET", "/api/messages/latest?wait=300") for _ in range(5)]
+        wait_until(lambda: served.listeners() == 5)
         for client in held:
             leave(client)
-        until(lambda: served.listeners() == 0)
-    until(lambda: not served.call(lambda: served.server.connections))
+        wait_until(lambda: served.listeners() == 0)
+    wait_until(lambda: not served.call(lambda: served.server.connections))
 
 
-def test_a_stream_with_a_request_behind_it_ends_with_its_client() -> None:
+def test_a_stream_with_a_pipelined_request_ends_with_its_client() -> None:
     with serving(api_limits=ApiLimits(keep_alive_seconds=0.02)) as server:
-        with server.api.ask("GET", "/api/events") as client:
+        with server.api.send("GET", "/api/events") as client:
             client.send(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 2)
-            until(lambda: server.listeners() == 1)
-        until(lambda: server.listeners() == 0)
+            wait_until(lambda: server.listeners() == 1)
+        wait_until(lambda: server.listeners() == 0)
 
 
-def test_a_request_behind_a_scripted_reply_does_not_keep_the_server_from_stopping() -> None:
+def test_a_request_pipelined_after_a_scripted_reply_does_not_prevent_the_stop() -> None:
     with serving() as server:
         server.api.script({"reply": "silence"})
         with Client(server.url) as client:
             client.send(client.request(target="/") * 2)
-            until(lambda: server.listeners() == 1)
+            wait_until(lambda: server.listeners() == 1)
 
 
 def test_a_held_request_gets_503_when_the_server_stops() -> None:
     with serving() as server:
         target = "/api/messages/latest?wait=300"
-        with server.api.ask("GET", target) as held:
-            until(lambda: server.listeners() == 1)
+        with server.api.send("GET", target) as held:
+            wait_until(lambda: server.listeners() == 1)
             server.stop()
-            answer = held.answer()
-        check("GET", target, answer)
-        assert (answer.status, answer.json) == (503, {"error": "The server stops."})
+            response = held.read_response()
+        check("GET", target, response)
+        assert (response.status, response.json) == (503, {"error": "The server stops."})
 
 
 def test_parallel_tests_do_not_disturb_each_other(both: Serving) -> None:
@@ -514,9 +518,9 @@ def test_parallel_tests_do_not_disturb_each_other(both: Serving) -> None:
     def one_test(to: str) -> tuple[str, str, int]:
         cursor = last(both)
         target = f"/api/messages/latest?to={to}&after={cursor}&wait=30"
-        with api.ask("GET", target) as held:
+        with api.send("GET", target) as held:
             assert both.deliver(message(to, code="not scripted")).status == 200
-            first = held.answer()
+            first = held.read_response()
         api.script({"status": 503, "to": to})
         scripted = both.deliver(message(to, code=to)).status
         code = api.get(f"/api/messages/latest?to={to}&after={first.json['id']}&wait=30")["code"]
@@ -524,12 +528,12 @@ def test_parallel_tests_do_not_disturb_each_other(both: Serving) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(one_test, people)) == [(to, to, 503) for to in people]
-    held = [api.ask("GET", f"/api/messages/latest?to={to}&wait=30&after={last(both)}") for to in people]
+    held = [api.send("GET", f"/api/messages/latest?to={to}&wait=30&after={last(both)}") for to in people]
     try:
-        until(lambda: both.listeners() == 64)
+        wait_until(lambda: both.listeners() == 64)
         for to in reversed(people):
             both.deliver(message(to, code=f"code of {to}"))
-        assert [client.answer().json["code"] for client in held] == [f"code of {to}" for to in people]
+        assert [client.read_response().json["code"] for client in held] == [f"code of {to}" for to in people]
     finally:
         for client in held:
             client.close()
@@ -594,7 +598,7 @@ def test_a_body_is_read_as_javascript_reads_it(both: Serving, body: bytes, read:
         assert detail["to"] == read.get("to")
 
 
-def test_code_and_link_come_alone(both: Serving) -> None:
+def test_code_and_link_are_served_as_plain_text(both: Serving) -> None:
     both.deliver({**MESSAGE, "payload": {"code": " 04\u00fc\n", "link": "javascript:alert(1)"}})
     number = last(both)
     code = both.api.request("GET", f"/api/messages/{number}/code")
@@ -603,12 +607,14 @@ def test_code_and_link_come_alone(both: Serving) -> None:
     both.deliver({**MESSAGE, "payload": {"code": "\ud800", "link": ""}})
     assert both.api.request("GET", f"/api/messages/{number + 1}/code").body == b"?"
     assert both.api.request("GET", f"/api/messages/{number + 1}/link").body == b""
-    both.deliver(BROKEN)
-    assert both.api.refused(f"/api/messages/{number + 2}/code", 404) == f"Message {number + 2} has no code."
-    assert "no link" in both.api.refused(f"/api/messages/{number + 2}/link", 404)
+    both.deliver(INVALID)
+    assert (
+        both.api.read_refusal(f"/api/messages/{number + 2}/code", 404) == f"Message {number + 2} has no code."
+    )
+    assert "no link" in both.api.read_refusal(f"/api/messages/{number + 2}/link", 404)
 
 
-def test_the_raw_body_is_handed_out_as_a_file(both: Serving) -> None:
+def test_the_raw_body_is_served_as_a_file(both: Serving) -> None:
     body = b'\xff<script>alert(1)</script>\0\r\n{"to":'
     both.deliver(body)
     raw = both.api.request("GET", f"/api/messages/{last(both)}/raw")
@@ -617,18 +623,18 @@ def test_the_raw_body_is_handed_out_as_a_file(both: Serving) -> None:
 
 
 @pytest.mark.parametrize("rest", ["", "/code", "/link", "/raw"])
-def test_what_is_not_there_is_404(both: Serving, rest: str) -> None:
+def test_a_missing_message_is_404(both: Serving, rest: str) -> None:
     both.deliver()
     for number in (0, last(both) + 1, 999_999_999_999_999):
-        assert f"no message {number}:" in both.api.refused(f"/api/messages/{number}{rest}", 404)
+        assert f"no message {number}:" in both.api.read_refusal(f"/api/messages/{number}{rest}", 404)
     both.api.request("DELETE", "/api/messages")
-    assert "was deleted" in both.api.refused(f"/api/messages/{last(both)}{rest}", 404)
+    assert "was deleted" in both.api.read_refusal(f"/api/messages/{last(both)}{rest}", 404)
     for path in ("x", "-1", "1.5", "9999999999999999", "%D9%A1", "1/2", "latest"):
         if path != "latest" or rest:
-            assert "nothing at" in both.api.refused(f"/api/messages/{path}{rest}", 404)
+            assert "nothing at" in both.api.read_refusal(f"/api/messages/{path}{rest}", 404)
 
 
-def test_deletion_is_for_one_recipient_or_for_all(both: Serving) -> None:
+def test_delete_removes_the_messages_of_one_recipient_or_all(both: Serving) -> None:
     for to in ("a@example.com", "b@example.com", "a@example.com"):
         both.deliver(message(to))
     both.deliver(b"nonsense")
@@ -646,7 +652,7 @@ def test_deletion_is_for_one_recipient_or_for_all(both: Serving) -> None:
 # Events.
 
 
-def test_a_listing_of_large_bodies_holds_nobody_up(served: Serving) -> None:
+def test_a_listing_of_large_bodies_delays_no_other_request(served: Serving) -> None:
     large = {**MESSAGE, "payload": {"code": "042137", "x": list(range(250_000))}}
     for _ in range(20):
         served.deliver(large)
@@ -660,7 +666,7 @@ def test_a_listing_of_large_bodies_holds_nobody_up(served: Serving) -> None:
         listed.set()
 
     thread = threading.Thread(target=listing)
-    # Processor time of this process, which holds server and clients: other processes do not lengthen it.
+    # Processor time of this process, which runs server and clients: other processes do not lengthen it.
     start = time.process_time()
     thread.start()
     slowest = 0.0
@@ -672,12 +678,12 @@ def test_a_listing_of_large_bodies_holds_nobody_up(served: Serving) -> None:
     assert slowest < (time.process_time() - start) / 4
 
 
-def test_events_send_what_arrives(both: Serving) -> None:
+def test_events_report_each_arrival(both: Serving) -> None:
     both.deliver()
     cursor = last(both)
     with both.api.events() as events:
         assert events.next() == Event("hello", cursor, {"last": cursor})
-        both.deliver(BROKEN)
+        both.deliver(INVALID)
         (summary,) = both.api.get("/api/violations")["messages"]
         assert events.next() == Event("message", cursor + 1, summary)
         both.api.request("DELETE", "/api/messages?to=foo@example.com")
@@ -688,7 +694,7 @@ def test_events_send_what_arrives(both: Serving) -> None:
         event = events.next()
         assert event is not None
         assert event.data["code"] == "\n\ndata: x\r\u2028"
-    until(lambda: both.listeners() == 0)
+    wait_until(lambda: both.listeners() == 0)
 
 
 def test_events_are_filtered(both: Serving) -> None:
@@ -709,14 +715,14 @@ def read_codes(events: Any, count: int) -> list[str]:
     return [events.next().data["code"] for _ in range(count)]
 
 
-def test_a_reconnect_gets_what_was_missed_once(both: Serving) -> None:
+def test_a_reconnect_gets_each_missed_event_once(both: Serving) -> None:
     for number in range(4):
         both.deliver(message(code=str(number)))
     first = both.api.get("/api/messages")["messages"][0]["id"]
     for target, lines in (
         ("/api/events", [f"Last-Event-ID: {first}"]),
         (f"/api/events?after={first}", []),
-        # A browser that connects again asks for the same address, which has the old cursor.
+        # A browser reconnects to the same address, which has the old cursor.
         (f"/api/events?after={first - 1}", [f"Last-Event-ID: {first}"]),
     ):
         with both.api.events(target, *lines) as events:
@@ -742,7 +748,7 @@ def test_a_client_that_saw_only_hello_misses_nothing(served: Serving) -> None:
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_all_that_was_missed_is_sent_however_much(store: str, tmp_path: Path) -> None:
+def test_a_reconnect_gets_any_number_of_missed_events(store: str, tmp_path: Path) -> None:
     with serving(where(store, tmp_path), api_limits=ApiLimits(max_listed=3)) as server:
         for number in range(10):
             server.deliver(message(code=str(number)))
@@ -751,7 +757,7 @@ def test_all_that_was_missed_is_sent_however_much(store: str, tmp_path: Path) ->
             assert read_codes(events, 9) == list("123456789")
 
 
-def test_a_cursor_of_another_inbox_hides_nothing(served: Serving) -> None:
+def test_a_cursor_of_another_inbox_hides_no_message(served: Serving) -> None:
     served.deliver(message(code="1"))
     with served.api.events("/api/events", f"Last-Event-ID: {last(served) + 1000}") as events:
         assert events.next() == Event("hello", 0, {"last": last(served)})
@@ -760,7 +766,7 @@ def test_a_cursor_of_another_inbox_hides_nothing(served: Serving) -> None:
         assert read_codes(events, 1) == ["2"]
 
 
-def test_replay_and_arrival_join_without_gap_or_double(both: Serving) -> None:
+def test_replay_and_arrivals_join_without_gap_or_duplicate(both: Serving) -> None:
     both.deliver(message(code="0"))
     cursor = last(both) - 1
 
@@ -804,19 +810,19 @@ LONG = "https://example.com/" + "x" * 200_000
 
 
 def slow(server: Serving) -> Client:
-    """Return a connection with a stream of events, of which nobody reads more than the beginning."""
-    client = server.api.ask("GET", "/api/events")
+    """Open a stream of events and read only its beginning."""
+    client = server.api.send("GET", "/api/events")
     client.head()
-    until(lambda: server.listeners() == 1)
+    wait_until(lambda: server.listeners() == 1)
     return client
 
 
-def test_a_client_that_falls_behind_may_come_back() -> None:
+def test_a_client_that_falls_behind_can_reconnect() -> None:
     with serving(api_limits=ApiLimits(max_queued_events=5)) as server:
         with slow(server) as client:
             for number in range(60):
                 server.deliver({**MESSAGE, "payload": {"code": str(number), "link": LONG}})
-            # It reads on, comes to the end of the stream, and has no gap in what it got.
+            # The client reads to the end of the stream without a gap.
             raw = b"".join(Stream(client).chunks())
         ids = [int(line[4:]) for line in raw.decode().split("\n") if line.startswith("id: ")]
         assert ids == list(range(ids[-1] + 1))
@@ -826,29 +832,29 @@ def test_a_client_that_falls_behind_may_come_back() -> None:
             assert read_codes(events, 60 - ids[-1]) == [str(number) for number in range(ids[-1], 60)]
 
 
-def test_a_client_that_reads_no_more_is_cut() -> None:
+def test_a_client_that_stops_reading_is_disconnected() -> None:
     with serving(limits=Limits(request_seconds=0.3, sweep_seconds=0.05)) as server, slow(server):
         for _ in range(60):
             server.deliver({**MESSAGE, "payload": {"link": LONG}})
-        until(lambda: server.listeners() == 0)
+        wait_until(lambda: server.listeners() == 0)
 
 
 # Scripted replies.
 
 
-def raw_answer(server: Serving, to: str = "foo@example.com") -> bytes:
-    """Deliver a message and return all that comes back until the end of the connection."""
+def deliver_and_read(server: Serving, to: str = "foo@example.com") -> bytes:
+    """Deliver a message and return everything received until the connection ends."""
     with Client(server.url) as client:
         client.send(client.request(message(to), target="/"))
         return client.read()
 
 
-def response(server: Serving) -> str:
+def recorded_response(server: Serving) -> str:
     text: str = server.api.get("/api/messages?limit=1")["messages"][0]["response"]
     return text
 
 
-def test_an_answer_is_what_was_scripted(both: Serving) -> None:
+def test_a_response_is_sent_as_scripted(both: Serving) -> None:
     listing = both.api.script(
         {"status": 503, "body": "später", "headers": {"Retry-After": "5", "x-B": "ü"}, "to": None}
     )
@@ -863,98 +869,98 @@ def test_an_answer_is_what_was_scripted(both: Serving) -> None:
             "delay": 0,
         }
     ]
-    assert raw_answer(both) == (
+    assert deliver_and_read(both) == (
         b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nx-B: \xfc\r\nContent-Length: 7\r\n"
         b"Connection: close\r\n\r\nsp\xc3\xa4ter"
     )
-    assert response(both) == "503 (scripted)"
+    assert recorded_response(both) == "503 (scripted)"
     summary = both.api.get("/api/messages")["messages"][0]
     assert (summary["status"], summary["valid"]) == (200, True)
     assert both.api.get("/api/replies") == {"replies": []}
     assert both.deliver().json == {"accepted": True}
-    assert response(both) == "200"
+    assert recorded_response(both) == "200"
 
 
-def test_an_answer_may_be_late(served: Serving) -> None:
+def test_a_response_can_be_delayed(served: Serving) -> None:
     served.api.script({"delay": 0.1})
     began = time.monotonic()
     assert served.deliver().status == 200
     assert time.monotonic() - began >= 0.1
-    assert response(served) == "200 after 0.1 s (scripted)"
+    assert recorded_response(served) == "200 after 0.1 s (scripted)"
 
 
-def test_the_message_is_in_the_inbox_before_a_late_answer(served: Serving) -> None:
+def test_the_message_is_in_the_inbox_before_a_delayed_response(served: Serving) -> None:
     served.api.script({"reply": "silence"})
     with Client(served.url) as client:
         client.send(client.request(message(code="early"), target="/"))
         assert served.api.get("/api/messages/latest?wait=10")["code"] == "early"
 
 
-def test_a_redirect_names_another_place(served: Serving) -> None:
+def test_a_redirect_has_its_status_and_location(served: Serving) -> None:
     (listed,) = served.api.script({"reply": "redirect", "location": "https://mail.test/x"})
     assert (listed["status"], listed["location"]) == (307, "https://mail.test/x")
-    answer = served.deliver()
-    assert (answer.status, answer.headers["location"], answer.body) == (307, "https://mail.test/x", b"")
+    response = served.deliver()
+    assert (response.status, response.headers["location"], response.body) == (307, "https://mail.test/x", b"")
     served.api.script({"reply": "redirect", "location": "/x", "status": 303})
     assert served.deliver().status == 303
 
 
-def test_a_connection_is_reset(served: Serving) -> None:
+def test_a_scripted_reset_resets_the_connection(served: Serving) -> None:
     served.api.script({"reply": "reset"})
     with pytest.raises(ConnectionResetError):
-        raw_answer(served)
-    assert response(served) == "a reset (scripted)"
+        deliver_and_read(served)
+    assert recorded_response(served) == "a reset (scripted)"
 
 
-def test_silence_lasts_until_the_client_leaves_or_the_server_stops() -> None:
+def test_silence_lasts_until_the_client_disconnects_or_the_server_stops() -> None:
     with serving() as server:
         server.api.script({"reply": "silence", "times": 2})
         with Client(server.url) as client:
             client.send(client.request(target="/"))
-            until(lambda: server.listeners() == 1)
-            assert response(server) == "no response (scripted)"
+            wait_until(lambda: server.listeners() == 1)
+            assert recorded_response(server) == "no response (scripted)"
             client.socket.settimeout(0.05)
             with pytest.raises(TimeoutError):
                 client.read(1)
-        until(lambda: server.listeners() == 0)
+        wait_until(lambda: server.listeners() == 0)
         with Client(server.url) as client:
             client.send(client.request(target="/"))
-            until(lambda: server.listeners() == 1)
+            wait_until(lambda: server.listeners() == 1)
             server.stop()
             assert client.read() == b""
 
 
-def test_an_endless_body_goes_on(served: Serving) -> None:
+def test_an_endless_body_lasts_until_the_client_disconnects(served: Serving) -> None:
     served.api.script({"reply": "endless"})
     with Client(served.url) as client:
         client.send(client.request(target="/"))
         status, headers = client.head()
         assert (status, "content-length" in headers) == (200, False)
         assert client.read(3) == b"..."
-    until(lambda: served.listeners() == 0)
-    assert response(served) == "a body without end (scripted)"
+    wait_until(lambda: served.listeners() == 0)
+    assert recorded_response(served) == "a body without end (scripted)"
 
 
-def test_garbage_is_no_http(served: Serving) -> None:
+def test_scripted_garbage_is_not_http(served: Serving) -> None:
     served.api.script({"reply": "garbage"})
-    came = raw_answer(served)
-    assert came
-    assert not came.startswith(b"HTTP")
-    assert response(served) == "garbage (scripted)"
+    received = deliver_and_read(served)
+    assert received
+    assert not received.startswith(b"HTTP")
+    assert recorded_response(served) == "garbage (scripted)"
 
 
-def test_an_answer_drips(served: Serving) -> None:
+def test_a_drip_sends_the_response_byte_by_byte(served: Serving) -> None:
     served.api.script({"reply": "drip", "status": 299, "body": "slow", "interval": 0.001})
     began = time.monotonic()
-    came = raw_answer(served)
-    assert came.startswith(b"HTTP/1.1 299 ")
-    assert came.endswith(b"\r\n\r\nslow")
-    assert time.monotonic() - began >= 0.001 * (len(came) - 1)
-    assert response(served) == "299, byte by byte (scripted)"
+    received = deliver_and_read(served)
+    assert received.startswith(b"HTTP/1.1 299 ")
+    assert received.endswith(b"\r\n\r\nslow")
+    assert time.monotonic() - began >= 0.001 * (len(received) - 1)
+    assert recorded_response(served) == "299, byte by byte (scripted)"
 
 
 @pytest.mark.parametrize("kind", ["response", "reset", "garbage", "endless", "drip", "late reset"])
-def test_a_client_that_breaks_off_a_scripted_reply_is_no_error(
+def test_a_client_that_resets_during_a_scripted_reply_causes_no_error(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reply: dict[str, Any] = {"reply": kind.removeprefix("late "), "times": None}
@@ -962,11 +968,11 @@ def test_a_client_that_breaks_off_a_scripted_reply_is_no_error(
         reply |= {"body": "x" * 10_000, "interval": 1e-9}
     with serving() as server:
         if kind == "late reset":
-            # As slow as a thread may be that has to wait for its turn.
+            # A thread can be this slow on a busy machine.
             reset = StandingWire.reset
 
             def late(wire: StandingWire) -> None:
-                until(lambda: not server.listeners())
+                wait_until(lambda: not server.listeners())
                 reset(wire)
 
             monkeypatch.setattr(StandingWire, "reset", late)
@@ -976,8 +982,8 @@ def test_a_client_that_breaks_off_a_scripted_reply_is_no_error(
             client.send(client.request(target="/"))
             if kind == "drip":
                 client.head()
-            client.break_off()
-        until(lambda: server.listeners() == 0)
+            client.reset()
+        wait_until(lambda: server.listeners() == 0)
 
 
 def test_times_and_standing_replies(both: Serving) -> None:
@@ -993,7 +999,7 @@ def test_times_and_standing_replies(both: Serving) -> None:
     assert both.deliver().status == 200
 
 
-def test_what_is_scripted_for_the_recipient_comes_first(both: Serving) -> None:
+def test_replies_for_the_recipient_are_used_first(both: Serving) -> None:
     both.api.script({"status": 500, "times": 2})
     both.api.script({"status": 501, "to": "foo@example.com"})
     due = both.api.script({"status": 502, "to": "foo@example.com", "times": None})
@@ -1009,10 +1015,10 @@ def test_what_is_scripted_for_the_recipient_comes_first(both: Serving) -> None:
     assert [both.deliver().status for _ in range(2)] == [500, 200]
 
 
-def test_refused_deliveries_use_nothing_up(both: Serving) -> None:
+def test_refused_deliveries_use_up_no_reply(both: Serving) -> None:
     both.api.script({"status": 503, "to": "foo@example.com"})
     both.api.script({"status": 504})
-    assert both.deliver(BROKEN).status == 400
+    assert both.deliver(INVALID).status == 400
     assert both.deliver(MESSAGE, "Content-Type: text/plain").status == 415
     assert both.deliver(b"nonsense").status == 400
     assert [reply["times"] for reply in both.api.get("/api/replies")["replies"]] == [1, 1]
@@ -1034,7 +1040,7 @@ def test_refused_deliveries_use_nothing_up(both: Serving) -> None:
         {"reply": "drip", "status": 200, "body": "x", "interval": 0.25},
     ],
 )
-def test_the_listing_says_what_was_posted(served: Serving, posted: dict[str, Any]) -> None:
+def test_the_listing_of_replies_shows_the_posted_reply(served: Serving, posted: dict[str, Any]) -> None:
     whole = {**posted, "to": "foo@example.com", "times": 3}
     assert served.api.script(whole) == [whole]
     assert served.api.get("/api/replies") == {"replies": [whole]}
@@ -1087,50 +1093,50 @@ def test_the_listing_says_what_was_posted(served: Serving, posted: dict[str, Any
     ],
     ids=lambda value: ascii(value)[:40],
 )
-def test_a_wrong_reply_is_refused_with_what_there_is(served: Serving, posted: Any, error: str) -> None:
+def test_a_wrong_reply_is_refused_with_the_valid_choices(served: Serving, posted: Any, error: str) -> None:
     body = posted if isinstance(posted, bytes) else json.dumps(posted).encode()
-    assert error in served.api.refused("/api/replies", 400, "POST", body)
+    assert error in served.api.read_refusal("/api/replies", 400, "POST", body)
     assert served.api.get("/api/replies") == {"replies": []}
     if not isinstance(posted, bytes):
         assert not validator("components", "schemas", "Reply").is_valid(posted)
 
 
 @pytest.mark.parametrize("type", ["", "text/plain", "application/x-www-form-urlencoded", "text/json"])
-def test_replies_are_scripted_as_json(served: Serving, type: str) -> None:
+def test_replies_must_be_json(served: Serving, type: str) -> None:
     lines = [f"Content-Type: {type}"] if type else []
-    answer = served.api.request("POST", "/api/replies", *lines, body=b"{}")
-    assert (answer.status, "Content-Type: application/json" in answer.json["error"]) == (415, True)
+    response = served.api.request("POST", "/api/replies", *lines, body=b"{}")
+    assert (response.status, "Content-Type: application/json" in response.json["error"]) == (415, True)
     lines = ["Content-Type: Application/JSON; charset=utf-8"]
     assert served.api.request("POST", "/api/replies", *lines, body=b"{}").status == 201
 
 
-def test_scripts_are_bounded(served: Serving) -> None:
+def test_the_number_of_scripts_is_limited(served: Serving) -> None:
     large = json.dumps({"body": "x" * 2 * 1024 * 1024}).encode()
-    assert "of which at most 2097152 are read" in served.api.refused("/api/replies", 400, "POST", large)
+    assert "of which at most 2097152 are read" in served.api.read_refusal("/api/replies", 400, "POST", large)
 
     def fill() -> None:
         for _ in range(1000):
             served.endpoint.script(None, Reset(), 1)
 
     served.call(fill)
-    assert "1000 replies are scripted already" in served.api.refused("/api/replies", 409, "POST", b"{}")
+    assert "1000 replies are scripted already" in served.api.read_refusal("/api/replies", 409, "POST", b"{}")
     assert served.api.request("DELETE", "/api/replies").json == {"deleted": 1000}
 
 
-def test_a_script_that_did_not_come_whole_is_none(served: Serving) -> None:
+def test_an_incomplete_script_is_refused(served: Serving) -> None:
     head = b"POST /api/replies HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     with Client(served.url) as client:
         client.send(head + b"Content-Length: 100\r\n\r\n{}")
         client.end()
-        answer = client.answer()
-    check("POST", "/api/replies", answer)
-    assert (answer.status, "but 2 bytes came" in answer.json["error"]) == (400, True)
+        response = client.read_response()
+    check("POST", "/api/replies", response)
+    assert (response.status, "but 2 bytes came" in response.json["error"]) == (400, True)
     assert served.api.get("/api/replies") == {"replies": []}
     with Client(served.url) as client:
         client.send(head + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nnonsense\r\n\r\n")
-        answer = client.answer()
-    check("POST", "/api/replies", answer)
-    assert answer.status == 400
+        response = client.read_response()
+    check("POST", "/api/replies", response)
+    assert response.status == 400
     assert served.api.get("/api/replies") == {"replies": []}
 
 
@@ -1156,14 +1162,14 @@ class FailingStore(MemoryStore):
     """A store whose disk fails when a test says so.
 
     Args:
-        limit: How many deliveries it keeps.
+        limit: How many deliveries it stores.
     """
 
     def __init__(self, _: str, limit: int) -> None:
         super().__init__(limit)
         self.is_full = False
         self.readable: float = math.inf
-        """How often it can still be read."""
+        """How many more reads succeed."""
 
     def add(self, recorded: Recorded, on_stored: OnStored) -> None:
         if self.is_full:
@@ -1185,7 +1191,7 @@ class FailingStore(MemoryStore):
 
 @contextmanager
 def failing(**options: Any) -> Iterator[tuple[Serving, FailingStore]]:
-    """Run a server with a store that can be made to fail."""
+    """Run a server whose store can be set to fail."""
     with serving(opening=FailingStore, **options) as server:
         assert isinstance(server.endpoint.store, FailingStore)
         yield server, server.endpoint.store
@@ -1207,14 +1213,14 @@ def test_a_store_that_cannot_be_read_is_503() -> None:
     with failing() as (server, store):
         store.readable = 0
         for target in ("", "/latest", "/latest?wait=5", "/1", "/1/code", "/1/link", "/1/raw"):
-            assert server.api.refused(f"/api/messages{target}", 503) == "the disk is gone"
-        assert server.api.refused("/api/violations", 503) == "the disk is gone"
-        assert server.api.refused("/api/events?after=0", 503) == "the disk is gone"
-        assert server.api.refused("/api/messages", 503, "DELETE") == "the disk is gone"
+            assert server.api.read_refusal(f"/api/messages{target}", 503) == "the disk is gone"
+        assert server.api.read_refusal("/api/violations", 503) == "the disk is gone"
+        assert server.api.read_refusal("/api/events?after=0", 503) == "the disk is gone"
+        assert server.api.read_refusal("/api/messages", 503, "DELETE") == "the disk is gone"
         assert server.listeners() == 0
 
 
-def test_a_stream_ends_when_the_store_fails_on_the_way() -> None:
+def test_a_stream_ends_when_the_store_fails_while_it_is_open() -> None:
     with failing(api_limits=ApiLimits(max_listed=1)) as (server, store):
         for number in range(3):
             server.deliver(message(code=str(number)))
@@ -1240,11 +1246,11 @@ def test_head_is_get_without_the_body(served: Serving) -> None:
 
 
 def test_head_of_the_events_ends_at_once(served: Serving) -> None:
-    with served.api.ask("HEAD", "/api/events") as client:
+    with served.api.send("HEAD", "/api/events") as client:
         status, headers = client.head()
         assert (status, headers["content-type"]) == (200, "text/event-stream")
         client.send(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        assert client.answer().json["status"] == "ok"
+        assert client.read_response().json["status"] == "ok"
     assert served.listeners() == 0
 
 
@@ -1262,27 +1268,27 @@ def test_head_of_the_events_ends_at_once(served: Serving) -> None:
         ("/healthz", "GET, HEAD"),
     ],
 )
-def test_another_method_is_405_and_no_delivery(served: Serving, target: str, allowed: str) -> None:
+def test_another_method_is_405_and_not_recorded(served: Serving, target: str, allowed: str) -> None:
     for method in ("OPTIONS", "PUT", "PATCH", "POST", "DELETE"):
         if method not in allowed:
             lines = ["Origin: https://stranger.test", f"Access-Control-Request-Method: {method}"]
-            answer = served.api.request(method, target, *lines)
-            assert (answer.status, answer.headers["allow"]) == (405, allowed)
-            assert answer.json["error"] == f"{target} allows {allowed}, not {method}."
+            response = served.api.request(method, target, *lines)
+            assert (response.status, response.headers["allow"]) == (405, allowed)
+            assert response.json["error"] == f"{target} allows {allowed}, not {method}."
     assert served.api.get("/api/messages")["total"] == 0
 
 
 @pytest.mark.parametrize(
     "target", ["/api", "/api/", "/api/mails", "/api/messages/", "/%61pi/x", "/api/../etc/passwd"]
 )
-def test_an_unknown_path_is_404_and_no_delivery(served: Serving, target: str) -> None:
+def test_an_unknown_path_is_404_and_not_recorded(served: Serving, target: str) -> None:
     for method in ("GET", "POST", "DELETE", "OPTIONS"):
-        with served.api.ask(method, target) as client:
-            answer = client.answer()
-        assert answer.status == 404
-        assert "/api/openapi.json lists the paths" in answer.json["error"]
+        with served.api.send(method, target) as client:
+            response = client.read_response()
+        assert response.status == 404
+        assert "/api/openapi.json lists the paths" in response.json["error"]
         if not target.startswith("/%"):
-            check(method, target, answer)
+            check(method, target, response)
     assert served.api.get("/api/messages")["total"] == 0
 
 
@@ -1315,13 +1321,13 @@ FOREIGN += [
 
 
 @pytest.mark.parametrize("host", OWN)
-def test_own_names_are_served(served: Serving, host: str) -> None:
+def test_local_host_names_are_served(served: Serving, host: str) -> None:
     for target in READABLE:
         assert served.api.request("GET", target, f"Host: {host}").status == 200
 
 
 @pytest.mark.parametrize("host", FOREIGN)
-def test_a_public_name_is_refused(served: Serving, host: str) -> None:
+def test_a_public_host_name_is_refused(served: Serving, host: str) -> None:
     for method, target in (
         ("GET", "/api/messages"),
         ("GET", "/api/events"),
@@ -1331,21 +1337,21 @@ def test_a_public_name_is_refused(served: Serving, host: str) -> None:
         ("GET", "/api/nothing"),
         ("PUT", "/api/replies"),
     ):
-        answer = served.api.request(method, target, f"Host: {host}")
-        assert (answer.status, "http://localhost" in answer.json["error"]) == (403, True)
+        response = served.api.request(method, target, f"Host: {host}")
+        assert (response.status, "http://localhost" in response.json["error"]) == (403, True)
     assert served.api.request("GET", "/healthz", f"Host: {host}").status == 200
-    # Logto may know the endpoint under any name.
+    # Logto may use any host name for the endpoint.
     lines = ["Content-Type: application/json", f"Host: {host}"]
-    with served.api.ask("POST", "/", *lines, body=json.dumps(MESSAGE).encode()) as client:
-        assert client.answer().status == 200
+    with served.api.send("POST", "/", *lines, body=json.dumps(MESSAGE).encode()) as client:
+        assert client.read_response().status == 200
 
 
-def test_beyond_loopback_every_name_is_served() -> None:
+def test_beyond_loopback_every_host_name_is_served() -> None:
     with serving(guard_host=False) as server:
         assert server.api.request("GET", "/api/messages", "Host: mail.example.com").status == 200
 
 
-def test_a_client_that_says_it_sends_no_more_is_answered(both: Serving) -> None:
+def test_a_half_closed_client_gets_its_response(both: Serving) -> None:
     both.api.script({"status": 299, "delay": 0.01, "to": "slow@example.com"})
     with Client(both.url) as client:
         for request, status in (
@@ -1355,13 +1361,13 @@ def test_a_client_that_says_it_sends_no_more_is_answered(both: Serving) -> None:
             (b"GET /api/messages HTTP/1.1\r\nHost: mail.test\r\n\r\n", 200),
             (b"GET /api/messages/latest?after=999 HTTP/1.1\r\nHost: mail.test\r\n\r\n", 404),
         ):
-            answer = exchange(both.url, request)
-            assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer
+            response = exchange(both.url, request)
+            assert response.startswith(f"HTTP/1.1 {status} ".encode()), response
         twice = exchange(both.url, client.request(target="/") * 2)
         assert twice.count(b'{"accepted":true}') == 2
 
 
-# Whatever is asked, the answer is a documented one: Api.request compares each with the document.
+# Any request gets a documented response: Api.request checks each against the document.
 
 NAMES = st.sampled_from(["to", "type", "since", "after", "limit", "wait", "x", ""]) | st.text(max_size=5)
 VALUES = st.sampled_from(
@@ -1394,16 +1400,18 @@ VALUES = st.sampled_from(
     ),
     query=st.lists(st.tuples(NAMES, VALUES).filter(lambda pair: pair != ("wait", "1")), max_size=3),
 )
-def test_any_query_has_a_documented_answer(running: Serving, path: str, query: list[tuple[str, str]]) -> None:
-    answer = running.api.request("GET", f"{path}?{urlencode(query)}")
-    assert answer.status in (200, 400, 404)
+def test_any_query_has_a_documented_response(
+    running: Serving, path: str, query: list[tuple[str, str]]
+) -> None:
+    response = running.api.request("GET", f"{path}?{urlencode(query)}")
+    assert response.status in (200, 400, 404)
 
 
 @settings(deadline=None)
 @given(
     st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="#"), max_size=30)
 )
-def test_any_text_as_a_query_has_a_documented_answer(running: Serving, query: str) -> None:
+def test_any_text_as_a_query_has_a_documented_response(running: Serving, query: str) -> None:
     assert running.api.request("GET", f"/api/messages?{query}").status in (200, 400)
 
 
@@ -1433,18 +1441,18 @@ REPLIES = st.fixed_dictionaries(
 
 @settings(deadline=None, max_examples=200)
 @given(REPLIES.filter(lambda reply: len(reply) < 5) | ODD)
-def test_what_the_schema_allows_is_scripted_and_nothing_else(running: Serving, posted: Any) -> None:
-    # As JSON has it: Python's NaN and Infinity are none.
+def test_the_api_accepts_exactly_the_replies_that_the_schema_allows(running: Serving, posted: Any) -> None:
+    # Strict JSON: Python's NaN and Infinity are not allowed.
     body = json.dumps(posted).encode()
     possible = b"NaN" not in body and b"Infinity" not in body
     valid = possible and validator("components", "schemas", "Reply").is_valid(json.loads(body))
     lines = ["Content-Type: application/json"]
     try:
-        answer = running.api.request("POST", "/api/replies", *lines, body=body)
-        assert answer.status == (201 if valid else 400), answer.body
+        response = running.api.request("POST", "/api/replies", *lines, body=body)
+        assert response.status == (201 if valid else 400), response.body
         if valid:
-            (listed,) = answer.json["replies"]
-            # What the listing says can be posted again, and is listed as the same.
+            (listed,) = response.json["replies"]
+            # A listed reply can be posted again, and is listed unchanged.
             running.api.request("DELETE", "/api/replies")
             assert running.api.script(listed) == [listed]
     finally:

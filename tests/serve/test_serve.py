@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from tests.support.http_client import BROKEN, MESSAGE, Client, post
+from tests.support.http_client import INVALID, MESSAGE, Client, post
 
 from logto_mail_contract.commands import main as cli
 from logto_mail_contract.commands import serve
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECONDS = 45
-"""Deadline of everything that is waited for; less than the minute that a test lets a client wait."""
+"""Deadline of every wait; less than the minute for which a client waits in a test."""
 COMMAND = (sys.executable, "-m", "logto_mail_contract.commands.main", "serve")
 INVITATION = {
     "to": "foo@example.com",
@@ -47,7 +47,7 @@ class Served(NamedTuple):
     url: str
 
     def end(self, number: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
-        """Send a signal, and return the exit code and what was printed."""
+        """Send a signal, and return the exit code, the output and the errors."""
         self.process.send_signal(number)
         out, errors = self.process.communicate(timeout=SECONDS)
         return self.process.returncode, out, errors
@@ -81,7 +81,7 @@ def serving(
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds."""
+    """Wait until a condition is true."""
     until = time.monotonic() + SECONDS
     while not condition():
         assert time.monotonic() < until
@@ -104,7 +104,7 @@ def run_refused(*arguments: str, **environment: str) -> str:
 
 
 def begin(client: Client) -> bytes:
-    """Send a request but for its last bytes, wait until the server has begun to read it, and return them."""
+    """Send a request without its last bytes, wait until the server reads it, and return those bytes."""
     request = client.request(MESSAGE, "Expect: 100-continue")
     client.send(request[:-5])
     assert client.head() == (100, {})
@@ -112,7 +112,7 @@ def begin(client: Client) -> bytes:
 
 
 def read_until(client: Client, text: bytes) -> None:
-    """Read from a connection until a text has come."""
+    """Read from a connection until a text is received."""
     data = b""
     while text not in data:
         byte = client.read(1)
@@ -129,9 +129,9 @@ def is_refusing(url: str) -> bool:
     return False
 
 
-def test_it_prints_where_it_listens_and_each_delivery(tmp_path: Path) -> None:
+def test_it_prints_its_address_and_each_delivery(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
-        for body in (MESSAGE, INVITATION, BROKEN, b"-"):
+        for body in (MESSAGE, INVITATION, INVALID, b"-"):
             post(served.url, body)
         with Client(served.url) as client:
             client.post(MESSAGE, method="PUT", target="/other?x=1")
@@ -185,7 +185,7 @@ def test_json_lines(tmp_path: Path) -> None:
     assert (invalid["valid"], invalid["findings"][0]["pointer"]) == (False, "/payload/code")
 
 
-def test_a_finding_below_must_is_printed_and_fails_nothing(tmp_path: Path) -> None:
+def test_a_finding_below_must_is_printed_and_does_not_fail_the_run(tmp_path: Path) -> None:
     twice = json.dumps(MESSAGE).replace("{", '{"to": "bar@example.com", ', 1).encode()
     with serving(tmp_path) as served:
         assert post(served.url, twice).status == 200
@@ -207,7 +207,7 @@ def test_redacted_lines_have_no_code_and_no_link(tmp_path: Path, style: str) -> 
     with serving(tmp_path, "--redact", "--log-format", style) as served:
         for body in (MESSAGE, INVITATION, odd):
             post(served.url, body)
-        # Written as text once more, the whole message or its payload.
+        # The whole message or its payload, encoded as a JSON string.
         post(served.url, json.dumps(MESSAGE))
         post(served.url, {**MESSAGE, "payload": json.dumps(MESSAGE["payload"])})
         _, out, _ = served.end()
@@ -253,8 +253,8 @@ def test_a_credential_may_be_any_bytes(tmp_path: Path) -> None:
     [
         ([], (), 0),
         ([MESSAGE], (), 0),
-        ([MESSAGE, BROKEN], (), 1),
-        ([BROKEN], ("--lenient",), 0),
+        ([MESSAGE, INVALID], (), 1),
+        ([INVALID], ("--lenient",), 0),
         ([{**MESSAGE, "type": "Unheard"}], ("--revision", "1.22"), 1),
     ],
 )
@@ -268,8 +268,8 @@ def test_the_exit_code_says_whether_every_delivery_was_valid(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_drains(tmp_path: Path, number: signal.Signals) -> None:
-    """A request that has begun gets its response, and new connections are refused."""
+def test_the_first_signal_finishes_requests_under_way(tmp_path: Path, number: signal.Signals) -> None:
+    """A request under way gets its response, and new connections are refused."""
     with serving(tmp_path) as served, Client(served.url) as slow, Client(served.url) as idle:
         rest = begin(slow)
         idle.post()
@@ -277,7 +277,7 @@ def test_the_first_signal_drains(tmp_path: Path, number: signal.Signals) -> None
         assert idle.read() == b""
         wait_until(lambda: is_refusing(served.url))
         slow.send(rest)
-        assert slow.answer().status == 200
+        assert slow.read_response().status == 200
         assert slow.read() == b""
         out, errors = served.process.communicate(timeout=SECONDS)
     assert served.process.returncode == 0, errors
@@ -285,7 +285,7 @@ def test_the_first_signal_drains(tmp_path: Path, number: signal.Signals) -> None
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_second_signal_stops(tmp_path: Path, number: signal.Signals) -> None:
+def test_the_second_signal_stops_at_once(tmp_path: Path, number: signal.Signals) -> None:
     with serving(tmp_path) as served, Client(served.url) as slow:
         begin(slow)
         served.process.send_signal(number)
@@ -294,7 +294,7 @@ def test_the_second_signal_stops(tmp_path: Path, number: signal.Signals) -> None
     assert (code, errors) == (130, "mail-contract: stopped before every response was sent\n")
 
 
-def test_clients_that_wait_are_released_when_it_ends(tmp_path: Path) -> None:
+def test_waiting_clients_are_released_when_it_ends(tmp_path: Path) -> None:
     with (
         serving(tmp_path) as served,
         Client(served.url) as waiting,
@@ -309,14 +309,14 @@ def test_clients_that_wait_are_released_when_it_ends(tmp_path: Path) -> None:
         assert listening.head()[0] == 200
         read_until(listening, b"event: hello")
         unanswered.send(unanswered.request())
-        # The event says that the delivery was recorded; the request of the one that waits came before it.
+        # This event follows the record of the delivery. The held request was received before it.
         read_until(listening, b"042137")
         assert served.end()[0] == 0
-        assert waiting.answer().status == 503
+        assert waiting.read_response().status == 503
         assert unanswered.read() == b""
 
 
-def test_the_store_outlives_the_process(tmp_path: Path) -> None:
+def test_a_restarted_process_serves_the_stored_deliveries(tmp_path: Path) -> None:
     file = str(tmp_path / "inbox.sqlite")
     with serving(tmp_path, "--store", file) as served:
         post(served.url, MESSAGE)
@@ -333,7 +333,7 @@ def test_the_store_outlives_the_process(tmp_path: Path) -> None:
 
 
 def test_a_delivery_that_cannot_be_stored_is_refused(tmp_path: Path) -> None:
-    """The disk is as full as a limit on the size of files makes it."""
+    """A limit on the size of files simulates a full disk."""
     file = tmp_path / "inbox.sqlite"
     limited = (
         "import resource, signal, sys; from logto_mail_contract.commands.main import main; "
@@ -370,7 +370,7 @@ def test_a_deleted_store_is_reported(tmp_path: Path) -> None:
     assert not file.exists()
 
 
-def test_it_goes_on_after_the_reader_of_its_output_has_left(tmp_path: Path) -> None:
+def test_it_keeps_serving_after_its_output_is_closed(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
         assert served.process.stdout is not None
         served.process.stdout.close()
@@ -391,12 +391,12 @@ def post_many(url: str, count: int) -> None:
         for _ in range(count // 100):
             client.send(request * 100)
             for _ in range(100):
-                assert client.answer().status == 200
+                assert client.read_response().status == 200
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
-def test_a_reader_that_stands_still_delays_no_response(tmp_path: Path, style: str) -> None:
-    """A pipe takes 64 KiB, and ten thousand more lines are queued; the log counts the lines beyond that."""
+def test_a_stalled_reader_of_its_output_delays_no_response(tmp_path: Path, style: str) -> None:
+    """A pipe holds 64 KiB, and ten thousand more lines are queued; the log counts the lines beyond that."""
     with serving(tmp_path, "--log-format", style) as served:
         post_many(served.url, 25_000)
         lines: list[str] = []
@@ -404,7 +404,7 @@ def test_a_reader_that_stands_still_delays_no_response(tmp_path: Path, style: st
         reading.start()
 
         def has_count() -> bool:
-            # The count comes with the next line after the reader has gone on.
+            # The count is printed with the next line after the reader continues.
             post(served.url)
             return any("left out here" in line for line in lines)
 
@@ -419,7 +419,7 @@ def test_a_reader_that_stands_still_delays_no_response(tmp_path: Path, style: st
         assert {json.loads(line)["event"] for line in lines} == {"ready", "delivery", "problem"}
 
 
-def test_it_ends_while_the_reader_of_its_output_stands_still(tmp_path: Path) -> None:
+def test_it_ends_while_the_reader_of_its_output_is_stalled(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
         post_many(served.url, 3000)
         served.process.send_signal(signal.SIGINT)
@@ -449,7 +449,7 @@ def test_a_port_in_use_is_an_error() -> None:
         (["--port-file", "/none/port"], "/none/port cannot be written: No such file or directory"),
     ],
 )
-def test_arguments_that_it_cannot_follow_are_an_error(arguments: list[str], error: str) -> None:
+def test_invalid_arguments_are_an_error(arguments: list[str], error: str) -> None:
     free = [] if arguments[0] in ("--port", "--host") else ["--port", "0"]
     assert error in run_refused(*free, *arguments)
 

@@ -44,7 +44,7 @@ COMPOSE, STEPS, SERVICE = (yaml.safe_load(text) for text in read_blocks("yaml"))
 
 
 def options(command: str) -> argparse.Namespace:
-    """Return what the command's own parser makes of ``mail-contract serve …``."""
+    """Parse ``mail-contract serve …`` with the command's own parser."""
     name, *words = shlex.split(command)
     assert name == "mail-contract"
     read = build_parser().parse_args(words)
@@ -53,7 +53,7 @@ def options(command: str) -> argparse.Namespace:
 
 
 def environment() -> dict[str, str]:
-    """Return an environment whose path has the commands of this one, with ``python``."""
+    """Return an environment whose path has the commands of this one, and ``python``."""
     return {
         **os.environ,
         "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]]),
@@ -76,7 +76,7 @@ def shell(command: str) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[int]:
-    """Run ``mail-contract serve`` and give its port."""
+    """Run ``mail-contract serve`` and yield its port."""
     file = folder / "port"
     command = [
         sys.executable,

@@ -1,4 +1,4 @@
-"""A delivery that was answered 200 survives kill -9 at a random moment, two hundred times."""
+"""A delivery that got status 200 survives kill -9 at a random moment, two hundred times."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def post(connection: socket.socket, recipient: str) -> int:
 
 
 class Load:
-    """Clients that post, each message once, until they cannot; ``sent`` and ``answered`` are by client."""
+    """Clients that post each message once until the server dies; both lists are by client."""
 
     def __init__(self) -> None:
         self.sent: list[list[str]] = [[] for _ in range(CONNECTIONS)]
-        self.answered: list[list[str]] = [[] for _ in range(CONNECTIONS)]
+        self.acknowledged: list[list[str]] = [[] for _ in range(CONNECTIONS)]
 
     def start(self, port: int) -> list[threading.Thread]:
         """Start the clients, each in a thread."""
@@ -69,13 +69,13 @@ class Load:
                     recipient = f"{number}-{len(self.sent[number])}@example.com"
                     self.sent[number].append(recipient)
                     assert post(connection, recipient) == 200
-                    self.answered[number].append(recipient)
+                    self.acknowledged[number].append(recipient)
         except OSError:
             pass  # killed
 
 
 def run_and_kill(folder: Path, serve: Callable[[list[str]], int], kills: int, seed: int) -> list[str]:
-    """Have servers killed while clients post, and return what is wrong with what they kept."""
+    """Kill servers while clients post, and return what is wrong with what they stored."""
     # A process that has imported the server already forks off each one, since so many starts of Python would
     # take longer than all that is tested.
     processes = multiprocessing.get_context("forkserver")
@@ -105,28 +105,28 @@ def run_and_kill(folder: Path, serve: Callable[[list[str]], int], kills: int, se
             server.close()
         for client in clients:
             client.join()
-    assert sum(map(len, load.answered)) > kills
+    assert sum(map(len, load.acknowledged)) > kills
     with closing(SqliteStore(str(file), MAX_MESSAGES)) as store:
-        kept = store.select(Query(), MAX_MESSAGES, newest=False)
-    return list(faults(load, [(one.id, one.to or "") for one in kept]))
+        stored = store.select(Query(), MAX_MESSAGES, newest=False)
+    return list(faults(load, [(one.id, one.to or "") for one in stored]))
 
 
-def faults(load: Load, kept: list[tuple[int, str]]) -> Iterator[str]:
-    if [id for id, _ in kept] != sorted({id for id, _ in kept}):
+def faults(load: Load, stored: list[tuple[int, str]]) -> Iterator[str]:
+    if [id for id, _ in stored] != sorted({id for id, _ in stored}):
         yield "ids that do not rise"
-    if len({to for _, to in kept}) != len(kept):
-        yield "a delivery that is kept twice"
-    place = {to: number for number, (_, to) in enumerate(kept)}
-    for sent, answered in zip(load.sent, load.answered, strict=True):
-        if not place.keys() >= set(answered):
-            yield "a delivery that was answered 200 and is not kept"
+    if len({to for _, to in stored}) != len(stored):
+        yield "a delivery that is stored twice"
+    place = {to: number for number, (_, to) in enumerate(stored)}
+    for sent, acknowledged in zip(load.sent, load.acknowledged, strict=True):
+        if not place.keys() >= set(acknowledged):
+            yield "a delivery that got 200 and is not stored"
         places = [place[to] for to in sent if to in place]
         if places != sorted(places):
             yield "another order than that of arrival"
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_what_was_answered_200_is_stored_once_and_in_order(tmp_path: Path, seed: int) -> None:
+def test_acknowledged_deliveries_are_stored_once_and_in_order(tmp_path: Path, seed: int) -> None:
     assert run_and_kill(tmp_path, main, KILLS // 2, seed) == []
 
 
@@ -134,14 +134,14 @@ def main_that_responds_early(arguments: list[str]) -> int:
     """Serve, and respond before the delivery is committed."""
     add = SqliteStore.add
 
-    def respond_early(store: SqliteStore, recorded: Recorded, kept: OnStored) -> None:
+    def respond_early(store: SqliteStore, recorded: Recorded, on_stored: OnStored) -> None:
         asyncio.get_running_loop().call_later(0.01, add, store, recorded, print)
-        kept(None)
+        on_stored(None)
 
     SqliteStore.add = respond_early  # type: ignore[method-assign,assignment] # its own calls when it is committed
     return main(arguments)
 
 
-def test_a_store_that_responds_early_is_seen(tmp_path: Path) -> None:
+def test_a_store_that_responds_before_the_commit_is_detected(tmp_path: Path) -> None:
     found = run_and_kill(tmp_path, main_that_responds_early, 15, 1)
-    assert set(found) == {"a delivery that was answered 200 and is not kept"}
+    assert set(found) == {"a delivery that got 200 and is not stored"}

@@ -1,4 +1,4 @@
-"""The stores of a standing endpoint: what they keep, in which order, and how they fail."""
+"""The stores of a standing endpoint: what they store, in which order, and how they fail."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def recorded(id: int, to: str | None = "foo@example.com", **changed: Any) -> Rec
     return usual._replace(**changed)
 
 
-def keep(store: Store, *those: Recorded) -> None:
+def add_all(store: Store, *those: Recorded) -> None:
     problems: list[StoreProblem | None] = []
 
     async def add() -> None:
@@ -76,7 +76,7 @@ def open_one(request: pytest.FixtureRequest, tmp_path: Path) -> Opens:
     return opened
 
 
-def test_what_is_kept_comes_back_as_it_was(open_one: Opens) -> None:
+def test_stored_deliveries_are_read_back_unchanged(open_one: Opens) -> None:
     store = open_one(10)
     odd = recorded(
         2,
@@ -93,7 +93,7 @@ def test_what_is_kept_comes_back_as_it_was(open_one: Opens) -> None:
         body=b"\xff\0{",
     )
     none = recorded(3, to=None, type=None, headers=(), body=b"")
-    keep(store, recorded(1), odd, none)
+    add_all(store, recorded(1), odd, none)
     assert store.select(Query(), 10, newest=False) == [recorded(1), odd, none]
     assert (store.last, store.total, store.dropped) == (3, 3, 0)
 
@@ -117,9 +117,9 @@ def test_what_is_kept_comes_back_as_it_was(open_one: Opens) -> None:
         (Query(to="bar@example.com", accepted=True), [2]),
     ],
 )
-def test_a_query_finds_what_it_says(open_one: Opens, query: Query, found: list[int]) -> None:
+def test_a_query_finds_the_matching_deliveries(open_one: Opens, query: Query, found: list[int]) -> None:
     store = open_one(10)
-    keep(
+    add_all(
         store,
         recorded(1),
         recorded(2, "bar@example.com"),
@@ -133,46 +133,46 @@ def test_a_query_finds_what_it_says(open_one: Opens, query: Query, found: list[i
     assert [one.id for one in store.select(Query(), 10, newest=False) if query.matches(one)] == found
 
 
-def test_the_oldest_go_first_and_are_counted(open_one: Opens) -> None:
+def test_the_oldest_are_dropped_first_and_counted(open_one: Opens) -> None:
     store = open_one(3)
-    keep(store, *map(recorded, range(1, 9)))
+    add_all(store, *map(recorded, range(1, 9)))
     assert ids(store) == [6, 7, 8]
     assert (store.last, store.total, store.dropped) == (8, 3, 5)
 
 
-def test_a_bound_of_one_keeps_the_last(open_one: Opens) -> None:
+def test_a_limit_of_one_keeps_the_last_delivery(open_one: Opens) -> None:
     store = open_one(1)
-    keep(store, *map(recorded, range(1, 4)))
+    add_all(store, *map(recorded, range(1, 4)))
     assert ids(store) == [3]
 
 
-def test_memory_is_bounded_by_bytes_too() -> None:
+def test_the_memory_store_is_limited_by_bytes_too() -> None:
     bare = recorded(0, None, type=None, method="", target="", headers=(), body=b"")
 
     def sized(number: int, size: int) -> Recorded:
         return bare._replace(id=number, body=bytes(size))
 
     memory = MemoryStore(100, max_bytes=1000)
-    keep(memory, *(sized(number, 300) for number in range(1, 6)))
+    add_all(memory, *(sized(number, 300) for number in range(1, 6)))
     assert (ids(memory), memory.total, memory.dropped) == ([3, 4, 5], 3, 2)
-    keep(memory, sized(6, 5000))
+    add_all(memory, sized(6, 5000))
     assert (ids(memory), memory.total, memory.dropped) == ([6], 1, 5)
     memory.delete(None)
-    keep(memory, sized(7, 900), sized(8, 100))
+    add_all(memory, sized(7, 900), sized(8, 100))
     assert ids(memory) == [7, 8]
     long = bare._replace(id=10, headers=(("name", "v" * 700),))
-    keep(memory, bare._replace(id=9, findings="f" * 800), long)
+    add_all(memory, bare._replace(id=9, findings="f" * 800), long)
     assert ids(memory) == [10]
 
 
 def test_deleting_by_recipient_leaves_the_others(open_one: Opens) -> None:
     store = open_one(10)
-    keep(store, recorded(1), recorded(2, "bar@example.com"), recorded(3, None), recorded(4))
+    add_all(store, recorded(1), recorded(2, "bar@example.com"), recorded(3, None), recorded(4))
     assert store.delete("foo@example.com") == 2
     assert store.delete("foo@example.com") == 0
     assert ids(store) == [2, 3]
     assert (store.last, store.total, store.dropped) == (4, 2, 0)
-    keep(store, recorded(5))
+    add_all(store, recorded(5))
     assert store.delete(None) == 3
     assert (ids(store), store.last, store.total) == ([], 5, 0)
 
@@ -182,8 +182,8 @@ def test_deleting_by_recipient_leaves_the_others(open_one: Opens) -> None:
     st.lists(st.one_of(st.sampled_from("ab"), st.tuples(st.sampled_from("ab")), st.just(())), max_size=30),
     st.integers(1, 5),
 )
-def test_the_file_does_what_memory_does(steps: list[str | tuple[str, ...]], limit: int) -> None:
-    """A letter is a message to it, a letter in a tuple deletes its messages, an empty tuple all."""
+def test_the_file_store_behaves_as_the_memory_store(steps: list[str | tuple[str, ...]], limit: int) -> None:
+    """A letter is a message to it. A tuple deletes the messages to its letter, or all if it is empty."""
     with (
         tempfile.TemporaryDirectory() as folder,
         closing(SqliteStore(str(Path(folder) / "inbox"), limit)) as file,
@@ -191,8 +191,8 @@ def test_the_file_does_what_memory_does(steps: list[str | tuple[str, ...]], limi
         memory = MemoryStore(limit)
         for number, step in enumerate(steps, 1):
             if isinstance(step, str):
-                keep(memory, recorded(number, step))
-                keep(file, recorded(number, step))
+                add_all(memory, recorded(number, step))
+                add_all(file, recorded(number, step))
             else:
                 to = step[0] if step else None
                 assert memory.delete(to) == file.delete(to)
@@ -200,7 +200,7 @@ def test_the_file_does_what_memory_does(steps: list[str | tuple[str, ...]], limi
             assert (memory.last, memory.total, memory.dropped) == (file.last, file.total, file.dropped)
 
 
-# What a file adds: it outlives the process, is one process's own, and can fail.
+# Only a file survives the process, belongs to one process, and can fail.
 
 
 @pytest.fixture
@@ -208,27 +208,27 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "inbox.sqlite"
 
 
-def test_it_outlives_its_owner_with_its_counts(path: Path) -> None:
+def test_a_reopened_file_has_its_deliveries_and_counts(path: Path) -> None:
     with closing(SqliteStore(str(path), 3)) as store:
-        keep(store, *map(recorded, range(1, 6)))
+        add_all(store, *map(recorded, range(1, 6)))
     with closing(SqliteStore(str(path), 3)) as store:
         assert ids(store) == [3, 4, 5]
         assert (store.last, store.total, store.dropped) == (5, 3, 2)
         store.delete(None)
     with closing(SqliteStore(str(path), 3)) as store:
-        # An id that was given once is never given again: a cursor must not find another message.
+        # An id is never reused: a cursor must not find another message.
         assert (ids(store), store.last) == ([], 5)
 
 
-def test_a_smaller_bound_applies_to_what_is_there(path: Path) -> None:
+def test_a_smaller_limit_applies_to_stored_deliveries(path: Path) -> None:
     with closing(SqliteStore(str(path), 10)) as store:
-        keep(store, *map(recorded, range(1, 6)))
+        add_all(store, *map(recorded, range(1, 6)))
     with closing(SqliteStore(str(path), 2)) as store:
         assert (ids(store), store.dropped) == ([4, 5], 3)
 
 
 class Connecting:
-    """Connects as a store does by itself, and keeps the connection for the test."""
+    """Connects as a store does, and exposes the connection to the test."""
 
     connection: sqlite3.Connection
 
@@ -237,17 +237,17 @@ class Connecting:
         return self.connection
 
 
-def test_what_comes_at_once_is_committed_at_once(path: Path) -> None:
+def test_deliveries_added_together_are_committed_together(path: Path) -> None:
     statements: list[str] = []
     connecting = Connecting()
     with closing(SqliteStore(str(path), 100, connect=connecting)) as store:
         connecting.connection.set_trace_callback(statements.append)
-        keep(store, *map(recorded, range(1, 21)))
+        add_all(store, *map(recorded, range(1, 21)))
         assert statements.count("COMMIT") == 1
         assert ids(store) == list(range(1, 21))
 
 
-def test_what_waits_is_committed_when_it_is_closed(path: Path) -> None:
+def test_pending_deliveries_are_committed_at_close(path: Path) -> None:
     problems: list[StoreProblem | None] = []
 
     async def leave() -> None:
@@ -261,18 +261,18 @@ def test_what_waits_is_committed_when_it_is_closed(path: Path) -> None:
         assert ids(store) == [1]
 
 
-def test_two_owners_are_one_too_many(path: Path) -> None:
+def test_a_file_in_use_cannot_be_opened_again(path: Path) -> None:
     with closing(SqliteStore(str(path), 10)) as store:
-        keep(store, recorded(1))
+        add_all(store, recorded(1))
         with pytest.raises(StoreProblem, match=r"inbox\.sqlite: .*locked.*Another process has the file"):
             SqliteStore(str(path), 10)
-        keep(store, recorded(2))
+        add_all(store, recorded(2))
         assert ids(store) == [1, 2]
 
 
-def test_a_file_of_a_newer_version_is_left_as_it_is(path: Path) -> None:
+def test_a_file_of_a_newer_version_is_not_changed(path: Path) -> None:
     with closing(SqliteStore(str(path), 10)) as store:
-        keep(store, recorded(1))
+        add_all(store, recorded(1))
     set_version(path, 7)
     before = path.read_bytes()
     with pytest.raises(StoreProblem, match=r"newer mail-contract \(its format is 7, this one knows 2\)"):
@@ -280,9 +280,9 @@ def test_a_file_of_a_newer_version_is_left_as_it_is(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_file_of_an_older_version_is_left_as_it_is(path: Path) -> None:
+def test_a_file_of_an_older_version_is_not_changed(path: Path) -> None:
     with closing(SqliteStore(str(path), 10)) as store:
-        keep(store, recorded(1))
+        add_all(store, recorded(1))
     set_version(path, 1)
     before = path.read_bytes()
     with pytest.raises(
@@ -297,7 +297,7 @@ def set_version(path: Path, version: int) -> None:
         database.execute(f"PRAGMA user_version = {version}")
 
 
-def test_a_file_of_something_else_is_left_as_it_is(path: Path) -> None:
+def test_a_database_of_another_application_is_not_changed(path: Path) -> None:
     with closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE accounts (name TEXT)")
     before = path.read_bytes()
@@ -307,53 +307,51 @@ def test_a_file_of_something_else_is_left_as_it_is(path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"This is a shopping list. " * 100, b"{}"])
-def test_a_file_that_is_no_database_is_left_as_it_is(path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_database_is_not_changed(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(StoreProblem, match="It is no SQLite file and was left as it is"):
         SqliteStore(str(path), 10)
     assert path.read_bytes() == content
 
 
-def test_an_empty_file_is_taken(path: Path) -> None:
+def test_an_empty_file_is_accepted(path: Path) -> None:
     path.touch()
     with closing(SqliteStore(str(path), 10)) as store:
-        keep(store, recorded(1))
+        add_all(store, recorded(1))
 
 
-def test_a_folder_that_is_not_there_is_an_error_that_says_so(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StoreProblem, match="The folder must exist and be writable"):
         SqliteStore(str(tmp_path / "none" / "inbox.sqlite"), 10)
 
 
 @pytest.mark.parametrize("name", [":memory:", "file:inbox?mode=memory", "an inbox.sqlite"])
-def test_whatever_a_file_is_called_it_is_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_file_can_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     open_store(name, 10).close()
     assert [file.name for file in tmp_path.iterdir()] == [name]
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreProblem, match=r"is a folder; name a file in it, for example .*inbox\.sqlite"):
         open_store(str(tmp_path), 10)
 
 
-def test_a_full_disk_loses_nothing_and_is_survived(path: Path) -> None:
+def test_the_store_recovers_from_a_full_disk_without_loss(path: Path) -> None:
     connecting = Connecting()
     with closing(SqliteStore(str(path), 1000, connect=connecting)) as store:
-        keep(store, recorded(1))
+        add_all(store, recorded(1))
         ((pages,),) = connecting.connection.execute("PRAGMA page_count")
         connecting.connection.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(StoreProblem, match=r"disk is full \(SQLITE_FULL\).*Make room on the disk"):
-            keep(store, recorded(2, body=bytes(100_000)))
+            add_all(store, recorded(2, body=bytes(100_000)))
         assert (ids(store), store.last, store.total) == ([1], 1, 1)
         connecting.connection.execute("PRAGMA max_page_count = 100000")
-        keep(store, recorded(3, body=bytes(100_000)))
+        add_all(store, recorded(3, body=bytes(100_000)))
         assert ids(store) == [1, 3]
 
 
-def test_a_failure_is_reported_for_all_that_came_at_once(path: Path) -> None:
+def test_a_failure_is_reported_for_all_deliveries_added_together(path: Path) -> None:
     connecting = Connecting()
     with closing(SqliteStore(str(path), 1000, connect=connecting)) as store:
         connecting.connection.execute("PRAGMA query_only = 1")
@@ -370,11 +368,11 @@ def test_a_failure_is_reported_for_all_that_came_at_once(path: Path) -> None:
         assert "readonly" in str(problems[0])
 
 
-def test_a_read_only_file_loses_nothing_and_is_an_error_that_says_so() -> None:
+def test_a_read_only_file_is_reported_and_loses_nothing() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder, path = Path(name), Path(name) / "inbox.sqlite"
         with closing(SqliteStore(str(path), 10)) as store:
-            keep(store, recorded(1))
+            add_all(store, recorded(1))
         path.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
         folder.chmod(0o555)
         before = path.read_bytes()
@@ -388,9 +386,9 @@ def test_a_read_only_file_loses_nothing_and_is_an_error_that_says_so() -> None:
         assert path.read_bytes() == before
 
 
-def test_a_damaged_file_is_an_error_that_says_so(path: Path) -> None:
+def test_a_damaged_file_is_reported(path: Path) -> None:
     with closing(SqliteStore(str(path), 10_000)) as store:
-        keep(store, *(recorded(number, body=bytes(2000)) for number in range(1, 200)))
+        add_all(store, *(recorded(number, body=bytes(2000)) for number in range(1, 200)))
     content = bytearray(path.read_bytes())
     for place in random.Random(1).sample(range(4096, len(content)), 20_000):
         content[place] = 255

@@ -1,4 +1,4 @@
-"""A raw HTTP client: sends exactly the bytes of a test and sees exactly the bytes that come back."""
+"""A raw HTTP client: sends exactly the bytes of a test and reads exactly the bytes that it receives."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 TIMEOUT = 30.0
 MESSAGE = {"to": "foo@example.com", "type": "SignIn", "payload": {"code": "042137", "locale": "en"}}
-BROKEN = {"to": "foo@example.com", "type": "SignIn", "payload": {"code": 42137}}
+INVALID = {"to": "foo@example.com", "type": "SignIn", "payload": {"code": 42137}}
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """One HTTP response."""
 
     status: int
@@ -61,7 +61,7 @@ class Client:
         self._source.close()
         self.socket.close()
 
-    def break_off(self) -> None:
+    def reset(self) -> None:
         """End the connection with a reset."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
@@ -71,7 +71,7 @@ class Client:
         self.socket.sendall(data)
 
     def end(self) -> None:
-        """Say that nothing more will be sent."""
+        """Shut down the sending side: the server reads the end of the stream."""
         self.socket.shutdown(socket.SHUT_WR)
 
     def request(self, body: object = MESSAGE, *lines: str, method: str = "POST", target: str = "") -> bytes:
@@ -87,13 +87,13 @@ class Client:
         ]
         return "\r\n".join([*head, "", ""]).encode("latin-1") + data
 
-    def post(self, body: object = MESSAGE, *lines: str, method: str = "POST", target: str = "") -> Answer:
-        """Send a request and return its answer."""
+    def post(self, body: object = MESSAGE, *lines: str, method: str = "POST", target: str = "") -> Response:
+        """Send a request and return its response."""
         self.send(self.request(body, *lines, method=method, target=target))
-        return self.answer(head_only=method == "HEAD")
+        return self.read_response(head_only=method == "HEAD")
 
     def head(self) -> tuple[int, dict[str, str]]:
-        """Return the status and the headers of the answer, names in lower case."""
+        """Return the status and the headers of the response, names in lower case."""
         line = self._source.readline()
         assert line.startswith(b"HTTP/1.1 "), line
         headers = {}
@@ -102,10 +102,10 @@ class Client:
             headers[name.lower()] = value.strip()
         return int(line.split()[1]), headers
 
-    def answer(self, *, head_only: bool = False) -> Answer:
-        """Return the next answer, which has a Content-Length."""
+    def read_response(self, *, head_only: bool = False) -> Response:
+        """Read the next response, which has a Content-Length."""
         status, headers = self.head()
-        return Answer(status, headers, b"" if head_only else self.read(int(headers["content-length"])))
+        return Response(status, headers, b"" if head_only else self.read(int(headers["content-length"])))
 
     def read_line(self) -> bytes:
         """Return the next line with its end."""
@@ -116,14 +116,14 @@ class Client:
         return self._source.read(count)
 
 
-def post(url: str, body: object = MESSAGE, *lines: str, method: str = "POST") -> Answer:
-    """Send one request on a connection of its own and return its answer."""
+def post(url: str, body: object = MESSAGE, *lines: str, method: str = "POST") -> Response:
+    """Send one request on a connection of its own and return its response."""
     with Client(url) as client:
         return client.post(body, *lines, method=method)
 
 
 def exchange(url: str, data: bytes) -> bytes:
-    """Send bytes, end, and return all that comes back."""
+    """Send bytes, shut down the sending side, and return everything received."""
     with Client(url) as client:
         client.send(data)
         client.end()

@@ -1,8 +1,7 @@
-"""The real server of ``mail-contract serve`` in a thread, and a client that holds it to its OpenAPI document.
+"""The real server of ``mail-contract serve`` in a thread, and a client that checks its responses.
 
-Whatever ``Api`` receives is compared with ``schemas/inbox-api.openapi.json``: path, status, media type,
-headers and body, and no member may come that the document does not name. So neither can drift away from the
-other.
+``Api`` compares every response with ``schemas/inbox-api.openapi.json``: path, status, media type, headers and
+body. A member that the document does not name is an error, so server and document cannot drift apart.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
-from tests.support.http_client import MESSAGE, TIMEOUT, Answer, Client, post
+from tests.support.http_client import MESSAGE, TIMEOUT, Client, Response, post
 
 from logto_mail_contract import catalogue
 from logto_mail_contract.serve.app import StandingApp
@@ -40,27 +39,27 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-# Of the server.
+# The server.
 
 
-class KeepingLog:
-    """A log that keeps what it is given."""
+class RecordingLog:
+    """A log that records its calls."""
 
     def __init__(self) -> None:
         self.deliveries: list[Recorded] = []
         self.problems: list[str] = []
 
     def delivery(self, recorded: Recorded, message: Any, verdict: Verdict) -> None:  # noqa: ARG002 - as it is called
-        """Keep a delivery."""
+        """Record a delivery."""
         self.deliveries.append(recorded)
 
     def problem(self, text: str) -> None:
-        """Keep a problem."""
+        """Record a problem."""
         self.problems.append(text)
 
 
 class _Errors(logging.Handler):
-    """Keeps what the server logs as an error: an exception in the application or in its event loop."""
+    """Records what the server logs as an error: an exception in the application or in its event loop."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -71,9 +70,11 @@ class _Errors(logging.Handler):
 
 
 class Serving:
-    """A server that runs."""
+    """A running server."""
 
-    def __init__(self, server: StandingServer, endpoint: StandingEndpoint, url: str, log: KeepingLog) -> None:
+    def __init__(
+        self, server: StandingServer, endpoint: StandingEndpoint, url: str, log: RecordingLog
+    ) -> None:
         self.server = server
         self.endpoint = endpoint
         self.url = url
@@ -82,23 +83,23 @@ class Serving:
         self.loop = asyncio.get_running_loop()
 
     def call(self, function: Callable[[], T]) -> T:
-        """Call a function in the server's event loop, where its objects may be touched."""
+        """Call a function in the server's event loop: its objects are not thread-safe."""
 
         async def called() -> T:
             return function()
 
         return asyncio.run_coroutine_threadsafe(called(), self.loop).result(TIMEOUT)
 
-    def deliver(self, body: object = MESSAGE, *lines: str, path: str = "/hook") -> Answer:
+    def deliver(self, body: object = MESSAGE, *lines: str, path: str = "/hook") -> Response:
         """Deliver a message as Logto does, on a connection of its own."""
         return post(self.url + path, body, *lines)
 
     def listeners(self) -> int:
-        """Return how many wait for what arrives: held requests, streams, scripted replies under way."""
+        """Return the number of listeners for arrivals: held requests, streams, scripted replies under way."""
         return self.endpoint.inbox.listener_count
 
     def stop(self) -> None:
-        """Have it stop, as the first signal does."""
+        """Stop the server as the first signal does."""
         self.server.stop()
 
 
@@ -119,7 +120,7 @@ def serving(
 
     Args:
         store: As for ``--store``; opened in the server's thread, since SQLite wants that.
-        max_deliveries: How many deliveries it keeps.
+        max_deliveries: How many deliveries it stores.
         revision: The contract revision.
         layer: The layer.
         authorization: What ``Authorization`` must be.
@@ -131,7 +132,7 @@ def serving(
     Raises:
         AssertionError: An exception was logged, or the server did not stop.
     """
-    errors, log = _Errors(), KeepingLog()
+    errors, log = _Errors(), RecordingLog()
     started = threading.Event()
     running: list[Serving] = []
     failures: list[BaseException] = []
@@ -178,7 +179,7 @@ def serving(
     assert errors.lines == []
 
 
-# Of the document.
+# The document.
 
 _URI = "urn:inbox-api"
 
@@ -190,7 +191,7 @@ def document() -> Any:
 
 
 def _closed(part: Any) -> Any:
-    # Open in the document, since later versions may add members; here what it does not name is drift.
+    # The document allows unknown members, since later versions may add some. Here they are drift.
     if isinstance(part, list):
         return [_closed(member) for member in part]
     if not isinstance(part, dict):
@@ -212,7 +213,7 @@ def _registry() -> Registry[Any]:
 
 @cache
 def validator(*steps: str) -> Draft202012Validator:
-    """Return what judges by the schema at a place of the document, nothing unnamed allowed."""
+    """Return a validator for the schema at a place of the document; it refuses unknown members."""
     pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
     return Draft202012Validator(
         {"allOf": [{"$ref": f"{_URI}#{pointer}"}], "unevaluatedProperties": False}
@@ -223,10 +224,10 @@ def validator(*steps: str) -> Draft202012Validator:
 
 
 def declared(method: str, path: str, status: int) -> tuple[str, ...]:
-    """Return where the document declares an answer.
+    """Return where the document declares a response.
 
     Raises:
-        AssertionError: It does not.
+        AssertionError: The document does not declare it.
     """
     paths = document()["paths"]
     template = next((name for name in paths if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", name), path)), None)
@@ -240,34 +241,34 @@ def declared(method: str, path: str, status: int) -> tuple[str, ...]:
         assert status == 405, f"{status} for {method} {path}, which the document does not have"
         return "components", "responses", "MethodNotAllowed"
     responses = paths[template][method]["responses"]
-    assert str(status) in responses, f"{status} is no declared answer to {method} {path}"
+    assert str(status) in responses, f"{status} is no declared response to {method} {path}"
     shared = responses[str(status)].get("$ref")
     if shared is not None:
         return tuple(shared.removeprefix("#/").split("/"))
     return "paths", template, method, "responses", str(status)
 
 
-def check(method: str, target: str, answer: Answer) -> None:
-    """Hold an answer of the API to the document.
+def check(method: str, target: str, response: Response) -> None:
+    """Check a response of the API against the document.
 
     Raises:
-        AssertionError: It is not as the document says.
+        AssertionError: It differs from the document.
     """
-    assert not [name for name in answer.headers if name.startswith("access-control-")]
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    place = declared(method, unquote(target.partition("?")[0]), answer.status)
-    response = document()
+    assert not [name for name in response.headers if name.startswith("access-control-")]
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    place = declared(method, unquote(target.partition("?")[0]), response.status)
+    declaration = document()
     for step in place:
-        response = response[step]
-    for name, header in response.get("headers", {}).items():
-        assert name.lower() in answer.headers or not header.get("required")
-    media = answer.headers["content-type"].partition(";")[0]
-    assert media in response["content"], f"{media} is not declared at {place}"
+        declaration = declaration[step]
+    for name, header in declaration.get("headers", {}).items():
+        assert name.lower() in response.headers or not header.get("required")
+    media = response.headers["content-type"].partition(";")[0]
+    assert media in declaration["content"], f"{media} is not declared at {place}"
     if method == "HEAD":
-        assert answer.body == b""
-    elif "schema" in response["content"][media] and media != "text/event-stream":
-        value = answer.json if media == "application/json" else answer.body.decode()
+        assert response.body == b""
+    elif "schema" in declaration["content"][media] and media != "text/event-stream":
+        value = response.json if media == "application/json" else response.body.decode()
         problems = list(
             validator("paths", *place[1:], "content", media, "schema").iter_errors(value)
             if place[0] == "paths"
@@ -276,7 +277,7 @@ def check(method: str, target: str, answer: Answer) -> None:
         assert not problems, "\n".join(map(str, problems))
 
 
-# Of the client.
+# The client.
 
 
 class Event(NamedTuple):
@@ -296,7 +297,7 @@ class Stream:
         self._text = b""
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield what comes until the stream ends."""
+        """Yield each chunk until the stream ends."""
         while size := int(self.client.read_line(), 16):
             yield self.client.read(size)
             self.client.read(2)
@@ -328,13 +329,13 @@ class Stream:
 
 
 class Api:
-    """The inbox API as a client sees it; every answer is held to the document."""
+    """The inbox API as a client sees it; every response is checked against the document."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def ask(self, method: str, target: str, *lines: str, body: bytes = b"") -> Client:
-        """Send a request, and return the connection on which the answer will come."""
+    def send(self, method: str, target: str, *lines: str, body: bytes = b"") -> Client:
+        """Send a request, and return its connection, with the response still unread."""
         client = Client(self.url)
         head = [f"{method} {target} HTTP/1.1", *lines]
         if not any(line.lower().startswith("host:") for line in lines):
@@ -344,39 +345,39 @@ class Api:
         client.send("\r\n".join([*head, "", ""]).encode("latin-1") + body)
         return client
 
-    def request(self, method: str, target: str, *lines: str, body: bytes = b"") -> Answer:
-        """Send a request and return its answer."""
-        with self.ask(method, target, *lines, body=body) as client:
-            answer = client.answer(head_only=method == "HEAD")
-        check(method, target, answer)
-        return answer
+    def request(self, method: str, target: str, *lines: str, body: bytes = b"") -> Response:
+        """Send a request and return its response."""
+        with self.send(method, target, *lines, body=body) as client:
+            response = client.read_response(head_only=method == "HEAD")
+        check(method, target, response)
+        return response
 
     def get(self, target: str, *lines: str) -> Any:
         """Return the JSON value of a 200."""
-        answer = self.request("GET", target, *lines)
-        assert answer.status == 200, answer.body
-        return answer.json
+        response = self.request("GET", target, *lines)
+        assert response.status == 200, response.body
+        return response.json
 
-    def refused(self, target: str, status: int = 400, method: str = "GET", body: bytes = b"") -> str:
-        """Return what a refusal says."""
-        answer = self.request(method, target, "Content-Type: application/json", body=body)
-        assert answer.status == status, answer
-        error: str = answer.json["error"]
+    def read_refusal(self, target: str, status: int = 400, method: str = "GET", body: bytes = b"") -> str:
+        """Return the error message of a refusal."""
+        response = self.request(method, target, "Content-Type: application/json", body=body)
+        assert response.status == status, response
+        error: str = response.json["error"]
         return error
 
     def script(self, reply: Any) -> Any:
         """Script a reply and return the listing."""
-        answer = self.request(
+        response = self.request(
             "POST", "/api/replies", "Content-Type: application/json", body=json.dumps(reply).encode()
         )
-        assert answer.status == 201, answer.body
-        return answer.json["replies"]
+        assert response.status == 201, response.body
+        return response.json["replies"]
 
     @contextmanager
     def events(self, target: str = "/api/events", *lines: str) -> Iterator[Stream]:
         """Follow the events."""
-        with self.ask("GET", target, *lines) as client:
+        with self.send("GET", target, *lines) as client:
             status, headers = client.head()
-            check("GET", target, Answer(status, headers, b""))
+            check("GET", target, Response(status, headers, b""))
             assert (status, headers["transfer-encoding"]) == (200, "chunked")
             yield Stream(client)

@@ -1,4 +1,4 @@
-"""Scripted replies: what each does to the connection it is sent on."""
+"""Scripted replies: the effect of each on its connection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Wire:
-    """A connection that notes what is done to it."""
+    """A connection that records its calls."""
 
     def __init__(self, *, patience: int = 100, head_only: bool = False) -> None:
         self.head_only = head_only
@@ -33,16 +33,16 @@ class Wire:
         self._patience = patience
 
     def send(self, data: bytes) -> None:
-        """Note bytes."""
+        """Record bytes."""
         self.sent += data
 
     def pause(self, seconds: float) -> bool:
-        """Note a pause; the endpoint is released after so many of them."""
+        """Record a pause; after ``patience`` pauses the endpoint is released."""
         self.pauses.append(seconds)
         return len(self.pauses) < self._patience
 
     def reset(self) -> None:
-        """Note a reset."""
+        """Record a reset."""
         self.was_reset = True
 
 
@@ -52,7 +52,7 @@ def sent(reply: Reply, **wire: Any) -> Wire:
     return connection
 
 
-def test_a_response_is_sent_whole_and_keeps_the_connection() -> None:
+def test_a_response_is_sent_whole_and_the_connection_stays_open() -> None:
     wire = sent(scripted_response(503, "dówn", {"Retry-After": "5"}))
     assert wire.sent == (
         b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 5\r\n\r\nd\xc3\xb3wn"
@@ -61,17 +61,17 @@ def test_a_response_is_sent_whole_and_keeps_the_connection() -> None:
     assert wire.pauses == []
 
 
-def test_a_response_says_when_the_connection_ends() -> None:
+def test_a_response_announces_the_end_of_the_connection() -> None:
     assert b"\r\nConnection: close\r\n" in scripted_response(200, b"").encode(close=True)
     assert b"Connection" not in scripted_response(200, b"").encode(close=False)
 
 
 @pytest.mark.parametrize(("status", "length"), [(200, True), (100, False), (204, False), (304, False)])
-def test_an_empty_body_has_a_length_where_a_body_can_be(status: int, length: bool) -> None:
+def test_an_empty_body_has_a_length_if_the_status_allows_a_body(status: int, length: bool) -> None:
     assert (b"Content-Length: 0" in scripted_response(status, b"").encode(close=False)) == length
 
 
-def test_a_script_may_lie_about_the_length() -> None:
+def test_a_script_can_send_a_wrong_length() -> None:
     assert scripted_response(204, b"x").encode(close=False) == (
         b"HTTP/1.1 204 No Content\r\nContent-Length: 1\r\n\r\nx"
     )
@@ -109,7 +109,7 @@ def test_a_drip_waits_between_two_bytes() -> None:
     assert not cut.keep_alive
 
 
-def test_a_body_without_end_ends_when_it_is_released() -> None:
+def test_an_endless_body_ends_when_it_is_released() -> None:
     wire = sent(Endless(), patience=5)
     assert wire.sent == (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n" + b"." * 4
@@ -123,7 +123,7 @@ def test_garbage_and_reset_end_the_connection() -> None:
     assert sent(Reset()).was_reset
 
 
-def test_replies_say_what_they_are() -> None:
+def test_replies_describe_themselves() -> None:
     assert str(scripted_response(503, b"", delay=1.5)) == "503 after 1.5 s"
     assert str(scripted_response(200, b"", drip=1)) == "200, byte by byte"
     assert [str(reply) for reply in (Reset(), Garbage(b""), Endless())] == [
@@ -147,7 +147,7 @@ def test_replies_say_what_they_are() -> None:
         ({"headers": {"X": "€"}}, "cannot be sent as a header line: 'X'"),
     ],
 )
-def test_what_cannot_be_sent_is_refused_when_it_is_scripted(given: dict[str, Any], problem: str) -> None:
+def test_an_unsendable_response_is_refused_when_it_is_scripted(given: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         scripted_response(**{"status": 200, "body": b"", **given})
 
@@ -156,7 +156,7 @@ def test_header_values_are_latin_1() -> None:
     assert b"X: \xfc\r\n" in scripted_response(200, b"", {"X": "ü"}).encode(close=False)
 
 
-def test_finite_replies_come_first_in_order_and_then_the_standing_one() -> None:
+def test_finite_replies_are_used_in_order_before_the_standing_one() -> None:
     script = Script()
     assert script.take_next() is None
     first, second, standing = ScriptedResponse(201), ScriptedResponse(202), ScriptedResponse(500)
@@ -169,7 +169,7 @@ def test_finite_replies_come_first_in_order_and_then_the_standing_one() -> None:
     assert script.take_next() is None
 
 
-def test_the_last_standing_reply_stands() -> None:
+def test_the_last_standing_reply_wins() -> None:
     script = Script()
     script.add(ScriptedResponse(201), None)
     script.add(ScriptedResponse(202), None)
@@ -189,6 +189,6 @@ def test_times_is_at_least_one(times: int) -> None:
         (lambda: scripted_response(200, {"ok": True}), "text or bytes"),  # type: ignore[arg-type]
     ],
 )
-def test_what_is_no_reply_is_refused_when_it_is_scripted(call: Callable[[], object], problem: str) -> None:
+def test_an_invalid_reply_is_refused_when_it_is_scripted(call: Callable[[], object], problem: str) -> None:
     with pytest.raises(TypeError, match=problem):
         call()

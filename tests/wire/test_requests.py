@@ -1,4 +1,4 @@
-"""How requests are read off the wire, without a socket."""
+"""The reader of requests, without a socket."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def in_bytes(data: bytes) -> Iterable[bytes]:
     return (data[place : place + 1] for place in range(len(data)))
 
 
-def test_a_request_is_read_as_it_came() -> None:
+def test_a_request_is_read_unchanged() -> None:
     data = (
         b"POST //a/%7Eb?c=d HTTP/1.1\r\nuser-agent: got\r\nX-Two:1\r\nHOST:  h \r\nx-two: \xc3\xbc\r\n"
         b"Empty:\r\nContent-Length: 2\r\n\r\n{}"
@@ -66,7 +66,7 @@ def test_a_request_is_read_as_it_came() -> None:
     assert (request.body, request.framing) == (b"{}", None)
 
 
-def test_bare_line_feeds_and_an_empty_line_before_are_read() -> None:
+def test_bare_line_feeds_and_a_leading_empty_line_are_accepted() -> None:
     request = read_request(b"\r\nPOST / HTTP/1.1\nA: b\n\n")
     assert (request.headers, request.framing) == ((("A", "b"),), None)
 
@@ -74,7 +74,7 @@ def test_bare_line_feeds_and_an_empty_line_before_are_read() -> None:
 @pytest.mark.parametrize(
     "line", [b"a: x" + b" " * 40_000 + b"x", b"a:" + b" " * 2000 + b"\0"], ids=["value", "broken line"]
 )
-def test_a_header_line_full_of_blanks_takes_no_time(line: bytes) -> None:
+def test_a_header_line_of_blanks_is_read_in_linear_time(line: bytes) -> None:
     began = time.thread_time()
     request = read_request(post(line))
     assert time.thread_time() - began < 2
@@ -104,7 +104,7 @@ def test_the_end_of_a_connection_is_no_request(data: bytes) -> None:
         b"CONNECT mail.test:25 HTTP/1.1\r\n",
     ],
 )
-def test_what_is_no_request_line_is_refused(line: bytes) -> None:
+def test_an_invalid_request_line_is_refused(line: bytes) -> None:
     (event,) = read_events([line + b"A: b\r\n\r\n"])
     assert isinstance(event, Refused)
     assert event.request is None
@@ -121,14 +121,14 @@ def test_what_is_no_request_line_is_refused(line: bytes) -> None:
         (b"x" * MAX_HEAD_BYTES, "which is no HTTP/1.1 request line"),
     ],
 )
-def test_who_waits_for_a_response_to_no_request_is_refused_early(data: bytes, problem: str) -> None:
+def test_a_client_that_sends_no_request_is_refused_early(data: bytes, problem: str) -> None:
     (event,) = read_events([data], end=None)
     assert isinstance(event, Refused)
     assert event.problem.endswith(problem)
 
 
 @pytest.mark.parametrize("data", [b"\x16\x03\x01", b"POST /", b"POST / HTTP/1.1", b"CONN", b"P" * 100])
-def test_what_may_become_a_request_line_is_waited_for(data: bytes) -> None:
+def test_a_partial_request_line_is_waited_for(data: bytes) -> None:
     assert read_events([data], end=None) == []
 
 
@@ -165,7 +165,7 @@ def test_what_may_become_a_request_line_is_waited_for(data: bytes) -> None:
         pytest.param([b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"], "Transfer-", id="twice"),
     ],
 )
-def test_broken_framing_is_reported_and_ends_the_connection(lines: list[bytes], problem: str) -> None:
+def test_malformed_framing_is_reported_and_ends_the_connection(lines: list[bytes], problem: str) -> None:
     data = post(*lines, body=b"{}")
     framing = read_request(data).framing
     assert framing is not None
@@ -175,14 +175,14 @@ def test_broken_framing_is_reported_and_ends_the_connection(lines: list[bytes], 
     assert [type(event) for event in read_events([data])] == [Refused]
 
 
-def test_broken_header_lines_are_kept_whole() -> None:
+def test_malformed_header_lines_are_recorded_whole() -> None:
     request = read_request(post(b"A: b", b"no colon", b" folded", b"C: d"))
     assert request.headers == (("A", "b"), ("no colon", ""), (" folded", ""), ("C", "d"))
 
 
-@pytest.mark.parametrize("came", [b"POST / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nContent-Le"])
-def test_a_head_that_ends_early_is_reported(came: bytes) -> None:
-    assert read_request(came).framing == "a head that ends without an empty line"
+@pytest.mark.parametrize("head", [b"POST / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nContent-Le"])
+def test_a_head_that_ends_early_is_reported(head: bytes) -> None:
+    assert read_request(head).framing == "a head that ends without an empty line"
     whole = read_request(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n")
     assert whole.framing == "a head that ends without an empty line"
     assert whole.headers == (("Content-Length", "2"),)
@@ -225,13 +225,13 @@ def test_chunks_are_joined(body: bytes) -> None:
         pytest.param(b"0\r\nA: " + b"b" * MAX_HEAD_BYTES, "a head of more than", id="long-trailer"),
     ],
 )
-def test_broken_chunks_are_reported(body: bytes, problem: str) -> None:
+def test_malformed_chunks_are_reported(body: bytes, problem: str) -> None:
     framing = chunked(body).framing
     assert framing is not None
     assert framing.startswith(problem)
 
 
-def test_a_broken_body_is_recorded_as_far_as_it_came() -> None:
+def test_the_received_part_of_a_malformed_body_is_recorded() -> None:
     assert chunked(b"2\r\n{}\r\n4\r\nab").body == b"{}ab"
     assert chunked(b"2\r\n{}\r\n4\r\nabcdef").body == b"{}abcd"
     assert read_request(post(b"Content-Length: 9", body=b"{}")).body == b"{}"
@@ -251,18 +251,18 @@ def test_trailers_are_no_header_lines_and_count_as_head() -> None:
     )
 
 
-def test_a_head_has_a_bound_to_the_byte() -> None:
+def test_the_limit_of_a_head_is_exact() -> None:
     def with_header(size: int) -> Request:
         return read_request(post(b"A: b", b"X: " + b"x" * size), SMALL)
 
     room = SMALL.head_bytes - len(post(b"A: b", b"X: "))
     assert with_header(room).framing is None
     assert with_header(room + 1).framing == "a head of more than 120 bytes"
-    # A line that is not whole within the bound is no header line.
+    # A line that is incomplete at the limit is no header line.
     assert with_header(room + 5).headers == (("A", "b"),)
 
 
-def test_a_body_has_a_bound_to_the_byte() -> None:
+def test_the_limit_of_a_body_is_exact() -> None:
     whole = read_request(post(b"Content-Length: 40", body=b"x" * 40), SMALL)
     assert (whole.framing, len(whole.body)) == (None, 40)
     refused = read_request(post(b"Content-Length: 41", body=b"x" * 41), SMALL)
@@ -280,7 +280,7 @@ def test_a_body_has_a_bound_to_the_byte() -> None:
     ],
     ids=["length", "chunks"],
 )
-def test_of_a_body_that_is_too_large_no_more_is_held(head: bytes, piece: bytes) -> None:
+def test_a_body_over_its_limit_is_not_buffered(head: bytes, piece: bytes) -> None:
     most = 1024 * 1024
     tracemalloc.start()
     try:
@@ -289,11 +289,11 @@ def test_of_a_body_that_is_too_large_no_more_is_held(head: bytes, piece: bytes) 
     finally:
         tracemalloc.stop()
     assert [type(event) for event in events] == [Refused]
-    # The bytes, and the same once more as the body of the request.
+    # Once in the buffer, and once as the body of the request.
     assert peak < 3 * most
 
 
-def test_the_body_ends_where_it_says() -> None:
+def test_the_body_ends_at_its_declared_length() -> None:
     data = post(b"Content-Length: 2", body=b"{}POST /next HTTP/1.1\r\n\r\n")
     first, second, end = read_events([data])
     assert isinstance(first, Received)
@@ -305,7 +305,7 @@ def test_the_body_ends_where_it_says() -> None:
     assert isinstance(refused, Refused)
 
 
-def test_a_request_is_not_read_before_it_is_asked_for() -> None:
+def test_the_next_request_is_not_read_before_it_is_requested() -> None:
     reader = RequestReader()
     reader.feed(post() + post(b"no colon"))
     assert isinstance(reader.next_event(), Received)
@@ -327,7 +327,7 @@ def test_a_request_is_not_read_before_it_is_asked_for() -> None:
         (post(b"Expect: something"), False),
     ],
 )
-def test_who_waits_for_continue_is_told_to_go_on(data: bytes, asked: bool) -> None:
+def test_expect_100_continue_is_reported(data: bytes, asked: bool) -> None:
     events = read_events([data], end=None)
     assert (ContinueExpected() == events[0]) == asked
     assert len(events) == 1 + asked
@@ -344,15 +344,15 @@ def test_who_waits_for_continue_is_told_to_go_on(data: bytes, asked: bool) -> No
         (post(b"Connection: Upgrade", b"Upgrade: h2c"), True),
     ],
 )
-def test_connections_stay_open_where_both_may_go_on(data: bytes, expected: bool) -> None:
+def test_a_connection_stays_open_if_both_sides_allow_it(data: bytes, expected: bool) -> None:
     assert keeps_alive(data) == expected
 
 
-def test_nothing_is_read_behind_the_last_request() -> None:
+def test_nothing_is_read_after_the_last_request() -> None:
     assert len(read_events([post(b"Connection: close") + post()])) == 1
 
 
-def test_a_connection_that_breaks_inside_a_request_is_reported() -> None:
+def test_a_connection_lost_inside_a_request_is_reported() -> None:
     (event,) = read_events([post(b"Content-Length: 2", body=b"{")], end="reset by peer")
     assert isinstance(event, Refused)
     assert event.request is not None
@@ -362,7 +362,7 @@ def test_a_connection_that_breaks_inside_a_request_is_reported() -> None:
 
 @settings(deadline=None)
 @given(st.binary(max_size=80), st.booleans())
-def test_no_bytes_make_reading_fail(data: bytes, behind_a_line: bool) -> None:
+def test_any_bytes_are_read_without_an_exception(data: bytes, behind_a_line: bool) -> None:
     if behind_a_line:
         request = read_request(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + data)
         assert request.method == "POST"
@@ -370,13 +370,13 @@ def test_no_bytes_make_reading_fail(data: bytes, behind_a_line: bool) -> None:
     assert read_events([data])
 
 
-def test_a_head_in_the_smallest_pieces_costs_what_it_is_long() -> None:
-    """Searched from its start for each piece, it would take minutes."""
+def test_a_head_in_single_bytes_is_read_in_linear_time() -> None:
+    """If each piece caused a search from the start, it would take minutes."""
     data = post(b"X: " + b"x" * 200_000)
     assert len(read_events(in_bytes(data), end=None)) == 1
 
 
-# Whatever comes, the pieces in which it comes make no difference.
+# The result does not depend on how the bytes are split.
 
 FRAGMENTS = [
     *(b"POST / HTTP/1.1\r\n", b"GET /a HTTP/1.0\r\n", b"BREW /a HTTP/1.1\n", b"CONNECT /a HTTP/1.1\r\n"),
@@ -407,7 +407,7 @@ def test_the_pieces_make_no_difference(data: bytes, cuts: list[float], end: str)
     assert not differs_by_pieces(lambda pieces: read_events(pieces, SMALL, end=end), data, cuts)
 
 
-def test_a_reader_that_depends_on_the_pieces_is_seen() -> None:
+def test_a_reader_that_depends_on_the_pieces_is_detected() -> None:
     def read_each(pieces: Iterable[bytes]) -> list[Event]:
         return [event for piece in pieces for event in read_events([piece], SMALL)]
 
@@ -418,7 +418,7 @@ def test_a_reader_that_depends_on_the_pieces_is_seen() -> None:
 @given(STREAMS, CUTS)
 @example(post(b"Transfer-Encoding: chunked", body=b"1\r\na\r\n0\r\n\r\n") + post(b"A b"), [])
 @example(post(b"Content-Length: 5", body=b"hello") + b"\0\r\n", [0.5])
-def test_the_reader_goes_where_its_table_says(data: bytes, cuts: list[float]) -> None:
+def test_the_reader_follows_its_table_of_phases(data: bytes, cuts: list[float]) -> None:
     reader = RequestReader(SMALL)
     places = sorted({int(cut * len(data)) for cut in cuts} | {0, len(data)})
     for start, end in pairwise(places):
@@ -440,13 +440,13 @@ def reached(phase: Phase) -> set[Phase]:
     return found
 
 
-def test_the_table_of_phases_has_them_all_and_one_end() -> None:
+def test_the_table_of_phases_is_complete_and_has_one_end() -> None:
     assert TRANSITIONS.keys() == set(Phase)
     assert [phase for phase, steps in TRANSITIONS.items() if not steps] == [Phase.CLOSED]
     assert reached(Phase.HEAD) == set(Phase)
 
 
-# What Node's own parser reads as a request is read as the same request.
+# A request that Node's own parser accepts is read as the same request.
 
 
 class Llhttp:
@@ -457,7 +457,7 @@ class Llhttp:
         self._parser = httptools.HttpRequestParser(self)
 
     def read(self, data: bytes) -> list[Request]:
-        """Return them."""
+        """Parse bytes and return the requests."""
         self._parser.feed_data(data)
         return self.requests
 
@@ -524,7 +524,7 @@ def test_valid_requests_are_read_as_llhttp_reads_them(drawn: list[tuple[Request,
     assert Llhttp().read(data) == wanted
 
 
-def test_a_request_that_llhttp_reads_otherwise_is_seen() -> None:
+def test_a_request_that_llhttp_reads_differently_is_detected() -> None:
     """Bare line feeds are such a case: read here, refused there."""
     with pytest.raises(httptools.HttpParserError):
         Llhttp().read(b"POST / HTTP/1.1\nA: b\n\n")

@@ -35,7 +35,7 @@ PARTS = (
 
 
 @pytest.mark.parametrize("size", range(1, 40))
-def test_response_reads_the_same_in_pieces(size: int) -> None:
+def test_a_response_is_read_the_same_in_pieces(size: int) -> None:
     reader = ResponseReader()
     for place in range(0, len(RESPONSE), size):
         assert not reader.done
@@ -46,7 +46,7 @@ def test_response_reads_the_same_in_pieces(size: int) -> None:
 
 
 @pytest.mark.parametrize("end", range(len(RESPONSE)))
-def test_response_that_is_cut_off_is_never_complete(end: int) -> None:
+def test_a_truncated_response_is_never_complete(end: int) -> None:
     reader = ResponseReader()
     if end:
         reader.feed(RESPONSE[:end])
@@ -60,7 +60,7 @@ def test_response_that_is_cut_off_is_never_complete(end: int) -> None:
     "data",
     [b"SSH-2.0-x\r\n", b"HTTX", b"\x16\x03\x01", b"HTTP/1.1 000 No\r\n\r\n", b"HTTP/1.1 200OK\r\n\r\n"],
 )
-def test_what_is_no_response(data: bytes) -> None:
+def test_bytes_that_are_no_response_are_refused(data: bytes) -> None:
     with pytest.raises(NotAResponse):
         ResponseReader().feed(data)
 
@@ -93,7 +93,7 @@ def test_what_is_no_response(data: bytes) -> None:
         (b"HTTP/1.1 000 No\r\n\r\n", "the status 000"),
     ],
 )
-def test_why_it_is_no_response(data: bytes, problem: str) -> None:
+def test_the_problem_of_a_malformed_response_is_reported(data: bytes, problem: str) -> None:
     with pytest.raises(NotAResponse) as raised:
         ResponseReader().feed(data)
     assert str(raised.value) == problem
@@ -114,7 +114,7 @@ _CHUNKED_HEAD = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
     ],
     ids=["name", "blanks", "lines", "chunk size", "trailers"],
 )
-def test_what_has_no_end_is_given_up(start: bytes, endless: bytes) -> None:
+def test_endless_input_is_refused(start: bytes, endless: bytes) -> None:
     reader = ResponseReader()
     reader.feed(start)
 
@@ -126,7 +126,7 @@ def test_what_has_no_end_is_given_up(start: bytes, endless: bytes) -> None:
         feed_on()
 
 
-def test_body_is_stored_up_to_a_limit() -> None:
+def test_a_body_is_stored_up_to_a_limit() -> None:
     reader = ResponseReader(max_body_bytes=1000)
     reader.feed(b"HTTP/1.1 200 OK\r\n\r\n")
     for _ in range(100):
@@ -135,7 +135,7 @@ def test_body_is_stored_up_to_a_limit() -> None:
     assert (reader.done, reader.length, len(reader.body)) == (True, 30_000, 1200)
 
 
-def test_surplus_is_what_follows_the_end() -> None:
+def test_surplus_has_the_bytes_after_the_end() -> None:
     body = b"\r\n\r\n0\r\n\r\n"
     chunked = b"Transfer-Encoding: chunked\r\n\r\n9\r\n" + body + b"\r\n0\r\n\r\n"
     for rest in (b"Content-Length: 9\r\n\r\n" + body, chunked):
@@ -162,12 +162,12 @@ def test_any_bytes_are_read_or_refused(data: bytes, size: int) -> None:
     assert read(size) == read(len(data) or 1)
 
 
-def test_decoded_is_bounded() -> None:
-    """A bomb is not unpacked."""
+def test_decoded_content_is_limited() -> None:
+    """A decompression bomb is not unpacked."""
     assert decode_content(gzip.compress(b"x" * 10**6), "gzip", 1000) == b"x" * 1000
 
 
-def test_content_is_what_was_encoded() -> None:
-    answer = Response(400, (("content-encoding", "gzip"),), gzip.compress(b"no"), 0)
-    assert answer.content == b"no"
+def test_content_is_decoded() -> None:
+    response = Response(400, (("content-encoding", "gzip"),), gzip.compress(b"no"), 0)
+    assert response.content == b"no"
     assert Response(400, (("content-encoding", "gzip"),), b"plain", 0).content == b"plain"
