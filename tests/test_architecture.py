@@ -29,7 +29,7 @@ SOURCES = {
     for path in sorted(FOLDER.rglob("*.py"))
 }
 
-# Lowest first. A package imports those of lower levels, not those of its own.
+# Lowest first. A package imports those of lower levels, not those of its own level.
 LEVELS = (
     {"masking"},
     {"findings"},
@@ -42,12 +42,12 @@ LEVELS = (
     {"receivers", "senders"},
     {"reports", "serve"},
     {"commands", "plugin"},
-    # The name of the distribution's own package: it offers what the others hold, and none of them asks it.
+    # The name of the distribution's own package: it exports from the others, and none of them imports it.
     {"__init__"},
 )
 LEVEL = {package: number for number, level in enumerate(LEVELS) for package in level}
 STRANGERS = {("serve", "endpoint")}
-"""Pairs that know nothing of each other, although the second stands lower."""
+"""Pairs of which the first must not import the second, although the second is lower."""
 
 MAX_MODULE_LINES = 500
 MAX_CLASS_LINES = 250
@@ -71,12 +71,12 @@ HEAVY = (
 )
 
 
-def for_types_alone(node: ast.AST) -> bool:
-    """Tell whether a node is a block that never runs, ``if TYPE_CHECKING:`` without an ``else``."""
+def is_for_types_only(node: ast.AST) -> bool:
+    """Return whether a node is a block that never runs, ``if TYPE_CHECKING:`` without an ``else``."""
     return isinstance(node, ast.If) and not node.orelse and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
-def absolute(module: str, node: ast.ImportFrom) -> str:
+def resolve_import(module: str, node: ast.ImportFrom) -> str:
     """Return the dotted name that a ``from`` imports from, without the package's own name."""
     if not node.level:
         return node.module or ""
@@ -85,40 +85,40 @@ def absolute(module: str, node: ast.ImportFrom) -> str:
 
 
 def is_package(module: str) -> bool:
-    """Tell whether a module is the ``__init__`` of a folder."""
+    """Return whether a module is the ``__init__`` of a folder."""
     return (FOLDER / module.replace(".", "/")).is_dir()
 
 
-def imports(module: str, source: str) -> Iterator[tuple[str, bool]]:
+def list_imports(module: str, source: str) -> Iterator[tuple[str, bool]]:
     """Yield the modules of the package that a module imports, wherever in it.
 
-    The second value tells whether that ever runs: an import for types alone does not.
+    The second value is whether the import ever runs: an import for types only does not.
     """
     tree = ast.parse(source)
-    idle = {id(node) for block in ast.walk(tree) if for_types_alone(block) for node in ast.walk(block)}
+    idle = {id(node) for block in ast.walk(tree) if is_for_types_only(block) for node in ast.walk(block)}
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = absolute(module, node)
+            base = resolve_import(module, node)
             # The version is a fact that stands in the package itself, and nothing is loaded for it.
             names = [f"{base}.{alias.name}" for alias in node.names if alias.name != "__version__"]
         for name in names:
             top, _, rest = name.partition(".")
             if top == PACKAGE:
-                yield known_module(rest), id(node) not in idle
+                yield find_module(rest), id(node) not in idle
 
 
-def known_module(name: str) -> str:
+def find_module(name: str) -> str:
     """Return the module that a dotted name is, or stands in; the package itself where it is none."""
     while name and name not in SOURCES:
         name = name.rpartition(".")[0]
     return name or "__init__"
 
 
-def imports_by_string(source: str) -> bool:
-    """Tell whether a module imports others by a string, which no reader of imports sees."""
+def has_import_by_string(source: str) -> bool:
+    """Return whether a module imports others by a string, which no reader of imports sees."""
     return any(
         (isinstance(node, ast.Name) and node.id in ("import_module", "__import__"))
         or (isinstance(node, ast.Attribute) and node.attr in ("import_module", "__import__"))
@@ -126,10 +126,10 @@ def imports_by_string(source: str) -> bool:
     )
 
 
-def offences(sources: dict[str, str]) -> list[str]:
-    """Return what breaks the import direction, in sentences.
+def find_offences(sources: dict[str, str]) -> list[str]:
+    """Return the violations of the import direction, as sentences.
 
-    What is imported for types alone has a direction too, but closes no circle.
+    An import for types only has a direction too, but closes no circle.
     """
     found = []
     graph: dict[str, set[str]] = {}
@@ -138,9 +138,9 @@ def offences(sources: dict[str, str]) -> list[str]:
         if package not in LEVEL:
             found.append(f"{module} stands in no package of LEVELS")
             continue
-        if package != "__init__" and imports_by_string(source):
+        if package != "__init__" and has_import_by_string(source):
             found.append(f"{module} imports by a string")
-        for target, runs in imports(module, source):
+        for target, runs in list_imports(module, source):
             other = target.partition(".")[0]
             if runs and target != module:
                 graph.setdefault(module, set()).add(target)
@@ -153,8 +153,8 @@ def offences(sources: dict[str, str]) -> list[str]:
     return found
 
 
-def too_long(module: str, source: str) -> list[str]:
-    """Return what is longer than a reader can hold, and gives no reason in its docstring."""
+def find_too_long(module: str, source: str) -> list[str]:
+    """Return the modules and classes that are too long and give no reason in their docstrings."""
     tree = ast.parse(source)
     found = []
     lines = len(source.splitlines())
@@ -168,13 +168,13 @@ def too_long(module: str, source: str) -> list[str]:
     return found
 
 
-def imported_at_load(source: str) -> set[str]:
+def list_imports_at_load(source: str) -> set[str]:
     """Return the top-level names of what a module imports when it is loaded, without the package itself."""
     names: set[str] = set()
     waiting: list[ast.AST] = [ast.parse(source)]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or for_types_alone(node):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or is_for_types_only(node):
             continue
         if isinstance(node, ast.Import):
             names.update(alias.name.split(".")[0] for alias in node.names)
@@ -185,7 +185,7 @@ def imported_at_load(source: str) -> set[str]:
 
 
 def names_the_folder(source: str) -> bool:
-    """Tell whether the code of a module, not its docstrings, holds ``schemas`` as a path or a part of one."""
+    """Return whether the code of a module, not its docstrings, has ``schemas`` as a path or a part of one."""
     tree = ast.parse(source)
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     return any(
@@ -199,23 +199,23 @@ def names_the_folder(source: str) -> bool:
 
 def test_imports_go_down_and_never_in_a_circle() -> None:
     assert len(SOURCES) > 40
-    assert offences(SOURCES) == []
+    assert find_offences(SOURCES) == []
 
 
-def test_every_package_stands_in_one_level() -> None:
+def test_every_package_belongs_to_one_level() -> None:
     assert sum(map(len, LEVELS)) == len(LEVEL)
     assert {module.partition(".")[0] for module in SOURCES} == set(LEVEL)
 
 
 @pytest.mark.parametrize("module", sorted(SOURCES))
-def test_modules_and_classes_are_short_or_say_why_not(module: str) -> None:
-    assert too_long(module, SOURCES[module]) == []
+def test_modules_and_classes_are_short_or_give_a_reason(module: str) -> None:
+    assert find_too_long(module, SOURCES[module]) == []
 
 
-def test_what_is_too_long_is_found() -> None:
-    assert too_long("m", "\n" * 501) == ["m has 501 lines"]
-    assert too_long("m", '"""It.\n\nLong because it is a table.\n"""\n' + "\n" * 501) == []
-    assert too_long("m", "class C:\n" + "    x = 1\n" * 250) == ["m.C has 251 lines"]
+def test_too_long_modules_and_classes_are_reported() -> None:
+    assert find_too_long("m", "\n" * 501) == ["m has 501 lines"]
+    assert find_too_long("m", '"""It.\n\nLong because it is a table.\n"""\n' + "\n" * 501) == []
+    assert find_too_long("m", "class C:\n" + "    x = 1\n" * 250) == ["m.C has 251 lines"]
 
 
 @pytest.mark.parametrize(
@@ -281,37 +281,40 @@ def test_what_is_too_long_is_found() -> None:
     ],
 )
 def test_offenders_are_reported(changes: dict[str, str], reported: str) -> None:
-    added = set(offences({**SOURCES, **changes})) - set(offences(SOURCES))
+    added = set(find_offences({**SOURCES, **changes})) - set(find_offences(SOURCES))
     assert any(sentence.startswith(reported) for sentence in added), added
 
 
 @pytest.mark.parametrize("module", ["__init__", "plugin", "masking", "findings", "catalogue"])
-def test_what_every_run_may_load_is_light(module: str) -> None:
+def test_modules_that_every_run_may_load_import_nothing_heavy(module: str) -> None:
     allowed = sys.stdlib_module_names | ({"pytest"} if module == "plugin" else set())
-    assert imported_at_load(SOURCES[module]) - allowed == set()
+    assert list_imports_at_load(SOURCES[module]) - allowed == set()
 
 
-def test_types_alone_close_no_circle() -> None:
+def test_imports_for_types_only_close_no_circle() -> None:
     sources = {
         "judging.requests": "if TYPE_CHECKING:\n    from .validation import x",
         "judging.validation": "from . import requests",
     }
-    assert offences(sources) == []
+    assert find_offences(sources) == []
 
 
-def test_heavy_imports_at_load_are_seen() -> None:
-    assert imported_at_load("import json\nclass A:\n    from werkzeug.serving import x\n") == {
+def test_heavy_imports_at_load_are_reported() -> None:
+    assert list_imports_at_load("import json\nclass A:\n    from werkzeug.serving import x\n") == {
         "json",
         "werkzeug",
     }
-    assert imported_at_load("def later():\n    import werkzeug\nif TYPE_CHECKING:\n    import ssl\n") == set()
+    assert (
+        list_imports_at_load("def later():\n    import werkzeug\nif TYPE_CHECKING:\n    import ssl\n")
+        == set()
+    )
 
 
-def test_only_the_catalogue_knows_the_folder() -> None:
+def test_only_the_catalogue_names_the_schemas_folder() -> None:
     assert [module for module, source in SOURCES.items() if names_the_folder(source)] == ["catalogue"]
 
 
-def test_the_folder_is_recognised() -> None:
+def test_a_use_of_the_schemas_folder_is_found() -> None:
     assert names_the_folder("x = root / 'schemas'")
     assert names_the_folder("x = open(f'{root}/schemas/index.json')")
     assert not names_the_folder("'''See schemas/.'''\nx = 'under any of the given schemas here'")
@@ -393,7 +396,7 @@ def test_an_idle_session_loads_nothing_heavy(tmp_path: Path) -> None:
     without = modules_after_session(tmp_path / "without", IDLE, exit_code=1)
     idle = modules_after_session(tmp_path / "idle", IDLE, "-p", PACKAGE, exit_code=1)
     working = modules_after_session(tmp_path / "working", WORKING, "-p", PACKAGE, exit_code=0)
-    # The header line tells the current revision, and reading it takes a bit of importlib: how much, varies.
+    # The header line prints the current revision; reading it loads a varying part of importlib.
     new = {name for name in idle - without if not name.startswith("importlib.resources")}
     assert new == {PACKAGE, f"{PACKAGE}.plugin", f"{PACKAGE}.catalogue"}
     # The names in the list are right: a session that uses the fixture does load most of them.
@@ -402,7 +405,7 @@ def test_an_idle_session_loads_nothing_heavy(tmp_path: Path) -> None:
 
 
 def loaded_by(statement: str) -> set[str]:
-    """Return what a fresh Python has loaded after a statement."""
+    """Return the modules that a fresh Python has loaded after a statement."""
     code = (
         f"import json, sys\nbefore = set(sys.modules)\n{statement}\n"
         "print(json.dumps(list(set(sys.modules) - before)))"
@@ -429,7 +432,7 @@ def test_every_public_name_resolves_to_the_object_of_its_module() -> None:
         if isinstance(node, ast.ImportFrom) and node.level
         for alias in node.names
     }
-    # What a type checker sees is what there is.
+    # A type checker sees the names that exist at run time.
     assert sorted(typed) == logto_mail_contract.__all__
     for name, module in typed.items():
         public = getattr(logto_mail_contract, name)
@@ -439,7 +442,7 @@ def test_every_public_name_resolves_to_the_object_of_its_module() -> None:
         getattr(logto_mail_contract, "nothing")  # noqa: B009 - a plain access is an error for mypy
 
 
-def test_without_the_plugin_pytest_says_what_to_do() -> None:
+def test_without_the_plugin_pytest_prints_the_remedy() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", f"no:{PACKAGE}", "--collect-only", __file__],
         cwd=Path(__file__).parents[1],

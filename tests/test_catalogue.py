@@ -36,7 +36,7 @@ def test_an_unknown_name_raises_and_lists_the_revisions(name: str) -> None:
 
 def test_a_revision_that_is_no_text_raises() -> None:
     with pytest.raises(UnknownRevision, match=r"""^invalid revision 1\.35: expected text .*, not float$"""):
-        catalogue.resolve_revision(1.35)  # type: ignore[arg-type] # what a test without types may pass
+        catalogue.resolve_revision(1.35)  # type: ignore[arg-type] # a test without types may pass it
 
 
 def test_every_revision_has_a_guard_and_an_emitted_schema() -> None:

@@ -1,4 +1,4 @@
-"""Executes the examples in README.md and docs/; ``executed_documents.py`` says how to write them."""
+"""Executes the examples in README.md and docs/; ``executed_documents.py`` describes how to write them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAGES = [page for folder in FOLDERS_WITH_PAGES for page in sorted((ROOT / folder
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_every_example_does_what_the_page_says(document: Path, tmp_path: Path) -> None:
+def test_every_example_works_as_documented(document: Path, tmp_path: Path) -> None:
     with Execution(tmp_path) as execution:
         execution.execute(document.read_text(encoding="utf-8"))
 
@@ -170,7 +170,7 @@ nonsense(
 """
 
 
-def test_a_good_page(tmp_path: Path) -> None:
+def test_a_correct_page_passes(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     with Execution(folder) as execution:
@@ -289,11 +289,13 @@ def test_a_fence_within_a_longer_fence_is_text() -> None:
         ([], ["a"], False),
     ],
 )
-def test_the_comparison_of_outputs(expected: list[str], actual: list[str], verdict: bool) -> None:
+def test_an_output_is_compared_with_its_placeholders(
+    expected: list[str], actual: list[str], verdict: bool
+) -> None:
     assert matches(expected, actual) is verdict
 
 
-def test_ports_of_a_page_are_free_ones() -> None:
+def test_the_ports_of_a_page_are_replaced_by_free_ones() -> None:
     """Each port in the ``ports`` comment becomes the same free port everywhere in the page."""
     page = "<!-- ports: 8600 2525 -->\nPORT=8600 SMTP=2525 http://127.0.0.1:8600/ 18600"
     found = re.fullmatch(r"\nPORT=(\d+) SMTP=(\d+) http://127.0.0.1:\1/ 18600", replace_ports(page))

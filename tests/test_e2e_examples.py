@@ -75,7 +75,7 @@ def pytest_command() -> list[str]:
     return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_signup.py"]
 
 
-def test_the_python_example() -> None:
+def test_the_python_example_passes() -> None:
     require_packages(FOLDER, PREFIX)
     code, output = run(*pytest_command())
     assert code == 0, output
@@ -90,7 +90,7 @@ def test_the_python_example() -> None:
     ],
     ids=["another-code", "failure-hidden"],
 )
-def test_the_python_example_sees_a_mistake_in_the_app(
+def test_the_python_example_fails_for_a_mistake_in_the_app(
     right: str, wrong: str, failing: str, tmp_path: Path
 ) -> None:
     """Runs in a copy, as a reader would make it."""
@@ -106,7 +106,7 @@ def test_the_python_example_sees_a_mistake_in_the_app(
     assert re.findall(r"^FAILED test_signup\.py::(\w+)", output, re.MULTILINE) == [failing], output
 
 
-def test_the_typescript_example(tmp_path: Path) -> None:
+def test_the_typescript_example_passes(tmp_path: Path) -> None:
     """Runs each test twice, two at a time, with one inbox: tests must not disturb each other."""
     require_packages(FOLDER, PREFIX)
     skip_or_fail(lacks_chromium())
@@ -126,7 +126,7 @@ def test_a_missing_chromium_is_reported(ci: bool, monkeypatch: pytest.MonkeyPatc
         skip_or_fail(lacks_chromium())
 
 
-def test_the_packages_are_pinned_and_come_from_no_named_host() -> None:
+def test_the_packages_are_pinned_and_name_no_host() -> None:
     package = json.loads((FOLDER / "package.json").read_bytes())
     versions = {**package["dependencies"], **package["devDependencies"]}
     assert set(versions) == {"@logto/connector-http-email", "@playwright/test"}
@@ -192,7 +192,7 @@ def test_the_app_sends_what_logto_sends(mail_endpoint: MailEndpoint) -> None:
     assert (second["type"], second["payload"]["locale"], second["ip"]) == ("SignIn", "en", "127.0.0.1")
 
 
-def test_codes_keep_their_leading_zeros(mail_endpoint: MailEndpoint) -> None:
+def test_codes_with_leading_zeros_are_sent_unchanged(mail_endpoint: MailEndpoint) -> None:
     with app(mail_endpoint.url) as client:
         for _ in range(300):
             client.post("/", data={"email": "foo@example.com"})
@@ -244,7 +244,7 @@ def test_the_app_survives_a_failing_mail_service(failure: str, mail_endpoint: Ma
             assert client.post("/", data={"email": "foo@example.com"}).status_code == 200
 
 
-def test_input_is_shown_as_text(mail_endpoint: MailEndpoint) -> None:
+def test_input_is_escaped_in_the_page(mail_endpoint: MailEndpoint) -> None:
     hostile = '"><svg/onload=1>@x.test'
     with app(mail_endpoint.url) as client:
         page = client.post("/", data={"email": hostile}).text

@@ -72,7 +72,7 @@ def files_of_sdist(path: Path) -> set[str]:
 
 
 def differences(actual: Iterable[str], expected: Iterable[str]) -> list[str]:
-    """Return the names that are too many (+) and those that are missing (-)."""
+    """Return the surplus names (+) and the missing names (-)."""
     has, wants = set(actual), set(expected)
     return [f"+ {name}" for name in sorted(has - wants)] + [f"- {name}" for name in sorted(wants - has)]
 
@@ -109,10 +109,10 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(ROOT, "sdist", tmp_path_factory.mktemp("sdist"))
 
 
-def test_the_wheel_holds_the_package_and_the_schemas(wheel: Path, tracked: set[str]) -> None:
+def test_the_wheel_contains_the_package_and_the_schemas(wheel: Path, tracked: set[str]) -> None:
     files = files_of_wheel(wheel)
     assert differences(files, expected_in_wheel(tracked)) == []
-    # Again without git: a rule that matches no file must not pass.
+    # Checked without git as well: a rule that matches no file must not pass.
     assert {
         "logto_mail_contract/__init__.py",
         "logto_mail_contract/plugin.py",
@@ -123,16 +123,16 @@ def test_the_wheel_holds_the_package_and_the_schemas(wheel: Path, tracked: set[s
     assert not [name for name in files if "test" in name.rpartition("/")[2] or name.endswith(".pyc")]
 
 
-def test_the_sdist_holds_what_git_tracks(sdist: Path, tracked: set[str]) -> None:
+def test_the_sdist_contains_the_files_that_git_tracks(sdist: Path, tracked: set[str]) -> None:
     assert differences(files_of_sdist(sdist), tracked | {"PKG-INFO"}) == []
 
 
 def test_the_sdist_builds_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) -> None:
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path, filter="data")
-    again = build(tmp_path / SDIST.removesuffix(".tar.gz"), "wheel", tmp_path)
-    assert differences(files_of_wheel(again), files_of_wheel(wheel)) == []
-    with zipfile.ZipFile(again) as one, zipfile.ZipFile(wheel) as other:
+    rebuilt = build(tmp_path / SDIST.removesuffix(".tar.gz"), "wheel", tmp_path)
+    assert differences(files_of_wheel(rebuilt), files_of_wheel(wheel)) == []
+    with zipfile.ZipFile(rebuilt) as one, zipfile.ZipFile(wheel) as other:
         assert [name for name in one.namelist() if one.read(name) != other.read(name)] == []
 
 
@@ -145,15 +145,17 @@ def test_a_wheel_with_missing_or_extra_files_is_reported(tracked: set[str], tmp_
     (source / "contract" / "logto_mail_contract" / "scratch.py").write_text("", encoding="utf-8")
     pyproject = source / "pyproject.toml"
     text = pyproject.read_text(encoding="utf-8")
-    broken = text.replace('["contract/logto_mail_contract", "schemas"]', '["contract/logto_mail_contract"]')
-    assert broken != text
-    pyproject.write_text(broken, encoding="utf-8")
+    incomplete = text.replace(
+        '["contract/logto_mail_contract", "schemas"]', '["contract/logto_mail_contract"]'
+    )
+    assert incomplete != text
+    pyproject.write_text(incomplete, encoding="utf-8")
     found = differences(files_of_wheel(build(source, "wheel", tmp_path)), expected_in_wheel(tracked))
     assert "+ logto_mail_contract/scratch.py" in found
     assert "- logto_mail_contract/schemas/index.json" in found
 
 
-def test_the_metadata(wheel: Path) -> None:
+def test_the_metadata_is_complete(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         about = message_from_string(archive.read(f"{DIST_INFO}/METADATA").decode())
         entry_points = archive.read(f"{DIST_INFO}/entry_points.txt").decode()
@@ -187,7 +189,7 @@ def test_the_metadata(wheel: Path) -> None:
         "trustme": 'extra == "https"',
         "uvloop": 'sys_platform != "win32" and extra == "serve"',
     }
-    # Lower bounds only: an upper bound would keep users from upgrading without a reason.
+    # Lower bounds only: an upper bound would prevent upgrades without a reason.
     assert [str(need) for need in needed if [part.operator for part in need.specifier] != [">="]] == []
     pythons = {
         line.rpartition(" ")[2] for line in about.get_all("Classifier", []) if re.search(r"3\.\d+$", line)
@@ -195,7 +197,7 @@ def test_the_metadata(wheel: Path) -> None:
     assert pythons == {"3.11", "3.12", "3.13"}
 
 
-def test_the_version_is_one(tracked: set[str]) -> None:
+def test_every_place_names_the_same_version(tracked: set[str]) -> None:
     """The package, its metadata and the changelog name the same version."""
     source = (ROOT / "contract" / "logto_mail_contract" / "__init__.py").read_text(encoding="utf-8")
     assert f'\n__version__ = "{VERSION}"\n' in source
@@ -321,7 +323,7 @@ print(len(logto_mail_contract.validate({**message, "to": 1})))
 
 @pytest.fixture(scope="session")
 def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a cache for the runs of mypy: the dependencies take most of the time."""
+    """Return a cache for the runs of mypy: checking the dependencies needs most of the time."""
     return tmp_path_factory.mktemp("mypy")
 
 
@@ -342,9 +344,7 @@ def check_types(source: str, folder: Path, home: Path, cache: Path) -> tuple[int
     return result.returncode, result.stdout + result.stderr
 
 
-def test_the_types_are_those_that_a_consumer_expects(
-    installed: Path, mypy_cache: Path, tmp_path: Path
-) -> None:
+def test_a_consumer_sees_the_expected_types(installed: Path, mypy_cache: Path, tmp_path: Path) -> None:
     source = CONSUMER.read_text(encoding="utf-8")
     assert check_types(source, tmp_path, installed, mypy_cache) == (
         0,
@@ -360,7 +360,7 @@ def test_the_types_are_those_that_a_consumer_expects(
     ],
     ids=["another-type", "no-mistake"],
 )
-def test_a_type_that_a_consumer_does_not_expect_is_reported(
+def test_an_unexpected_type_is_reported(
     right: str, wrong: str, error: str, installed: Path, mypy_cache: Path, tmp_path: Path
 ) -> None:
     source = CONSUMER.read_text(encoding="utf-8")
@@ -400,7 +400,7 @@ def test_the_consumer_uses_every_public_name() -> None:
     assert [name for _, name in sorted(public) if name not in used] == []
 
 
-# What the tests run with.
+# The versions that the tests run with.
 
 
 def pins() -> dict[str, str]:
@@ -440,7 +440,7 @@ def test_every_dependency_is_pinned_and_nothing_else() -> None:
 
 
 def test_the_tests_run_with_the_pinned_versions() -> None:
-    """Another version in CI would test something else than what users of `make` get."""
+    """Another version in CI would not test the versions that users of `make` get."""
     if os.environ.get("CI") != "true":
         pytest.skip("only CI must run with exactly the pinned versions")
     assert {name: metadata.version(name) for name in pins()} == pins()

@@ -28,7 +28,7 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copyfile(ROOT / name, folder / name)
     if (installed := folder / ".venv" / "installed").parent.exists():
-        # Newer than what it depends on: nothing is installed.
+        # Newer than its prerequisites, so that make installs nothing.
         installed.touch()
     return subprocess.run(
         ["make", *arguments],
@@ -49,7 +49,7 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     ],
     ids=["too-old", "no-venv"],
 )
-def test_make_reports_which_python_it_needs(script: str, problem: str, tmp_path: Path) -> None:
+def test_make_prints_which_python_it_needs(script: str, problem: str, tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     python.chmod(0o755)
@@ -147,7 +147,7 @@ def test_matrix_in_ci_fails_for_a_missing_python(tmp_path: Path) -> None:
 
 
 @needs_make
-def test_help_names_every_target(tmp_path: Path) -> None:
+def test_help_lists_every_target(tmp_path: Path) -> None:
     named = set(re.findall(r"^make (\w+)", make(tmp_path, "help").stdout, re.MULTILINE))
     assert named == TARGETS - {"help", "install", "node"}
 
@@ -175,8 +175,8 @@ def test_every_script_of_the_workflows_exists() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
-def test_the_hooks_run_what_lint_and_types_run() -> None:
-    """The hooks come from no other repository, and change files instead of only checking the format."""
+def test_the_hooks_run_the_commands_of_lint_and_types() -> None:
+    """The hooks use no other repository, and change files instead of only checking the format."""
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     (repository,) = config["repos"]
     assert repository["repo"] == "local"

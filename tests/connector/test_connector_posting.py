@@ -1,6 +1,6 @@
 """The client that posts as the connector does: connections, deadlines, TLS, redirects.
 
-That its bytes and its verdicts are the connector's is held against the real one in ``tests/logto``.
+``tests/logto`` compares its bytes and its verdicts with those of the real connector.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MESSAGE = {"to": "foo@example.com", "type": "SignIn", "payload": {"code": "03141
 
 @contextmanager
 def serving(serve: Callable[[socket.socket], object], address: str = "127.0.0.1") -> Iterator[str]:
-    """Hand every connection to a function, in a thread of its own, and close it then."""
+    """Pass every connection to a function in a new thread, and close it afterwards."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     threads: list[threading.Thread] = []
 
@@ -110,7 +110,7 @@ DRIPPING = {
 
 
 @pytest.mark.parametrize("name", DRIPPING)
-def test_deadline_holds(name: str) -> None:
+def test_a_slow_response_ends_at_the_deadline(name: str) -> None:
     pieces, pause, problem = DRIPPING[name]
 
     def serve(connection: socket.socket) -> None:
@@ -126,14 +126,14 @@ def test_deadline_holds(name: str) -> None:
     assert re.fullmatch(problem, outcome.problem)
 
 
-def test_endless_body_is_not_stored() -> None:
+def test_a_long_body_is_stored_up_to_a_maximum() -> None:
     with Wire(reply("200 OK", body=b"x" * 2 * MAX_STORED_BODY_BYTES)) as wire:
         outcome = post(f"{wire.origin}/mail", MESSAGE)
     assert isinstance(outcome, Response)
     assert MAX_STORED_BODY_BYTES <= len(outcome.body) < MAX_STORED_BODY_BYTES + 100_000
 
 
-def test_endless_head_is_given_up() -> None:
+def test_an_endless_head_is_reported_as_garbled() -> None:
     lines = itertools.chain([b"HTTP/1.1 200 OK\r\n"], itertools.repeat(b"x: y\r\n" * 1000))
     with serving(lambda connection: drip(connection, lines, 0)) as url:
         outcome = post(url, MESSAGE)
@@ -144,7 +144,7 @@ def test_endless_head_is_given_up() -> None:
 # Connections.
 
 
-def test_connection_is_used_again() -> None:
+def test_a_connection_is_reused() -> None:
     with Wire() as wire:
         target = UrlTarget(f"{wire.origin}/mail")
         with closing(target.open()) as channel:
@@ -154,7 +154,7 @@ def test_connection_is_used_again() -> None:
 
 
 @pytest.mark.parametrize("then", ["close", "reset"])
-def test_stale_connection_is_replaced(then: str) -> None:
+def test_a_stale_connection_is_replaced(then: str) -> None:
     connections: list[socket.socket] = []
     requests: list[int] = []
     ended = threading.Event()
@@ -183,8 +183,8 @@ def test_stale_connection_is_replaced(then: str) -> None:
     assert requests == [0, 1, 1]
 
 
-def test_connection_that_ends_while_it_is_used_is_replaced_once() -> None:
-    """The receiver reads the second request and closes: it was idle for too long."""
+def test_a_connection_that_ends_during_a_request_is_replaced_once() -> None:
+    """The receiver reads the second request and closes the idle connection."""
     with Wire(Reply(OK), Reply(b"", "close"), Reply(OK)) as wire:
         target = UrlTarget(f"{wire.origin}/mail")
         with closing(target.open()) as channel:
@@ -193,7 +193,7 @@ def test_connection_that_ends_while_it_is_used_is_replaced_once() -> None:
     assert [request.connection for request in wire.requests] == [0, 0, 1]
 
 
-def test_connection_that_ends_without_a_response_is_reported() -> None:
+def test_a_connection_that_ends_without_a_response_is_reported() -> None:
     with Wire(Reply(b"", "close")) as wire:
         outcome = post(f"{wire.origin}/mail", MESSAGE)
     assert isinstance(outcome, NoResponse)
@@ -202,7 +202,7 @@ def test_connection_that_ends_without_a_response_is_reported() -> None:
 
 
 @pytest.mark.parametrize("line", [b"connection: close", b"connection: x, Close"])
-def test_announced_end_is_heeded(line: bytes) -> None:
+def test_a_connection_is_not_reused_after_connection_close(line: bytes) -> None:
     with Wire(Reply(OK.replace(b"\r\n\r\n", b"\r\n" + line + b"\r\n\r\n"))) as wire:
         target = UrlTarget(f"{wire.origin}/mail")
         with closing(target.open()) as channel:
@@ -213,8 +213,8 @@ def test_announced_end_is_heeded(line: bytes) -> None:
     assert [request.connection for request in wire.requests] == [0, 1]
 
 
-def test_late_bytes_are_seen() -> None:
-    """The bytes, and no empty line."""
+def test_late_bytes_are_reported() -> None:
+    """An empty line is not reported, other bytes are."""
     wanted = [threading.Event(), threading.Event()]
     is_sent = threading.Event()
 
@@ -239,8 +239,8 @@ def test_late_bytes_are_seen() -> None:
 
 
 @pytest.mark.parametrize("then", ["reads on", "closes"])
-def test_response_before_the_request_was_read_counts(then: str) -> None:
-    """A receiver refuses a large body early: it need not read what it refuses."""
+def test_a_response_before_the_request_was_read_is_accepted(then: str) -> None:
+    """A receiver may refuse a large body before it has read it."""
 
     def serve(connection: socket.socket) -> None:
         connection.recv(100)
@@ -256,13 +256,13 @@ def test_response_before_the_request_was_read_counts(then: str) -> None:
     assert (outcome.status, outcome.body) == (413, b"no")
 
 
-def test_large_request_arrives_whole() -> None:
+def test_a_large_request_is_sent_completely() -> None:
     with Wire() as wire:
         assert isinstance(post(f"{wire.origin}/mail", b"x" * 20_000_000), Response)
     assert len(wire.requests[0].body) == 20_000_000
 
 
-def test_nobody_listens() -> None:
+def test_a_refused_connection_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     outcome = post(f"http://127.0.0.1:{port}/", MESSAGE)
@@ -270,7 +270,7 @@ def test_nobody_listens() -> None:
     assert (outcome.kind, outcome.problem) == ("unreachable", "Connection refused")
 
 
-def test_many_open_files_do_not_matter() -> None:
+def test_posting_works_with_many_open_files() -> None:
     """``select`` fails for descriptors from 1024 on."""
     import resource
 
@@ -290,7 +290,7 @@ def test_many_open_files_do_not_matter() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_ipv6() -> None:
+def test_an_ipv6_address_is_reached() -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
@@ -328,7 +328,7 @@ def tls_serving(authority: trustme.CA, name: str = "localhost") -> Iterator[str]
         yield url.replace("http://127.0.0.1", "https://localhost")
 
 
-def test_tls_with_an_authority_of_its_own(authority: trustme.CA, tmp_path: Path) -> None:
+def test_tls_with_a_custom_authority_is_accepted(authority: trustme.CA, tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(file))
     with tls_serving(authority) as url, closing(Receiver.url(url, ca_file=file)) as receiver:
@@ -342,7 +342,7 @@ def test_tls_with_an_authority_of_its_own(authority: trustme.CA, tmp_path: Path)
 
 
 @pytest.mark.parametrize("fault", ["authority", "name"])
-def test_tls_that_cannot_be_trusted(fault: str, authority: trustme.CA) -> None:
+def test_untrusted_tls_is_reported(fault: str, authority: trustme.CA) -> None:
     context = ssl.create_default_context()
     if fault == "name":
         authority.configure_trust(context)
@@ -353,8 +353,8 @@ def test_tls_that_cannot_be_trusted(fault: str, authority: trustme.CA) -> None:
     assert "certificate verify failed" in outcome.problem.lower()
 
 
-def test_tls_without_a_handshake() -> None:
-    """The handshake is under the deadline too."""
+def test_a_missing_tls_handshake_ends_at_the_deadline() -> None:
+    """The deadline includes the handshake."""
     with serving(lambda connection: connection.recv(10_000) and connection.recv(1)) as url:
         start = time.monotonic()
         outcome = post(url.replace("http:", "https:"), MESSAGE, timeout=0.3)
@@ -380,7 +380,7 @@ def test_tls_without_a_handshake() -> None:
         "mailto:foo@example.com",
     ],
 )
-def test_redirect_to_another_origin_is_not_followed(location: str) -> None:
+def test_a_redirect_to_another_origin_is_not_followed(location: str) -> None:
     with Wire() as wire:
         written = location.format(host=wire.host, port=wire.host.split(":")[1])
         line = b"HTTP/1.1 307 Moved\r\ncontent-length: 0\r\nlocation: " + written.encode("latin-1")
@@ -390,7 +390,7 @@ def test_redirect_to_another_origin_is_not_followed(location: str) -> None:
     assert (outcome.status, outcome.redirects, len(wire.requests)) == (307, (), 1)
 
 
-def test_time_of_redirects_is_counted_together() -> None:
+def test_the_time_of_a_redirect_is_included() -> None:
     slow = Reply(reply("307 Moved", "location: /there").data, before=lambda: time.sleep(0.2))
     with Wire(slow, Reply()) as wire:
         outcome = post(f"{wire.origin}/mail", MESSAGE)
@@ -399,14 +399,14 @@ def test_time_of_redirects_is_counted_together() -> None:
     assert outcome.seconds >= 0.2
 
 
-# What it is given.
+# URLs.
 
 
 @pytest.mark.parametrize(
     "url",
     ["", "mail", "/mail", "ftp://127.0.0.1/", "http://", "http:///", "http://127.0.0.1:x/", "http://\ud800/"],
 )
-def test_url_that_is_none(url: str) -> None:
+def test_an_invalid_url_raises(url: str) -> None:
     with pytest.raises(ValueError, match=r"^An endpoint is an http or https URL with a host, "):
         UrlTarget(url)
 
@@ -414,8 +414,8 @@ def test_url_that_is_none(url: str) -> None:
 @pytest.mark.parametrize(
     "url", ["ftp://foo:s3cret@127.0.0.1/", "http://foo:s3cret@[/", "http://foo:s3cret%@127.0.0.1/"]
 )
-def test_password_is_not_reported_with_a_bad_url(url: str) -> None:
-    with pytest.raises(ValueError) as raised:  # noqa: PT011 - whatever it says
+def test_the_password_of_an_invalid_url_is_not_printed(url: str) -> None:
+    with pytest.raises(ValueError) as raised:  # noqa: PT011 - any message
         UrlTarget(url)
     assert "s3cret" not in str(raised.value)
 
@@ -434,7 +434,7 @@ def test_password_is_not_reported_with_a_bad_url(url: str) -> None:
         ("http://127.1:8080/", "127.0.0.1:8080", ("127.0.0.1", 8080)),
     ],
 )
-def test_host(url: str, host: str, address: tuple[str, int]) -> None:
+def test_host_and_address_follow_from_the_url(url: str, host: str, address: tuple[str, int]) -> None:
     target = UrlTarget(url)
     assert (target.host, target.address) == (host, address)
 
@@ -442,14 +442,14 @@ def test_host(url: str, host: str, address: tuple[str, int]) -> None:
 # Requests.
 
 
-def test_call_encodes_other_methods() -> None:
+def test_a_call_encodes_other_methods() -> None:
     call = Call("/x", (("a", "ü"),), b"", "GET")
     assert call.encode() == "GET /x HTTP/1.1\r\na: ü\r\n\r\n".encode()
     assert MAX_REDIRECTS == 10
 
 
-def test_bytes_after_a_response_are_not_the_fault_of_the_next_request() -> None:
-    """A body that comes late after a 204 garbles what is read next on the connection, and that alone."""
+def test_bytes_after_a_response_do_not_fail_the_next_request() -> None:
+    """A body that arrives late after a 204 garbles only the next response on the connection."""
     arrived = threading.Event()
 
     def serve(listener: socket.socket) -> None:
@@ -513,6 +513,6 @@ def test_a_request_that_ends_the_receiver_is_reported_as_cut() -> None:
         ),
     ],
 )
-def test_url_as_it_is_shown(url: str, shown: str, plain: str) -> None:
+def test_a_url_is_printed_with_its_secrets_masked(url: str, shown: str, plain: str) -> None:
     assert mask_url(url) == shown
     assert UrlTarget(url).plain_url == plain

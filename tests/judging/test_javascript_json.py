@@ -37,7 +37,7 @@ JSON = st.recursive(
 
 @UNHURRIED
 @given(JSON)
-def test_reads_whatever_python_writes(value: object) -> None:
+def test_json_that_python_writes_is_read(value: object) -> None:
     assert parse(json.dumps(value, ensure_ascii=True)) == value
 
 
@@ -63,7 +63,7 @@ def test_reads_whatever_python_writes(value: object) -> None:
         ("\u0661", "expecting value"),
     ],
 )
-def test_refuses_what_javascript_refuses(text: str | bytes, problem: str) -> None:
+def test_text_that_javascript_refuses_is_refused(text: str | bytes, problem: str) -> None:
     with pytest.raises(NotJson) as caught:
         parse(text)
     assert problem in str(caught.value)
@@ -80,12 +80,12 @@ def test_refuses_what_javascript_refuses(text: str | bytes, problem: str) -> Non
         ('{"a":1}'.encode("utf-32"), "UTF-16 or UTF-32"),
     ],
 )
-def test_refuses_bytes_that_are_not_utf_8(data: bytes, problem: str) -> None:
+def test_bytes_that_are_not_utf_8_are_refused(data: bytes, problem: str) -> None:
     with pytest.raises(NotUtf8, match=problem):
         parse(data)
 
 
-def test_reads_integers_of_any_length() -> None:
+def test_integers_of_any_length_are_read() -> None:
     limit = sys.get_int_max_str_digits()
     assert parse("1" * limit) == int("1" * limit)
     assert parse("1" * (limit + 1)) == float("inf")
@@ -93,21 +93,21 @@ def test_reads_integers_of_any_length() -> None:
     assert parse("1e400") == float("inf")
 
 
-def test_the_last_of_duplicate_keys_counts_and_all_are_told() -> None:
+def test_the_last_of_duplicate_keys_is_used_and_all_are_reported() -> None:
     value, duplicates = parse_with_duplicates('{"a":1,"b":{"c":1,"\\u0063":2},"a":{"x/~":[{"d":1,"d":2}]}}')
     assert value == {"a": {"x/~": [{"d": 2}]}, "b": {"c": 2}}
     assert set(duplicates) == {Duplicate("/b", "c"), Duplicate("/a/x~1~0/0", "d"), Duplicate("", "a")}
     assert parse_with_duplicates('{"a":{"a":1}}') == ({"a": {"a": 1}}, ())
 
 
-def test_duplicate_keys_are_reported_once_and_up_to_a_number() -> None:
+def test_each_duplicate_key_is_reported_once_up_to_a_maximum() -> None:
     assert parse_with_duplicates('{"a":1,"a":2,"a":3}') == ({"a": 3}, (Duplicate("", "a"),))
     members = ",".join(f'"{number}":1' for number in [*range(50), *range(50)])
     for text in (f"{{{members}}}", f"[{{{members}}},{{{members}}}]"):
         assert len(parse_with_duplicates(text)[1]) == MAX_DUPLICATES
 
 
-def test_duplicate_keys_beside_a_long_key_take_little_memory() -> None:
+def test_duplicate_keys_beside_a_long_key_use_little_memory() -> None:
     text = f'{{"a":1,"a":{{"{"k" * 10_000}":[{"{}," * 5000}{{}}]}}}}'
     tracemalloc.start()
     try:
@@ -124,7 +124,7 @@ def test_an_object_with_many_indices_is_written_quickly() -> None:
 
 
 @pytest.mark.parametrize("brackets", ["[]", "{}"])
-def test_reads_up_to_the_depth_that_is_judged(brackets: str) -> None:
+def test_json_is_read_up_to_the_maximum_depth(brackets: str) -> None:
     def nested(depth: int) -> str:
         opening = "[" if brackets == "[]" else '{"a":'
         return opening * (depth - 1) + brackets + brackets[1] * (depth - 1)
@@ -138,17 +138,17 @@ def test_reads_up_to_the_depth_that_is_judged(brackets: str) -> None:
         parse("[" * 1_000_000)
 
 
-def test_brackets_in_strings_are_no_depth() -> None:
+def test_brackets_in_strings_do_not_count_as_depth() -> None:
     assert parse(json.dumps(['["' * 1000, "\\" * 1000, "{" * 1000])) == ['["' * 1000, "\\" * 1000, "{" * 1000]
     assert parse(f"[{','.join(['[]'] * 1000)}]") == [[]] * 1000
 
 
-def test_a_broken_text_full_of_brackets_is_told_quickly() -> None:
+def test_invalid_text_full_of_brackets_is_refused_quickly() -> None:
     with pytest.raises(NotJson):
         parse('"' + "[\\" * 300_000)
 
 
-def test_a_stack_that_is_nearly_used_up_is_no_crash() -> None:
+def test_reading_on_a_nearly_full_stack_does_not_crash() -> None:
     def descend(levels: int) -> str:
         if levels:
             return descend(levels - 1)
@@ -157,9 +157,9 @@ def test_a_stack_that_is_nearly_used_up_is_no_crash() -> None:
         except TooDeep as problem:
             return str(problem)
 
-    # From Python 3.12 on the parser has a limit of its own, and reads it.
-    told = {"[" * 400 + "]" * 400, "The text nests deeper than this call stack can read"}
-    assert descend(sys.getrecursionlimit() - 300) in told
+    # From Python 3.12 on, the parser has a separate limit and reads the text.
+    expected = {"[" * 400 + "]" * 400, "The text nests deeper than this call stack can read"}
+    assert descend(sys.getrecursionlimit() - 300) in expected
 
 
 @pytest.mark.parametrize(
@@ -182,22 +182,22 @@ def test_a_stack_that_is_nearly_used_up_is_no_crash() -> None:
         ({"b": 1, "10": 2, "9": 3, "01": 4, "4294967295": 5}, '{"9":3,"10":2,"b":1,"01":4,"4294967295":5}'),
     ],
 )
-def test_writes_what_javascript_writes(value: object, text: str) -> None:
+def test_values_are_written_as_javascript_writes_them(value: object, text: str) -> None:
     assert stringify(value).decode() == text
 
 
-def test_writes_nothing_that_json_has_not() -> None:
+def test_writing_a_value_that_json_lacks_raises() -> None:
     with pytest.raises(TypeError, match="JSON has no bytes"):
         stringify({"a": b""})
 
 
 @UNHURRIED
 @given(JSON)
-def test_what_is_written_reads_the_same(value: object) -> None:
+def test_written_values_are_read_back_the_same(value: object) -> None:
     assert stringify(parse(stringify(value))) == stringify(value)
 
 
-def test_a_value_that_contains_itself_is_too_deep_to_walk() -> None:
+def test_walking_a_value_that_contains_itself_raises() -> None:
     endless: list[object] = []
     endless.append(endless)
     with pytest.raises(TooDeep):

@@ -10,7 +10,7 @@ from logto_mail_contract import Message, TemplateType
 from logto_mail_contract.catalogue import index
 
 
-def test_reads_every_part() -> None:
+def test_every_part_is_read() -> None:
     message = Message(
         {
             "to": "foo@example.com",
@@ -29,7 +29,7 @@ def test_reads_every_part() -> None:
 @pytest.mark.parametrize(
     "raw", [{}, {"to": None, "type": 1, "payload": [], "ip": {}}, {"payload": {"code": 1}}]
 )
-def test_what_is_missing_or_mistyped_reads_as_none(raw: dict[str, Any]) -> None:
+def test_a_missing_or_mistyped_part_is_none(raw: dict[str, Any]) -> None:
     message = Message(raw)
     read = (
         message.to,
@@ -43,5 +43,5 @@ def test_what_is_missing_or_mistyped_reads_as_none(raw: dict[str, Any]) -> None:
     assert set(read) == {None}
 
 
-def test_the_template_types_are_those_of_the_current_revision() -> None:
+def test_the_template_types_equal_those_of_the_current_revision() -> None:
     assert {str(member) for member in TemplateType} == set(index()["revisions"][-1]["templateTypes"])

@@ -1,4 +1,4 @@
-"""What a request is worth, told without a server."""
+"""The verdict on a request, judged without a server."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from logto_mail_contract.wire.requests import Request
 
 JSON = ("Content-Type", "application/json")
 GOOD = b'{"to": "foo@example.com", "type": "SignIn", "payload": {"code": "042137"}}'
-BROKEN = b'{"to": "foo@example.com", "type": "SignIn", "payload": {"code": 42137}}'
-# Guard keeps it, emitted does not: Logto's codes have six digits.
+INVALID = b'{"to": "foo@example.com", "type": "SignIn", "payload": {"code": 42137}}'
+# Valid in guard, invalid in emitted: Logto's codes have six digits.
 ONLY_GUARD = b'{"to": "foo@example.com", "type": "Generic", "payload": {"code": "1"}}'
 
 
-def judged(
+def judge(
     body: bytes = GOOD,
     *headers: tuple[str, str],
     method: str = "POST",
@@ -37,14 +37,14 @@ def rules(verdict: Verdict) -> list[str]:
 
 
 def test_a_good_request_is_accepted_without_a_finding() -> None:
-    verdict = judged()
+    verdict = judge()
     assert (verdict.status, verdict.findings) == (200, ())
     assert json.loads(verdict.response_body) == {"accepted": True}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "post", "OPTIONS"])
-def test_another_method_is_405(method: str) -> None:
-    verdict = judged(method=method)
+def test_another_method_than_post_gets_405(method: str) -> None:
+    verdict = judge(method=method)
     assert (verdict.status, rules(verdict)) == (405, ["sender/request/method"])
     assert verdict.findings[0].actual == f'"{method}"'
 
@@ -57,12 +57,12 @@ def test_another_method_is_405(method: str) -> None:
         pytest.param([("CONTENT-TYPE", " application/json ;x=y")], id="spaces"),
     ],
 )
-def test_content_types_that_are_json(headers: list[tuple[str, str]]) -> None:
-    assert judged(GOOD, *headers).status == 200
+def test_json_content_types_are_accepted(headers: list[tuple[str, str]]) -> None:
+    assert judge(GOOD, *headers).status == 200
 
 
 @pytest.mark.parametrize(
-    ("headers", "told"),
+    ("headers", "reported"),
     [
         pytest.param([("X", "y")], "no Content-Type", id="missing"),
         pytest.param([("Content-Type", "")], '""', id="empty"),
@@ -72,14 +72,14 @@ def test_content_types_that_are_json(headers: list[tuple[str, str]]) -> None:
         pytest.param([JSON, JSON], '"application/json" and "application/json"', id="doubled"),
     ],
 )
-def test_another_content_type_is_415(headers: list[tuple[str, str]], told: str) -> None:
-    verdict = judged(GOOD, *headers)
+def test_another_content_type_gets_415(headers: list[tuple[str, str]], reported: str) -> None:
+    verdict = judge(GOOD, *headers)
     assert (verdict.status, rules(verdict)) == (415, ["sender/request/content-type"])
-    assert verdict.findings[0].actual == told
+    assert verdict.findings[0].actual == reported
 
 
 @pytest.mark.parametrize(
-    ("configured", "came"),
+    ("configured", "received"),
     [
         pytest.param("Bearer s3cret", "Bearer s3cret", id="plain"),
         # Logto's connector writes the header in UTF-8, whose bytes are read as ISO 8859-1.
@@ -88,12 +88,12 @@ def test_another_content_type_is_415(headers: list[tuple[str, str]], told: str) 
         pytest.param(" padded ", "padded", id="padded"),
     ],
 )
-def test_the_configured_authorization_is_accepted(configured: str, came: str) -> None:
-    assert judged(GOOD, JSON, ("aUTHORIZATION", came), authorization=configured).status == 200
+def test_the_configured_authorization_is_accepted(configured: str, received: str) -> None:
+    assert judge(GOOD, JSON, ("aUTHORIZATION", received), authorization=configured).status == 200
 
 
 @pytest.mark.parametrize(
-    ("came", "told"),
+    ("received", "reported"),
     [
         pytest.param([], "no Authorization header", id="missing"),
         pytest.param(
@@ -109,47 +109,47 @@ def test_the_configured_authorization_is_accepted(configured: str, came: str) ->
         pytest.param([""], "another value of 0 characters (masked)", id="empty"),
     ],
 )
-def test_another_authorization_is_401_and_is_not_told(came: list[str], told: str) -> None:
-    headers = [("Authorization", value) for value in came]
-    verdict = judged(GOOD, JSON, *headers, authorization="Bearer s3cret")
+def test_another_authorization_gets_401_and_is_masked(received: list[str], reported: str) -> None:
+    headers = [("Authorization", value) for value in received]
+    verdict = judge(GOOD, JSON, *headers, authorization="Bearer s3cret")
     assert (verdict.status, rules(verdict)) == (401, ["sender/request/authorization"])
-    assert verdict.findings[0].actual == told
+    assert verdict.findings[0].actual == reported
     for secret in ("s3cret", "guessed"):
         assert secret not in str(verdict.findings[0])
         assert secret.encode() not in verdict.response_body
 
 
-def test_latin_1_bytes_are_not_what_logto_would_send() -> None:
-    assert judged(GOOD, JSON, ("Authorization", "Schlüssel"), authorization="Schlüssel").status == 401
+def test_an_authorization_in_latin_1_gets_401() -> None:
+    assert judge(GOOD, JSON, ("Authorization", "Schlüssel"), authorization="Schlüssel").status == 401
 
 
-def test_an_empty_configured_value_wants_an_empty_header() -> None:
-    assert judged(GOOD, JSON, authorization="").status == 401
-    assert judged(GOOD, JSON, ("Authorization", ""), authorization="").status == 200
+def test_an_empty_configured_authorization_requires_an_empty_header() -> None:
+    assert judge(GOOD, JSON, authorization="").status == 401
+    assert judge(GOOD, JSON, ("Authorization", ""), authorization="").status == 200
 
 
-def test_nobody_looks_at_authorization_that_is_not_configured() -> None:
-    assert judged(GOOD, JSON, ("Authorization", "anything")).status == 200
+def test_authorization_that_is_not_configured_is_ignored() -> None:
+    assert judge(GOOD, JSON, ("Authorization", "anything")).status == 200
 
 
-def test_what_is_wrong_first_decides() -> None:
+def test_the_first_failed_check_decides_the_status() -> None:
     wrong: dict[str, Any] = {"method": "PUT", "framing": "cut", "authorization": "x"}
     text = ("Content-Type", "text/plain")
-    assert judged(b"", text, **wrong).status == 400
-    assert rules(judged(b"", text, **wrong)) == ["sender/request/framing"]
+    assert judge(b"", text, **wrong).status == 400
+    assert rules(judge(b"", text, **wrong)) == ["sender/request/framing"]
     del wrong["framing"]
-    assert judged(b"", text, **wrong).status == 405
+    assert judge(b"", text, **wrong).status == 405
     del wrong["method"]
-    assert judged(b"", text, **wrong).status == 401
+    assert judge(b"", text, **wrong).status == 401
     del wrong["authorization"]
-    assert judged(b"", text, **wrong).status == 415
-    assert rules(judged(b"", JSON)) == ["message/text/json"]
+    assert judge(b"", text, **wrong).status == 415
+    assert rules(judge(b"", JSON)) == ["message/text/json"]
 
 
 @pytest.mark.parametrize(
     ("body", "rule"),
     [
-        pytest.param(BROKEN, "message/guard/code", id="guard"),
+        pytest.param(INVALID, "message/guard/code", id="guard"),
         pytest.param(b"", "message/text/json", id="empty"),
         pytest.param(b"null", "message/guard/object", id="null"),
         pytest.param(b"\xef\xbb\xbf" + GOOD, "message/text/utf-8", id="bom"),
@@ -159,75 +159,75 @@ def test_what_is_wrong_first_decides() -> None:
         pytest.param(GOOD.replace(b'"042137"', b"NaN"), "message/text/json", id="nan"),
     ],
 )
-def test_a_broken_body_is_400(body: bytes, rule: str) -> None:
-    verdict = judged(body)
+def test_an_invalid_body_gets_400(body: bytes, rule: str) -> None:
+    verdict = judge(body)
     assert (verdict.status, rules(verdict)) == (400, [rule])
-    answer = json.loads(verdict.response_body)
-    assert answer["accepted"] is False
-    assert verdict.findings[0].requirement in answer["reason"]
-    assert answer["findings"][0]["rule"] == rule
+    response = json.loads(verdict.response_body)
+    assert response["accepted"] is False
+    assert verdict.findings[0].requirement in response["reason"]
+    assert response["findings"][0]["rule"] == rule
     assert verdict.violations == verdict.findings
 
 
 def test_a_refusal_masks_codes_and_links() -> None:
     body = b'{"to": "", "type": "SignIn", "payload": {"code": 42137, "link": ["https://secret.test"]}}'
-    assert b"42137" not in judged(body).response_body
-    assert b"secret" not in judged(body).response_body
+    assert b"42137" not in judge(body).response_body
+    assert b"secret" not in judge(body).response_body
 
 
-def test_what_breaks_another_layer_alone_is_a_finding_and_accepted() -> None:
-    assert judged(ONLY_GUARD).findings == ()
-    verdict = judged(ONLY_GUARD, layer="emitted")
+def test_a_message_that_fails_only_another_layer_is_reported_and_accepted() -> None:
+    assert judge(ONLY_GUARD).findings == ()
+    verdict = judge(ONLY_GUARD, layer="emitted")
     assert verdict.status == 200
     assert rules(verdict) == ["message/emitted/code"]
     assert verdict.violations
 
 
-def test_what_breaks_guard_too_is_refused_at_any_layer() -> None:
-    verdict = judged(BROKEN, layer="emitted")
+def test_a_message_that_fails_guard_is_refused_at_any_layer() -> None:
+    verdict = judge(INVALID, layer="emitted")
     assert verdict.status == 400
     assert "message/emitted/code" in rules(verdict)
     assert "emitted" not in verdict.response_body.decode()
 
 
-def test_what_is_too_deep_to_judge_is_a_finding_and_accepted() -> None:
+def test_a_body_too_deep_to_judge_is_reported_and_accepted() -> None:
     deep = GOOD.replace(b'"042137"', b"[" * 501 + b"]" * 501)
-    verdict = judged(deep)
+    verdict = judge(deep)
     assert (verdict.status, rules(verdict)) == (200, ["message/text/depth"])
 
 
-def test_a_key_twice_is_a_finding_that_breaks_nothing() -> None:
+def test_a_duplicate_key_is_reported_but_is_no_violation() -> None:
     twice = GOOD.replace(b'"payload"', b'"to": "bar@example.com", "payload"')
-    verdict = judged(twice)
+    verdict = judge(twice)
     assert (verdict.status, rules(verdict), verdict.violations) == (200, ["sender/body/unique-keys"], ())
     assert '"to" more than once' in verdict.findings[0].actual
-    both = judged(BROKEN.replace(b'"payload"', b'"to": "bar@example.com", "payload"'))
+    both = judge(INVALID.replace(b'"payload"', b'"to": "bar@example.com", "payload"'))
     assert rules(both) == ["message/guard/code", "sender/body/unique-keys"]
 
 
-def test_a_key_twice_below_a_long_key_is_a_short_finding() -> None:
-    (finding,) = judged(GOOD.replace(b"{", b'{"%s": {"a": 1, "a": 2}, ' % (b"k" * 100_000), 1)).findings
+def test_the_finding_for_a_duplicate_key_below_a_long_key_is_short() -> None:
+    (finding,) = judge(GOOD.replace(b"{", b'{"%s": {"a": 1, "a": 2}, ' % (b"k" * 100_000), 1)).findings
     assert finding.rule == "sender/body/unique-keys"
     assert len(finding.actual) < 300
 
 
-def test_revisions_and_releases_choose_the_schema() -> None:
+def test_a_revision_or_release_selects_the_schema() -> None:
     mfa = GOOD.replace(b"SignIn", b"BindMfa")
-    assert judged(mfa, revision="1.32").status == 200
-    assert judged(mfa, revision="v1.31.0").status == 400
+    assert judge(mfa, revision="1.32").status == 200
+    assert judge(mfa, revision="v1.31.0").status == 400
     with pytest.raises(UnknownRevision):
-        judged(revision="7.0")
+        judge(revision="7.0")
     with pytest.raises(UnknownLayer):
-        judged(revision="1.22", layer="documented")
+        judge(revision="1.22", layer="documented")
 
 
-def test_header_values_are_found_whatever_their_case() -> None:
+def test_header_names_are_matched_in_any_case() -> None:
     request = Request("POST", "/", (("X-a", "1"), ("x-A", "2"), ("y", "3")), b"")
     assert request.values("x-a") == ["1", "2"]
     assert request.values("z") == []
 
 
-def test_status_lines() -> None:
+def test_a_status_line_has_code_and_reason() -> None:
     assert status_line(404) == "HTTP/1.1 404 Not Found"
     assert status_line(999) == "HTTP/1.1 999 "
 
@@ -237,9 +237,9 @@ def test_status_lines() -> None:
     st.binary(max_size=60) | st.text().map(lambda text: json.dumps({"to": text}).encode()),
     st.lists(st.tuples(st.text(max_size=12), st.text(max_size=12)), max_size=3),
 )
-def test_nothing_that_comes_makes_judging_fail(body: bytes, headers: list[tuple[str, str]]) -> None:
+def test_judging_any_request_does_not_raise(body: bytes, headers: list[tuple[str, str]]) -> None:
     for given_headers in (headers, [JSON, *headers]):
-        verdict = judged(body, *given_headers, authorization=None)
+        verdict = judge(body, *given_headers, authorization=None)
         assert verdict.status in (200, 400, 415)
         json.loads(verdict.response_body)
         assert (verdict.status == 200) == (not verdict.violations)

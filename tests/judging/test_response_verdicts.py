@@ -44,7 +44,7 @@ PREDICATES = (is_accepted, is_no_crash, is_refused, is_unauthorized, is_redirect
         (NoResponse("cut", "the connection ended without a response", 1), set()),
     ],
 )
-def test_predicates(outcome: Outcome, holding: set[Callable[[Outcome], bool]]) -> None:
+def test_only_the_matching_predicates_hold(outcome: Outcome, holding: set[Callable[[Outcome], bool]]) -> None:
     assert {predicate for predicate in PREDICATES if predicate(outcome)} == holding
 
 
@@ -59,14 +59,14 @@ def test_predicates(outcome: Outcome, holding: set[Callable[[Outcome], bool]]) -
         (307, "/x\x1b", "Location /x\\u001b: Logto posts the code there once more"),
     ],
 )
-def test_what_logto_does_with_a_redirect(status: int, location: str | None, text: str) -> None:
+def test_the_handling_of_a_redirect_by_logto_is_printed(status: int, location: str | None, text: str) -> None:
     headers = () if location is None else (("location", location),)
     found = format_redirect(Response(status, headers, b"", 0))
     assert found.startswith(text)
     assert bool(found) is bool(text)
 
 
-def test_nothing_is_said_of_a_redirect_without_a_response() -> None:
+def test_no_redirect_is_printed_without_a_response() -> None:
     assert format_redirect(NoResponse("timeout", "no response", 1)) == ""
 
 
@@ -81,12 +81,12 @@ def test_nothing_is_said_of_a_redirect_without_a_response() -> None:
         (NoResponse("garbled", "x\x1b", 0), "a response that is not HTTP after 0 ms: x\\u001b"),
     ],
 )
-def test_an_outcome_in_one_line(outcome: Outcome, text: str) -> None:
+def test_an_outcome_is_printed_in_one_line(outcome: Outcome, text: str) -> None:
     assert format_outcome(outcome) == text
 
 
-def secrets(body: bytes, *authorizations: str, encoding: str = "") -> list[str]:
-    """Return what a body repeats of a request for which these are the secrets."""
+def repeated_secrets(body: bytes, *authorizations: str, encoding: str = "") -> list[str]:
+    """Return the names of the secrets of a request that a response body repeats."""
     headers = (("content-encoding", encoding),) if encoding else ()
     response = Response(400, headers, body, 0)
     return find_secrets(
@@ -108,17 +108,17 @@ def secrets(body: bytes, *authorizations: str, encoding: str = "") -> list[str]:
         (b"a Bearer token is needed", []),
     ],
 )
-def test_secrets_that_a_body_repeats(body: bytes, found: list[str]) -> None:
-    assert secrets(body, "Bearer s3cret-T0ken") == found
-    assert secrets(gzip.compress(body), "Bearer s3cret-T0ken", encoding="gzip") == found
+def test_secrets_that_a_body_repeats_are_found(body: bytes, found: list[str]) -> None:
+    assert repeated_secrets(body, "Bearer s3cret-T0ken") == found
+    assert repeated_secrets(gzip.compress(body), "Bearer s3cret-T0ken", encoding="gzip") == found
 
 
 @pytest.mark.parametrize("authorization", ["", "token", "secret", "Bearer x"])
-def test_an_authorization_that_may_be_a_word_is_no_secret(authorization: str) -> None:
-    assert secrets(b"Bearer x: the secret token is wrong", authorization) == []
+def test_an_authorization_that_may_be_an_ordinary_word_is_no_secret(authorization: str) -> None:
+    assert repeated_secrets(b"Bearer x: the secret token is wrong", authorization) == []
 
 
-def test_only_what_is_given_is_a_secret() -> None:
+def test_empty_secrets_are_not_found() -> None:
     response = Response(400, (), b"123456", 0)
     assert find_secrets(response, code="", link="", address="", authorizations=()) == []
 
@@ -139,8 +139,8 @@ def test_only_what_is_given_is_a_secret() -> None:
         "/_next/static/chunks/pages/_error-1a2b.js",
     ],
 )
-def test_text_without_internals(text: str) -> None:
-    assert internals(text) == []
+def test_text_without_internals_has_no_finding(text: str) -> None:
+    assert shown_internals(text) == []
 
 
 @pytest.mark.parametrize(
@@ -166,10 +166,10 @@ def test_text_without_internals(text: str) -> None:
         ("/usr/local/lib/python3.11/json/decoder.py", "a file path"),
     ],
 )
-def test_text_with_internals(text: str, what: str) -> None:
-    assert what in internals(text)
+def test_internals_in_a_text_are_found(text: str, what: str) -> None:
+    assert what in shown_internals(text)
 
 
-def internals(text: str) -> list[str]:
-    """Return what a body shows, of a receiver at ``/app/hook.php``."""
+def shown_internals(text: str) -> list[str]:
+    """Return the kinds of internals in a response body of a receiver at ``/app/hook.php``."""
     return find_internals(Response(500, (), text.encode(), 0), "/app/hook.php")

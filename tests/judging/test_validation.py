@@ -40,17 +40,17 @@ def changed(pointer: str, value: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("form", [json.dumps(VALID), json.dumps(VALID).encode(), bytearray(b"{}"), VALID])
-def test_takes_text_bytes_and_values(form: Any) -> None:
+def test_text_bytes_and_values_are_accepted(form: Any) -> None:
     assert (validate(form) == ()) == (form != bytearray(b"{}"))
 
 
-def test_a_string_is_text_and_never_a_value() -> None:
+def test_a_string_is_parsed_as_json_text() -> None:
     assert [finding.rule for finding in validate('"SignIn"')] == ["message/guard/object"]
     assert [finding.rule for finding in validate("SignIn")] == ["message/text/json"]
 
 
 @pytest.mark.parametrize("line", (DATA / "observed-guard-verdicts.ndjson").read_text().splitlines())
-def test_agrees_with_the_real_guards(line: str) -> None:
+def test_verdicts_equal_those_of_the_real_guards(line: str) -> None:
     observed = json.loads(line)
     for revision in revisions():
         findings = validate(observed["json"], revision)
@@ -144,7 +144,7 @@ def test_recorded_bodies_are_valid_in_guard_and_emitted() -> None:
         ),
     ],
 )
-def test_a_finding_says_rule_place_expected_and_actual(
+def test_a_finding_names_rule_pointer_expected_and_actual_value(
     message: Any, layer: str, rule: str, pointer: str, expected: str, actual: str
 ) -> None:
     finding = validate(message, layer=layer)[0]
@@ -156,7 +156,7 @@ def test_a_finding_says_rule_place_expected_and_actual(
     assert finding.consequence == rules()[rule].consequence
 
 
-def test_several_mistakes_are_several_findings() -> None:
+def test_each_mistake_has_its_own_finding() -> None:
     found = {
         (finding.rule, finding.pointer) for finding in validate({"to": 1, "payload": {"code": 1, "link": 1}})
     }
@@ -174,7 +174,7 @@ def test_a_pointer_is_escaped() -> None:
     assert [finding.pointer for finding in validate(message, "1.22")] == ["/payload/a~1b~0c"]
 
 
-def test_of_duplicate_keys_the_last_counts() -> None:
+def test_the_last_of_duplicate_keys_is_judged() -> None:
     good, bad = '"code":"1"', '"code":1'
     text = '{"to":"a","type":"SignIn","payload":{%s,%s}}'
     assert validate(text % (bad, good)) == ()
@@ -192,13 +192,13 @@ def test_of_duplicate_keys_the_last_counts() -> None:
         ("[" * 501, "message/text/depth", "500 levels"),
     ],
 )
-def test_text_that_cannot_be_judged_is_a_finding(text: str | bytes, rule: str, actual: str) -> None:
+def test_text_that_cannot_be_read_is_reported_as_a_finding(text: str | bytes, rule: str, actual: str) -> None:
     (finding,) = validate(text)
     assert (finding.rule, finding.layer, finding.pointer) == (rule, None, "")
     assert actual in finding.actual
 
 
-def test_judges_what_python_alone_could_not() -> None:
+def test_long_integers_and_lone_surrogates_are_judged() -> None:
     digits = "1" * 5000
     assert validate(f'{{"to":"a","type":"SignIn","payload":{{"n":{digits}}}}}') == ()
     assert validate('{"to":"a","type":"SignIn","payload":{"\\ud800":"\\udc00"}}') == ()
@@ -210,9 +210,9 @@ def test_judges_what_python_alone_could_not() -> None:
 
 @pytest.mark.parametrize("innermost", ["[]", "{}", "[0]"])
 @pytest.mark.parametrize(
-    ("levels", "rules_broken"), [(MAX_DEPTH, []), (MAX_DEPTH + 1, ["message/text/depth"])]
+    ("levels", "failed_rules"), [(MAX_DEPTH, []), (MAX_DEPTH + 1, ["message/text/depth"])]
 )
-def test_depth_is_the_same_for_text_and_value(levels: int, rules_broken: list[str], innermost: str) -> None:
+def test_depth_is_the_same_for_text_and_value(levels: int, failed_rules: list[str], innermost: str) -> None:
     # The message, its payload and the innermost container are levels too.
     nested = "[" * (levels - 3) + innermost + "]" * (levels - 3)
     text = f'{{"to":"a","type":"SignIn","payload":{{"x":{nested}}}}}'
@@ -222,18 +222,18 @@ def test_depth_is_the_same_for_text_and_value(levels: int, rules_broken: list[st
         value = json.loads(text)
     finally:
         sys.setrecursionlimit(with_more_room)
-    assert [finding.rule for finding in validate(text)] == rules_broken
-    assert [finding.rule for finding in validate(value)] == rules_broken
+    assert [finding.rule for finding in validate(text)] == failed_rules
+    assert [finding.rule for finding in validate(value)] == failed_rules
 
 
-def test_a_place_of_odd_characters_is_told_in_plain_ones() -> None:
+def test_odd_characters_in_a_pointer_are_printed_escaped() -> None:
     (finding,) = validate('{"to":"a","type":"SignIn","payload":{"\\ud800\\u001b[31m":1}}', "1.22")
     assert finding.pointer == "/payload/\ud800\x1b[31m"
     assert "/payload/\\ud800\\u001b[31m" in str(finding)
     assert str(finding).encode()
 
 
-def test_values_are_held_to_what_json_has() -> None:
+def test_values_that_json_lacks_raise() -> None:
     with pytest.raises(TypeError, match=r"at /payload/when is a datetime"):
         validate(changed("/payload/when", datetime.datetime.now(datetime.UTC)))
     with pytest.raises(TypeError, match=r"at /payload/x is a tuple"):
@@ -267,7 +267,7 @@ def test_check_returns_the_message_or_raises() -> None:
     assert rules()["message/guard/code"].consequence in text
 
 
-def test_unknown_revisions_and_layers_are_told() -> None:
+def test_unknown_revisions_and_layers_raise() -> None:
     with pytest.raises(UnknownRevision):
         validate(VALID, "1.21")
     refused = r'invalid revision 1\.35: expected text such as "1\.35", not float'
@@ -291,13 +291,13 @@ def test_codes_and_links_are_masked() -> None:
 
 @UNHURRIED
 @given(st.recursive(st.text() | st.integers() | st.none(), lambda inner: st.lists(inner, max_size=3)))
-def test_what_is_shown_is_one_short_line(value: Any) -> None:
+def test_a_value_is_printed_as_one_short_line(value: Any) -> None:
     shown = masking.format_value(value)
     assert len(shown) <= 140
     assert shown.isprintable()
 
 
-# The two engines. Logto's own documents, and everything near them.
+# The two engines judge Logto's own documents and variations of them.
 
 NAMES = [
     "to",
@@ -312,7 +312,7 @@ NAMES = [
     "application",
     "__proto__",
 ]
-WORDS = [
+NEAR_VALUES = [
     "SignIn",
     "BindMfa",
     "Generic",
@@ -325,7 +325,7 @@ WORDS = [
     "\n",
 ]
 VALUES = st.recursive(
-    st.sampled_from([None, True, 0, 1.5, float("inf"), 10**30, *WORDS])
+    st.sampled_from([None, True, 0, 1.5, float("inf"), 10**30, *NEAR_VALUES])
     | st.text(st.characters(), max_size=8),
     lambda inner: (
         st.lists(inner, max_size=3)
@@ -374,7 +374,7 @@ def test_the_two_engines_agree(revision: str, layer: str) -> None:
         try:
             assert whether.is_valid(value) == expected
         except ValueError:
-            # What the compiled engine cannot read is left to jsonschema.
+            # jsonschema judges what the compiled engine cannot read.
             assert b"\\ud" in stringify(value)
         assert (module.validator(revision, layer).findings(value) == ()) == expected
 

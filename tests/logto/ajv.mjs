@@ -7,12 +7,12 @@
 //
 // An error is {"keyword", "pointer"}: the keyword that failed and the JSON pointer of the place in the
 // text. What is wrong with a member's name is reported as propertyNames and not once more by the keyword
-// inside. Text that is not JSON has one error, keyword "syntax". A schema that Ajv refuses to compile is
-// answered with {"refused": "<why>"}.
+// inside. Text that is not JSON has one error, keyword "syntax". For a schema that Ajv refuses to compile the
+// result is {"refused": "<why>"}.
 
 import { readFileSync } from "node:fs";
 import Ajv from "ajv/dist/2020.js";
-import { answer, job, lines } from "./lines.mjs";
+import { job, lines, writeResult } from "./lines.mjs";
 
 const ajv = new Ajv.default({ strict: true, allErrors: true });
 for (const file of process.argv.slice(2)) {
@@ -52,5 +52,5 @@ function judge({ schema, text }) {
 }
 
 for await (const line of lines()) {
-  answer(job(line, "an array of {schema, text}").map(judge));
+  writeResult(job(line, "an array of {schema, text}").map(judge));
 }

@@ -6,24 +6,24 @@
 //
 // The job's members:
 //   message        the message to send: to, type, payload, ip. Values are what JavaScript makes of them
-//                  (1e400 is Infinity, the last of two equal keys counts).
+//                  (1e400 is Infinity, of two equal keys the last is used).
 //   json           in place of message: the message as JSON text, for what the writer of the job cannot
 //                  put into JSON, such as equal keys.
 //   endpoint       the URL to send to.
 //   authorization  the connector's setting of that name; absent when absent here.
 //   id             any value, not null. A job with an id is started at once, beside those under way, and
-//                  its answer bears the id. Jobs without one are sent one after another, and their
-//                  answers come in the order of the jobs.
+//                  its result has the id. Jobs without one are sent one after another, and their
+//                  results are written in the order of the jobs.
 //
 // "code" is the code of Logto's ConnectorError, or null for an error that is none. The process ends when
-// standard input has ended and every answer is written.
+// standard input has ended and every result is written.
 //
 //   node connector.mjs <<'JOB'
 //   {"endpoint": "http://127.0.0.1:3000/mail", "message": {"to": "foo@example.com", "type": "Generic", "payload": {}}}
 //   JOB
 
 import createConnector from "@logto/connector-http-email";
-import { answer, job, lines } from "./lines.mjs";
+import { job, lines, writeResult } from "./lines.mjs";
 
 const connector = await createConnector({
   getConfig: async () => {
@@ -48,7 +48,7 @@ async function send({ id, message, json, endpoint, authorization }) {
 
 for await (const line of lines()) {
   const task = job(line, "an object with message or json, and endpoint");
-  const done = send(task).then(answer);
+  const done = send(task).then(writeResult);
   if (task.id === undefined || task.id === null) {
     await done;
   }

@@ -3,9 +3,9 @@
 A text and not a value: equal keys, odd numbers, escapes and what is no JSON at all must reach the real
 guard as they are.
 
-Hypothesis draws one thing, some bytes, since each draw costs more than all the rest. A byte is one choice;
-it has its fixed place, and zero is the plainest choice. So Hypothesis, that shrinks bytes towards zero one
-by one, shrinks a text towards a plain one.
+Hypothesis draws only bytes, since each draw costs more than all the rest. Each byte is one choice at a fixed
+place, and zero is the plainest choice. Hypothesis shrinks bytes towards zero one by one, and so shrinks a
+text towards a plain one.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ _BYTES = _CHOICES + _LATIN_1 + _UTF_16
 
 
 class _Choices:
-    """Spends the drawn bytes, one a choice; the last make some text, lone surrogates included."""
+    """Consumes the drawn bytes, one for each choice; the last make a text that may have lone surrogates."""
 
     def __init__(self, drawn: bytes) -> None:
         self._drawn = iter(drawn[:_CHOICES])
@@ -179,7 +179,7 @@ class _Choices:
         return next(self._drawn) % below
 
     def slot(self, hows: Sequence[str], key: str, good: Sequence[str]) -> list[str]:
-        """Return the members that stand where the member ``key`` should: one, none or two."""
+        """Return the members in the place of the member ``key``: one, none or two."""
         how = self.pick(hows)
         other_name = self.pick(self.keys)
         good_value = self.pick(good)
@@ -195,7 +195,7 @@ class _Choices:
         return members[how]
 
     def object(self, members: Sequence[str]) -> str:
-        """Return an object of the members and of unknown ones, in some order, spaced somehow."""
+        """Return an object of the members and of unknown ones, in any order and spacing."""
         start = self.number(len(members) + 1)
         several = max(0, self.number(8) - 4)
         extras = [f"{self.pick(self.keys)}:{self.pick(self.anything)}" for _ in range(3)][:several]
@@ -204,7 +204,7 @@ class _Choices:
         return f"{{{space}{between.join([*members[start:], *extras, *members[:start]])}{space}}}"
 
     def message(self) -> str:
-        """Return a message, or what is nearly one."""
+        """Return a message or a text that is nearly one."""
         payload = self.object(
             [
                 member
@@ -222,7 +222,7 @@ class _Choices:
         )
 
     def document(self) -> str:
-        """Return a message for the most part, else another value or what is no JSON."""
+        """Return mostly a message, otherwise another value or a text that is no JSON."""
         form = self.pick(_FORMS)
         if form == "nothing":
             return ""

@@ -4,10 +4,10 @@
 //   out  a line:  [{"4.7.0": true, "5.0.0": true, …}, …]    a verdict for each text and kit, in order
 //
 // A verdict is true (the guard accepts), false (it rejects), null (JSON.parse says: not JSON), or a
-// string: the error, such as a stack overflow, that kept the parser or the guard from answering.
+// string: the error, such as a stack overflow, that ended the parser or the guard without a verdict.
 
 import { readFileSync } from "node:fs";
-import { answer, job, lines } from "./lines.mjs";
+import { job, lines, writeResult } from "./lines.mjs";
 
 const { dependencies } = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
 const guards = await Promise.all(
@@ -40,5 +40,5 @@ function judge(text) {
 }
 
 for await (const line of lines()) {
-  answer(job(line, "an array of JSON texts").map(judge));
+  writeResult(job(line, "an array of JSON texts").map(judge));
 }

@@ -19,11 +19,11 @@ export async function* lines() {
 }
 
 /** Writes one value as one line. JSON.stringify escapes lone surrogates, so the line is valid UTF-8. */
-export function answer(value) {
+export function writeResult(value) {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
-/** Parses one line, or ends the process with a sentence about what it wanted to read. */
+/** Parses one line, or ends the process and prints what it expected. */
 export function job(line, wanted) {
   try {
     return JSON.parse(line);

@@ -1,4 +1,4 @@
-"""Talks with the Node workers of this folder: one line of JSON in, one line of JSON out."""
+"""Runs the Node workers of this folder: one line of JSON in, one line of JSON out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OLDEST_NODE = 20
 
 
 class WorkerError(AssertionError):
-    """A worker ended, or did not answer in time."""
+    """A worker ended, or returned no result in time."""
 
 
 def lacking(folder: Path | None = None, prefix: str = PREFIX) -> str | None:
@@ -42,7 +42,7 @@ def lacking(folder: Path | None = None, prefix: str = PREFIX) -> str | None:
     version = subprocess.check_output([node, "--version"], text=True).strip()
     if int(version.removeprefix("v").split(".")[0]) < OLDEST_NODE:
         return f"the real Logto packages need Node {OLDEST_NODE} or later, not {version}; then run: {install}"
-    # npm writes this file last: it says what is installed.
+    # npm writes this file last: it lists what is installed.
     installed = folder / "node_modules" / ".package-lock.json"
     if not installed.is_file():
         return f"the real Logto packages are not installed: run: {install}"
@@ -55,7 +55,7 @@ def lacking(folder: Path | None = None, prefix: str = PREFIX) -> str | None:
 
 
 def require_packages(folder: Path | None = None, prefix: str = PREFIX) -> None:
-    """Skip where Node or the packages are missing; in CI (``CI=true``) fail, there they must not be."""
+    """Skip where Node or the packages are missing; in CI (``CI=true``) fail instead."""
     skip_or_fail(lacking(folder, prefix))
 
 
@@ -69,7 +69,7 @@ def skip_or_fail(reason: str | None) -> None:
 
 
 class NodeWorker:
-    """A long-lived Node process that answers each line with a line; a context manager.
+    """A long-lived Node process that returns one line for each line; a context manager.
 
     Entering it skips the test, or in CI fails it, where Node or the packages are missing.
 
@@ -85,7 +85,7 @@ class NodeWorker:
         self._script = script
         self._command = ["node", str(FOLDER / script), *map(str, arguments)]
         self._environment = {**os.environ, **(environment or {})}
-        self._answers: queue.Queue[bytes | None] = queue.Queue()
+        self._results: queue.Queue[bytes | None] = queue.Queue()
 
     def __enter__(self) -> Self:
         require_packages()
@@ -121,16 +121,16 @@ class NodeWorker:
     def _read(self, stdout: IO[bytes]) -> None:
         with stdout:
             for line in stdout:
-                self._answers.put(line)
-        self._answers.put(None)
+                self._results.put(line)
+        self._results.put(None)
 
     def _failed(self, what: str) -> WorkerError:
         self._stderr.seek(0)
-        said = self._stderr.read().decode(errors="replace").strip() or "(nothing)"
-        return WorkerError(f"{self._script} {what}; on standard error it said:\n{said}")
+        stderr = self._stderr.read().decode(errors="replace").strip() or "(nothing)"
+        return WorkerError(f"{self._script} {what}; on standard error it said:\n{stderr}")
 
     def send(self, job: object) -> None:
-        """Write one job without waiting for its answer."""
+        """Write one job without waiting for its result."""
         self.write_line(json.dumps(job).encode())
 
     def write_line(self, line: bytes) -> None:
@@ -142,24 +142,24 @@ class NodeWorker:
             raise self._failed("has ended") from error
 
     def receive(self, *, timeout: float = 30) -> Any:
-        """Return the next answer.
+        """Return the next result.
 
         Args:
             timeout: The seconds to wait for it.
 
         Raises:
-            WorkerError: The worker did not answer. The error has the standard error of the worker.
+            WorkerError: The worker returned no result. The error has the standard error of the worker.
         """
         try:
-            line = self._answers.get(timeout=timeout)
+            line = self._results.get(timeout=timeout)
         except queue.Empty:
             raise self._failed(f"gave no answer within {timeout} s") from None
         if line is None:
-            self._answers.put(None)
+            self._results.put(None)
             raise self._failed(f"ended, with status {self._process.wait()}")
         return json.loads(line)
 
     def ask(self, job: object, *, timeout: float = 30) -> Any:
-        """Write one job, usually a batch, and return its answer: see ``receive``."""
+        """Write one job, usually a batch, and return its result: see ``receive``."""
         self.send(job)
         return self.receive(timeout=timeout)

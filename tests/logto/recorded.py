@@ -1,4 +1,4 @@
-"""What was recorded of a real Logto, as it stands in ``tests/schemas/data/``."""
+"""The recordings of a real Logto in ``tests/schemas/data/``."""
 
 from __future__ import annotations
 

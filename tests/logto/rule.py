@@ -1,7 +1,7 @@
-"""What each revision's ``sendMessageDataGuard`` accepts, said once more and without any schema.
+"""A second description of what each revision's ``sendMessageDataGuard`` accepts, without any schema.
 
-The guards of revisions before 1.35 are not on npm. This rule is held to the real guards where they can be
-run (1.35) and to their recorded verdicts where they cannot; then it judges our schemas of all revisions.
+The guards of revisions before 1.35 are not on npm. Tests compare this rule with the real guards where they
+can be run (1.35) and with recorded verdicts elsewhere. Then they compare our schemas with this rule.
 """
 
 from __future__ import annotations

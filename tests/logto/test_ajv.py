@@ -28,13 +28,13 @@ def text_of(test: dict[str, Any]) -> str:
     return text
 
 
-def read_verdict(answer: dict[str, Any]) -> tuple[bool, list[tuple[str, str]]]:
-    """Return a verdict of Ajv and its errors, without those that only say that an ``if`` applied."""
-    errors = [(error["keyword"], error["pointer"]) for error in answer["errors"] if error["keyword"] != "if"]
-    return answer["valid"], errors
+def read_verdict(result: dict[str, Any]) -> tuple[bool, list[tuple[str, str]]]:
+    """Return a verdict of Ajv and its errors, without those that only report that an ``if`` applied."""
+    errors = [(error["keyword"], error["pointer"]) for error in result["errors"] if error["keyword"] != "if"]
+    return result["valid"], errors
 
 
-def test_there_are_schemas_and_vectors_of_every_revision() -> None:
+def test_every_revision_has_schemas_and_vectors() -> None:
     """Each revision has a guard and an emitted schema, each schema of a revision has vectors."""
     revisions = [entry["id"] for entry in json.loads((SCHEMAS / "index.json").read_bytes())["revisions"]]
     schemas = {name_of(path) for path in SCHEMA_FILES}
@@ -48,28 +48,28 @@ def test_there_are_schemas_and_vectors_of_every_revision() -> None:
 
 
 @pytest.mark.parametrize("path", SCHEMA_FILES, ids=name_of)
-def test_schema_compiles_in_strict_mode(path: Path, ajv: NodeWorker) -> None:
+def test_every_schema_compiles_in_strict_mode(path: Path, ajv: NodeWorker) -> None:
     """Ajv, which refuses in strict mode what it does not know, compiles the schema."""
     reference = {"$ref": json.loads(path.read_bytes())["$id"]}
-    (answer,) = ajv.ask([{"schema": reference, "text": "null"}])
-    assert "refused" not in answer, answer
+    (result,) = ajv.ask([{"schema": reference, "text": "null"}])
+    assert "refused" not in result, result
 
 
 @pytest.mark.parametrize("path", VECTOR_FILES, ids=name_of)
-def test_vectors_hold_in_ajv(path: Path, ajv: NodeWorker) -> None:
+def test_ajv_gives_each_vector_its_stated_verdict(path: Path, ajv: NodeWorker) -> None:
     """Each vector has its verdict; an invalid one has one error, with its keyword and at its place."""
     cases = [(group["schema"], test) for group in json.loads(path.read_bytes()) for test in group["tests"]]
-    answers = ajv.ask([{"schema": schema, "text": text_of(test)} for schema, test in cases])
-    assert len(answers) == len(cases) > 0
+    results = ajv.ask([{"schema": schema, "text": text_of(test)} for schema, test in cases])
+    assert len(results) == len(cases) > 0
     wrong = []
-    for (_, test), answer in zip(cases, answers, strict=True):
+    for (_, test), result in zip(cases, results, strict=True):
         stated = (test["valid"], [] if test["valid"] else [(test["keyword"], test["pointer"])])
-        if "refused" in answer or read_verdict(answer) != stated:
-            wrong.append(f"{test['id']}: stated {stated}, Ajv says {answer}")
+        if "refused" in result or read_verdict(result) != stated:
+            wrong.append(f"{test['id']}: stated {stated}, Ajv says {result}")
     assert not wrong, "\n".join(wrong)
 
 
-def test_worker_tells_what_it_refuses(ajv: NodeWorker) -> None:
+def test_the_worker_reports_a_schema_that_ajv_refuses(ajv: NodeWorker) -> None:
     """A schema that strict mode refuses is reported, so a test that compiles one can fail."""
     schemas = [
         {"unheard-of": 1},
@@ -77,22 +77,22 @@ def test_worker_tells_what_it_refuses(ajv: NodeWorker) -> None:
         {"format": "email"},
         {"type": "array", "minItems": "1"},
     ]
-    answers = ajv.ask([{"schema": schema, "text": "null"} for schema in schemas])
-    assert [list(answer) for answer in answers] == [["refused"]] * len(schemas)
+    results = ajv.ask([{"schema": schema, "text": "null"} for schema in schemas])
+    assert [list(result) for result in results] == [["refused"]] * len(schemas)
 
 
-def test_worker_tells_every_error(ajv: NodeWorker) -> None:
-    """Errors come with keyword and place, and text that is no JSON has an error of its own."""
+def test_the_worker_reports_every_error(ajv: NodeWorker) -> None:
+    """Errors have keyword and pointer. Text that is no JSON has one error with the keyword ``syntax``."""
     schema = {
         "type": "object",
         "properties": {"a": {"type": "string"}, "b": {}},
         "required": ["b"],
         "propertyNames": {"maxLength": 1},
     }
-    answers = ajv.ask(
+    results = ajv.ask(
         [{"schema": schema, "text": text} for text in ('{"a":1}', '{"b":1}', '{"b":1,"cc":1}', "{")]
     )
-    assert [read_verdict(answer) for answer in answers] == [
+    assert [read_verdict(result) for result in results] == [
         (False, [("required", ""), ("type", "/a")]),
         (True, []),
         (False, [("propertyNames", "")]),

@@ -1,4 +1,4 @@
-"""What the real ``@logto/connector-http-email`` writes on the wire, and what it makes of each answer."""
+"""The requests of the real ``@logto/connector-http-email``, and its results for each response."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ OK = {"ok": True}
 def send(
     connector: NodeWorker, url: object, message: str = MESSAGE, timeout: float = 10, **settings: Any
 ) -> dict[str, Any]:
-    """Send one message, given as JSON text, and return the connector's answer."""
-    answer = connector.ask({"endpoint": url, "json": message, **settings}, timeout=timeout)
-    assert isinstance(answer, dict)
-    return answer
+    """Send one message, given as JSON text, and return the connector's result."""
+    result = connector.ask({"endpoint": url, "json": message, **settings}, timeout=timeout)
+    assert isinstance(result, dict)
+    return result
 
 
-def sent(connector: NodeWorker, message: str = MESSAGE, **settings: Any) -> WireRequest:
-    """Send one message to a server that takes it, and return the one request that arrived."""
+def send_and_record(connector: NodeWorker, message: str = MESSAGE, **settings: Any) -> WireRequest:
+    """Send one message to a server that accepts it, and return the one request that arrived."""
     with Wire() as wire:
         assert send(connector, f"{wire.origin}/mail", message, **settings) == OK
     (request,) = wire.requests
     return request
 
 
-# What it writes.
+# Requests.
 
 
-def test_header_lines(connector: NodeWorker) -> None:
-    """These header lines, in this order and case, and no other."""
+def test_the_request_has_these_header_lines(connector: NodeWorker) -> None:
+    """The request has these header lines, in this order and case, and no other."""
     with Wire() as wire:
         assert send(connector, f"{wire.origin}/mail", authorization="Bearer s3cret") == OK
         assert send(connector, f"{wire.origin}/mail") == OK
@@ -74,22 +74,22 @@ def test_header_lines(connector: NodeWorker) -> None:
         ("/a\tb\n", "/ab"),
     ],
 )
-def test_target(written: str, target: str, connector: NodeWorker) -> None:
+def test_the_target_is_path_and_query_of_the_url(written: str, target: str, connector: NodeWorker) -> None:
     """The target is the URL's path and query, written as a URL parser writes them, without the fragment."""
     with Wire() as wire:
         assert send(connector, f"{wire.origin}{written}") == OK
     assert [request.start for request in wire.requests] == [f"POST {target} HTTP/1.1"]
 
 
-def test_recorded_bodies_are_of_every_type() -> None:
+def test_the_recorded_bodies_are_of_every_type() -> None:
     """The bodies that the next test sends are of all nine types."""
     assert set(map(recorded.type_of, recorded.bodies())) == TYPES["1.35"]
 
 
 @pytest.mark.parametrize("body", recorded.bodies(), ids=recorded.type_of)
-def test_body_that_logto_posted_is_posted_again(body: str, connector: NodeWorker) -> None:
-    """A message that a real Logto posted comes out byte for byte as Logto posted it."""
-    assert sent(connector, body).body == body.encode()
+def test_a_recorded_body_is_posted_byte_for_byte(body: str, connector: NodeWorker) -> None:
+    """The connector posts a recorded message byte for byte as Logto posted it."""
+    assert send_and_record(connector, body).body == body.encode()
 
 
 @pytest.mark.parametrize(
@@ -153,9 +153,9 @@ def test_body_that_logto_posted_is_posted_again(body: str, connector: NodeWorker
         pytest.param('{"to":1,"type":[2],"payload":"3"}', '{"to":1,"type":[2],"payload":"3"}', id="no guard"),
     ],
 )
-def test_body(message: str, body: str, connector: NodeWorker) -> None:
-    """The body is what JSON.stringify makes of to, type, payload and ip, in UTF-8."""
-    request = sent(connector, message)
+def test_the_body_is_compact_json_of_four_members(message: str, body: str, connector: NodeWorker) -> None:
+    """The body is the result of JSON.stringify for to, type, payload and ip, in UTF-8."""
+    request = send_and_record(connector, message)
     assert request.body == body.encode()
     assert request.header("content-length") == [str(len(body.encode()))]
 
@@ -174,16 +174,16 @@ def test_body(message: str, body: str, connector: NodeWorker) -> None:
         (None, ""),
     ],
 )
-def test_ip(ip: str | None, written: str, connector: NodeWorker) -> None:
+def test_an_empty_ip_is_left_out(ip: str | None, written: str, connector: NodeWorker) -> None:
     """``ip`` stands last, and is absent where it is empty."""
     message = "{" + (f'"ip":{ip},' if ip else "") + MESSAGE[1:]
-    assert sent(connector, message).body.decode() == f"{MESSAGE[:-1]}{written}}}"
+    assert send_and_record(connector, message).body.decode() == f"{MESSAGE[:-1]}{written}}}"
 
 
-def test_long_message(connector: NodeWorker) -> None:
-    """A large message comes in one piece, with its length and not in chunks."""
+def test_a_long_message_is_sent_with_its_length(connector: NodeWorker) -> None:
+    """A large message is sent with its length and not in chunks."""
     message = f'{{"to":"x","type":"T","payload":{{"text":"{"x" * 2_000_000}"}}}}'
-    request = sent(connector, message)
+    request = send_and_record(connector, message)
     assert request.body.decode() == message
     assert request.header("content-length") == [str(len(message))]
 
@@ -198,33 +198,33 @@ def test_long_message(connector: NodeWorker) -> None:
         ("Schlüssel\xff", "authorization: Schlüssel\xff"),
     ],
 )
-def test_authorization(authorization: str, line: str, connector: NodeWorker) -> None:
+def test_the_authorization_is_sent_unchanged(authorization: str, line: str, connector: NodeWorker) -> None:
     """The setting is sent as it is, in UTF-8, also when it is empty."""
-    headers = sent(connector, authorization=authorization).headers
+    headers = send_and_record(connector, authorization=authorization).headers
     assert headers[1].encode("latin-1").decode() == line
     assert len(headers) == 7
 
 
-def test_user_in_the_url_wins(connector: NodeWorker) -> None:
-    """A user and password in the endpoint's URL become the authorization, whatever the setting says."""
+def test_a_user_in_the_url_replaces_the_authorization(connector: NodeWorker) -> None:
+    """A user and password in the endpoint's URL become the authorization and replace the setting."""
     with Wire() as wire:
         assert send(connector, f"http://foo:b%20r@{wire.host}/mail", authorization="Bearer s3cret") == OK
     assert [request.header("authorization") for request in wire.requests] == [["Basic Zm9vOmIgcg=="]]
 
 
-def test_connection_is_used_again(connector: NodeWorker) -> None:
-    """Messages one after another come by one connection, messages at once by one each."""
+def test_a_connection_is_reused(connector: NodeWorker) -> None:
+    """Messages one after another use one connection, simultaneous messages one each."""
     together = threading.Barrier(10, timeout=5)
     with Wire(Reply(), Reply(), Reply(), Reply(before=together.wait)) as wire:
         for _ in range(3):
             assert send(connector, f"{wire.origin}/mail") == OK
         for number in range(10):
             connector.send({"id": number, "endpoint": f"{wire.origin}/mail", "json": MESSAGE})
-        answers = [connector.receive() for _ in range(10)]
+        results = [connector.receive() for _ in range(10)]
     assert {request.connection for request in wire.requests[:3]} == {0}
     assert {request.connection for request in wire.requests[3:]} == set(range(10))
-    assert sorted(answer.pop("id") for answer in answers) == list(range(10))
-    assert answers == [OK] * 10
+    assert sorted(result.pop("id") for result in results) == list(range(10))
+    assert results == [OK] * 10
 
 
 def test_proxy_variables_are_ignored() -> None:
@@ -237,7 +237,7 @@ def test_proxy_variables_are_ignored() -> None:
     assert proxy.requests == []
 
 
-# What it refuses to send.
+# Settings that it refuses.
 
 
 @pytest.mark.parametrize(
@@ -255,19 +255,21 @@ def test_proxy_variables_are_ignored() -> None:
         pytest.param({"url": "http://[/mail"}, "general", id="no URL"),
     ],
 )
-def test_bad_settings(settings: dict[str, Any], code: str, connector: NodeWorker) -> None:
-    """A setting that the connector cannot use fails the send, and nothing goes out."""
+def test_an_invalid_setting_fails_the_send(
+    settings: dict[str, Any], code: str, connector: NodeWorker
+) -> None:
+    """A setting that the connector cannot use fails the send, and no request is sent."""
     with Wire() as wire:
-        answer = send(connector, **{"url": f"{wire.origin}/mail", **settings})
-    assert (answer["ok"], answer["code"]) == (False, code)
+        result = send(connector, **{"url": f"{wire.origin}/mail", **settings})
+    assert (result["ok"], result["code"]) == (False, code)
     assert wire.requests == []
 
 
-# What it makes of an answer.
+# Responses.
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         pytest.param(reply("200 OK"), id="200"),
         pytest.param(reply("200 OK", "content-type: text/html", body=b"<p>not JSON"), id="200 with HTML"),
@@ -293,9 +295,9 @@ def test_bad_settings(settings: dict[str, Any], code: str, connector: NodeWorker
         pytest.param(reply("200 OK", f"x: {'y' * 12_000}"), id="12 kB of headers"),
     ],
 )
-def test_success(answer: Reply, connector: NodeWorker) -> None:
-    """The message is taken, and the rest of the answer does not matter."""
-    with Wire(answer) as wire:
+def test_a_successful_response_is_accepted(response: Reply, connector: NodeWorker) -> None:
+    """The send succeeds, and the rest of the response does not matter."""
+    with Wire(response) as wire:
         assert send(connector, f"{wire.origin}/mail") == OK
     assert len(wire.requests) == 1
 
@@ -307,26 +309,26 @@ def test_success(answer: Reply, connector: NodeWorker) -> None:
         *("413", "415", "422", "429", "500", "501", "502", "503", "504", "521", "522", "524", "600", "999"),
     ],
 )
-def test_error_status(status: str, connector: NodeWorker) -> None:
-    """Any other status fails the send after one request; whatever the body says reaches Logto's caller."""
+def test_another_status_fails_the_send(status: str, connector: NodeWorker) -> None:
+    """Any other status fails the send after one request; the error has the text of the body."""
     body = f'{{"reason": "ü {status}"}}'
     with Wire(reply(f"{status} Odd", "retry-after: 0", body=body.encode())) as wire:
-        answer = send(connector, f"{wire.origin}/mail")
-    assert answer == {"ok": False, "code": "general", "error": body}
+        result = send(connector, f"{wire.origin}/mail")
+    assert result == {"ok": False, "code": "general", "error": body}
     assert len(wire.requests) == 1
 
 
 @pytest.mark.parametrize("status", ["305", "306"])
-def test_status_that_is_no_redirect(status: str, connector: NodeWorker) -> None:
+def test_305_and_306_are_no_redirects(status: str, connector: NodeWorker) -> None:
     """These two fail the send also when they name a location."""
     with Wire(reply(f"{status} Odd", "location: /elsewhere", body=b"no"), reply("200 OK")) as wire:
-        answer = send(connector, f"{wire.origin}/mail")
-    assert answer == {"ok": False, "code": "general", "error": "no"}
+        result = send(connector, f"{wire.origin}/mail")
+    assert result == {"ok": False, "code": "general", "error": "no"}
     assert len(wire.requests) == 1
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("response", "error"),
     [
         pytest.param(reply("500 No", body=b"\xffx"), "\ufffdx", id="no UTF-8"),
         pytest.param(
@@ -337,16 +339,16 @@ def test_status_that_is_no_redirect(status: str, connector: NodeWorker) -> None:
         pytest.param(reply("500 No"), "", id="empty"),
     ],
 )
-def test_body_of_an_error(answer: Reply, error: str, connector: NodeWorker) -> None:
-    """The body of an error is decompressed and read as UTF-8, come what may."""
-    with Wire(answer) as wire:
-        told = send(connector, f"{wire.origin}/mail")
+def test_the_body_of_an_error_is_reported(response: Reply, error: str, connector: NodeWorker) -> None:
+    """The body of an error is always decompressed and read as UTF-8."""
+    with Wire(response) as wire:
+        result = send(connector, f"{wire.origin}/mail")
     # An empty body leaves the error without any text of the endpoint.
-    assert told == {"ok": False, "code": "general", "error": error}
+    assert result == {"ok": False, "code": "general", "error": error}
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         pytest.param(Reply(b"", "reset"), id="reset before the headers"),
         pytest.param(
@@ -374,31 +376,31 @@ def test_body_of_an_error(answer: Reply, error: str, connector: NodeWorker) -> N
         pytest.param(reply("302 Found", "location: http://unix:/x.sock:/mail"), id="location a Unix socket"),
     ],
 )
-def test_broken_answer(answer: Reply, connector: NodeWorker) -> None:
-    """What is no answer fails the send after one request."""
-    with Wire(answer) as wire:
-        told = send(connector, f"{wire.origin}/mail")
-    assert (told["ok"], told["code"]) == (False, "general")
+def test_an_invalid_response_fails_the_send(response: Reply, connector: NodeWorker) -> None:
+    """An invalid response fails the send after one request."""
+    with Wire(response) as wire:
+        result = send(connector, f"{wire.origin}/mail")
+    assert (result["ok"], result["code"]) == (False, "general")
     assert len(wire.requests) == 1
 
 
-def test_refused_connection(connector: NodeWorker) -> None:
-    """Where nobody listens the send fails."""
+def test_a_refused_connection_fails_the_send(connector: NodeWorker) -> None:
+    """The send fails where no server listens."""
     with Wire() as wire:
-        gone = wire.origin
-    told = send(connector, f"{gone}/mail")
-    assert (told["ok"], told["code"]) == (False, "general")
-    assert "ECONNREFUSED" in told["error"]
+        closed = wire.origin
+    result = send(connector, f"{closed}/mail")
+    assert (result["ok"], result["code"]) == (False, "general")
+    assert "ECONNREFUSED" in result["error"]
 
 
-def test_late_answer_is_waited_for(connector: NodeWorker) -> None:
-    """The send is not over before the answer has come."""
-    released = threading.Event()
-    with Wire(Reply(before=lambda: released.wait(10))) as wire:
+def test_the_send_waits_for_a_late_response(connector: NodeWorker) -> None:
+    """The send does not end before the response is received."""
+    may_respond = threading.Event()
+    with Wire(Reply(before=lambda: may_respond.wait(10))) as wire:
         connector.send({"endpoint": f"{wire.origin}/mail", "json": MESSAGE})
         with pytest.raises(AssertionError, match="no answer within"):
             connector.receive(timeout=0.3)
-        released.set()
+        may_respond.set()
         assert connector.receive() == OK
     assert len(wire.requests) == 1
 
@@ -407,7 +409,7 @@ def test_late_answer_is_waited_for(connector: NodeWorker) -> None:
 
 
 @pytest.mark.parametrize("status", ["300", "301", "302", "304", "307", "308"])
-def test_redirect_is_posted_to(status: str, connector: NodeWorker) -> None:
+def test_a_redirect_is_followed_with_the_same_request(status: str, connector: NodeWorker) -> None:
     """A redirect is followed with the same method, headers and body."""
     with Wire(reply(f"{status} Moved", "location: /there?a=1#b"), reply("200 OK")) as wire:
         assert send(connector, f"{wire.origin}/mail", authorization="Bearer s3cret") == OK
@@ -417,8 +419,8 @@ def test_redirect_is_posted_to(status: str, connector: NodeWorker) -> None:
     assert second.body == first.body
 
 
-def test_303_loses_the_message(connector: NodeWorker) -> None:
-    """A 303 is followed with GET and without the message; what comes of that counts as success."""
+def test_a_303_is_followed_without_the_message(connector: NodeWorker) -> None:
+    """A 303 is followed with GET and without the message; its response decides the success."""
     with Wire(reply("303 See Other", "location: /there"), reply("200 OK")) as wire:
         assert send(connector, f"{wire.origin}/mail", authorization="Bearer s3cret") == OK
     _, second = wire.requests
@@ -430,7 +432,7 @@ def test_303_loses_the_message(connector: NodeWorker) -> None:
 
 
 @pytest.mark.parametrize("status", ["301", "307"])
-def test_redirect_elsewhere_drops_the_authorization(status: str, connector: NodeWorker) -> None:
+def test_a_redirect_to_another_origin_drops_the_authorization(status: str, connector: NodeWorker) -> None:
     """Another port is another origin: it gets the message, code and all, but not the authorization."""
     with Wire() as there, Wire(reply(f"{status} Moved", f"location: {there.origin}/there")) as here:
         assert send(connector, f"{here.origin}/mail", authorization="Bearer s3cret") == OK
@@ -442,23 +444,23 @@ def test_redirect_elsewhere_drops_the_authorization(status: str, connector: Node
     assert second.body == first.body == MESSAGE.encode()
 
 
-def test_redirect_to_an_error(connector: NodeWorker) -> None:
-    """After a redirect the last answer counts."""
+def test_the_response_after_a_redirect_decides(connector: NodeWorker) -> None:
+    """After a redirect the last response decides."""
     with Wire(reply("307 Moved", "location: /there", body=b"first"), reply("403 No", body=b"last")) as wire:
-        told = send(connector, f"{wire.origin}/mail")
-    assert told == {"ok": False, "code": "general", "error": "last"}
+        result = send(connector, f"{wire.origin}/mail")
+    assert result == {"ok": False, "code": "general", "error": "last"}
     assert len(wire.requests) == 2
 
 
-def test_redirects_are_counted(connector: NodeWorker) -> None:
+def test_at_most_ten_redirects_are_followed(connector: NodeWorker) -> None:
     """Ten redirects are followed and not one more."""
     moved = reply("307 Moved", "location: /mail")
     with Wire(*[moved] * 10, reply("200 OK")) as wire:
         assert send(connector, f"{wire.origin}/mail") == OK
     assert len(wire.requests) == 11
     with Wire(moved) as wire:
-        told = send(connector, f"{wire.origin}/mail")
-    assert (told["ok"], told["code"]) == (False, "general")
+        result = send(connector, f"{wire.origin}/mail")
+    assert (result["ok"], result["code"]) == (False, "general")
     assert len(wire.requests) == 11
 
 
@@ -466,13 +468,13 @@ def test_redirects_are_counted(connector: NodeWorker) -> None:
 
 
 @pytest.mark.parametrize("job", [{"json": "{"}, {}, {"message": None}])
-def test_worker_tells_a_message_that_is_none(job: dict[str, Any], connector: NodeWorker) -> None:
-    """A failure that is not the connector's has no code, so that no test takes it for one."""
-    answer = connector.ask({"endpoint": "http://127.0.0.1:1/", **job})
-    assert (answer["ok"], answer["code"]) == (False, None)
+def test_the_worker_reports_an_invalid_job_without_a_code(job: dict[str, Any], connector: NodeWorker) -> None:
+    """A failure outside the connector has no code, so that no test mistakes it for one of the connector."""
+    result = connector.ask({"endpoint": "http://127.0.0.1:1/", **job})
+    assert (result["ok"], result["code"]) == (False, None)
 
 
-def test_worker_takes_a_message_as_a_value(connector: NodeWorker) -> None:
+def test_the_worker_accepts_a_message_as_a_value(connector: NodeWorker) -> None:
     """A job may hold the message itself."""
     with Wire() as wire:
         assert connector.ask({"endpoint": wire.origin, "message": json.loads(MESSAGE), "id": "a"}) == {
@@ -482,7 +484,7 @@ def test_worker_takes_a_message_as_a_value(connector: NodeWorker) -> None:
     assert [request.body.decode() for request in wire.requests] == [MESSAGE]
 
 
-def test_worker_ends_at_a_line_that_is_no_json() -> None:
+def test_the_worker_ends_at_a_line_that_is_no_json() -> None:
     """The failure shows what the worker wrote to standard error."""
     with NodeWorker("connector.mjs") as worker:
         worker.write_line(b"no JSON")

@@ -21,13 +21,15 @@ OK = {"ok": True}
 
 
 def send(connector: NodeWorker, endpoint: MailEndpoint, message: str = MESSAGE, **settings: Any) -> Any:
-    """Send one message, given as JSON text, and return the connector's answer."""
+    """Send one message, given as JSON text, and return the connector's result."""
     return connector.ask({"endpoint": endpoint.url, "json": message, **settings})
 
 
 @pytest.mark.parametrize("body", recorded.bodies(), ids=recorded.type_of)
-def test_message_arrives(body: str, connector: NodeWorker, mail_endpoint: MailEndpoint) -> None:
-    """What a real Logto posted arrives as it was handed in, keys in order, and keeps the contract."""
+def test_a_recorded_message_is_delivered_unchanged(
+    body: str, connector: NodeWorker, mail_endpoint: MailEndpoint
+) -> None:
+    """A message that a real Logto posted arrives unchanged, keys in order, and is valid."""
     message = json.loads(body)
     assert send(connector, mail_endpoint, body) == OK
     delivery = mail_endpoint.inbox.latest(to=message["to"], type=message["type"], payload=message["payload"])
@@ -40,19 +42,19 @@ def test_message_arrives(body: str, connector: NodeWorker, mail_endpoint: MailEn
 
 @pytest.mark.mail_contract(layer="emitted")
 @pytest.mark.parametrize("body", recorded.bodies(), ids=recorded.type_of)
-def test_message_keeps_the_emitted_layer(
+def test_a_recorded_message_is_valid_in_the_emitted_layer(
     body: str, connector: NodeWorker, mail_endpoint: MailEndpoint
 ) -> None:
-    """It keeps the narrower layer as well."""
+    """The message is valid in the narrower layer as well."""
     assert send(connector, mail_endpoint, body) == OK
     assert [delivery.findings for delivery in mail_endpoint.inbox] == [()]
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer s3cret"])
-def test_request_is_recorded_as_it_came(
+def test_a_request_is_recorded_as_received(
     authorization: str | None, connector: NodeWorker, mail_endpoint: MailEndpoint
 ) -> None:
-    """Method, target and header lines, in order and case, stand in the inbox as they came."""
+    """The inbox shows method, target and header lines as received, in order and case."""
     mail_endpoint.authorization = authorization
     settings = {} if authorization is None else {"authorization": authorization}
     assert connector.ask({"endpoint": f"{mail_endpoint.url}?a=ü#b", "json": MESSAGE, **settings}) == OK
@@ -72,13 +74,13 @@ def test_request_is_recorded_as_it_came(
 
 
 @pytest.mark.parametrize("ip", ['""', "null", None])
-def test_empty_ip_is_absent(ip: str | None, connector: NodeWorker, mail_endpoint: MailEndpoint) -> None:
+def test_an_empty_ip_is_absent(ip: str | None, connector: NodeWorker, mail_endpoint: MailEndpoint) -> None:
     """An empty ``ip`` does not arrive at all."""
     assert send(connector, mail_endpoint, "{" + (f'"ip":{ip},' if ip else "") + MESSAGE[1:]) == OK
     assert mail_endpoint.inbox.latest().body.decode() == MESSAGE
 
 
-def test_odd_text_arrives(connector: NodeWorker, mail_endpoint: MailEndpoint) -> None:
+def test_odd_text_is_delivered_unchanged(connector: NodeWorker, mail_endpoint: MailEndpoint) -> None:
     """Text that is hard to carry arrives whole."""
     payload = r'{"code":"\ud800","link":"ü\u2028\u0000😀","x":{"__proto__":1,"":[null]}}'
     message = f'{{"to":"foo@example.com","type":"Generic","payload":{payload}}}'
@@ -87,39 +89,39 @@ def test_odd_text_arrives(connector: NodeWorker, mail_endpoint: MailEndpoint) ->
 
 
 @pytest.mark.parametrize("sent", [{}, {"authorization": ""}, {"authorization": "Bearer wrong"}])
-def test_authorization_is_asked_for(
+def test_a_missing_or_wrong_authorization_is_refused(
     sent: dict[str, str], connector: NodeWorker, mail_endpoint: MailEndpoint
 ) -> None:
-    """A missing or wrong authorization is refused, recorded, and told to the sender."""
+    """A missing or wrong authorization is refused, recorded, and reported to the sender."""
     mail_endpoint.authorization = "Bearer s3cret"
     with mail_endpoint.expect_violation("sender/request/authorization") as deliveries:
-        answer = send(connector, mail_endpoint, **sent)
-    assert (answer["ok"], answer["code"]) == (False, "general")
-    assert "uthorization" in answer["error"]
+        result = send(connector, mail_endpoint, **sent)
+    assert (result["ok"], result["code"]) == (False, "general")
+    assert "uthorization" in result["error"]
     assert [delivery.status for delivery in mail_endpoint.inbox] == [401]
     assert list(mail_endpoint.inbox) == deliveries
 
 
-def test_broken_message_is_refused(connector: NodeWorker, mail_endpoint: MailEndpoint) -> None:
+def test_an_invalid_message_is_refused(connector: NodeWorker, mail_endpoint: MailEndpoint) -> None:
     """A message that the guard rejects is refused, recorded, and the reason reaches the sender."""
     with mail_endpoint.expect_violation("message/guard/code") as deliveries:
-        answer = send(connector, mail_endpoint, MESSAGE.replace('"031415"', "31415"))
-    assert (answer["ok"], answer["code"]) == (False, "general")
-    assert "/payload/code" in answer["error"]
+        result = send(connector, mail_endpoint, MESSAGE.replace('"031415"', "31415"))
+    assert (result["ok"], result["code"]) == (False, "general")
+    assert "/payload/code" in result["error"]
     ((finding,),) = [delivery.violations for delivery in deliveries]
     assert finding.pointer == "/payload/code"
     assert [delivery.status for delivery in mail_endpoint.inbox] == [400]
 
 
-def test_messages_at_once_are_all_recorded(connector: NodeWorker, mail_endpoint: MailEndpoint) -> None:
-    """Of many messages at once none is lost."""
+def test_all_simultaneous_messages_are_recorded(connector: NodeWorker, mail_endpoint: MailEndpoint) -> None:
+    """None of many simultaneous messages is lost."""
     recipients = {f"foo+{number}@example.com" for number in range(64)}
     for to in recipients:
         connector.send(
             {"id": to, "endpoint": mail_endpoint.url, "json": MESSAGE.replace("foo@example.com", to)}
         )
-    answers = [connector.receive() for _ in recipients]
-    assert [answer["ok"] for answer in answers] == [True] * 64
+    results = [connector.receive() for _ in recipients]
+    assert [result["ok"] for result in results] == [True] * 64
     assert {delivery.message.to for delivery in mail_endpoint.inbox} == recipients
     assert len(mail_endpoint.inbox) == 64
 
@@ -138,25 +140,25 @@ def test_messages_at_once_are_all_recorded(connector: NodeWorker, mail_endpoint:
         pytest.param(lambda endpoint: endpoint.reply_garbage(), False, None, id="garbage"),
     ],
 )
-def test_scripted_reply(
+def test_a_scripted_reply_reaches_the_connector(
     script: Callable[[MailEndpoint], None],
     ok: bool,
     error: str | None,
     connector: NodeWorker,
     mail_endpoint: MailEndpoint,
 ) -> None:
-    """A scripted reply reaches the connector, which takes it as it takes that of any server."""
+    """The connector handles a scripted reply like that of any server."""
     script(mail_endpoint)
-    answer = send(connector, mail_endpoint)
-    assert answer["ok"] is ok
+    result = send(connector, mail_endpoint)
+    assert result["ok"] is ok
     if error is not None:
-        assert answer["error"] == error
+        assert result["error"] == error
     assert mail_endpoint.inbox.code == "031415"
     assert len(mail_endpoint.inbox) == 1
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_scripted_redirect(
+def test_a_scripted_redirect_delivers_to_both_endpoints(
     status: int,
     connector: NodeWorker,
     mail_endpoint: MailEndpoint,
@@ -169,10 +171,10 @@ def test_scripted_redirect(
     assert mail_endpoint.inbox.code == elsewhere.inbox.code == "031415"
 
 
-def test_endless_reply_ends_when_the_endpoint_closes(
+def test_an_endless_reply_ends_when_the_endpoint_closes(
     connector: NodeWorker, make_mail_endpoint: Callable[..., MailEndpoint]
 ) -> None:
-    """A body that never ends keeps the connector waiting until the endpoint lets go of it."""
+    """The connector waits for the end of an endless body until the endpoint closes."""
     endpoint = make_mail_endpoint()
     endpoint.reply_endless()
     connector.send({"endpoint": endpoint.url, "json": MESSAGE})
@@ -183,7 +185,7 @@ def test_endless_reply_ends_when_the_endpoint_closes(
     connector.receive()
 
 
-def test_connection_lives_on_after_a_dripping_reply(
+def test_a_connection_survives_a_dripping_reply(
     connector: NodeWorker, mail_endpoint: MailEndpoint, make_mail_endpoint: Callable[..., MailEndpoint]
 ) -> None:
     """An endpoint that closes once its reply is through does not cut the connection of the next message."""
@@ -194,16 +196,16 @@ def test_connection_lives_on_after_a_dripping_reply(
     assert send(connector, mail_endpoint) == OK
 
 
-def test_https(
+def test_https_is_accepted_with_a_trusted_authority(
     tmp_path: Path, make_mail_endpoint: Callable[..., MailEndpoint], connector: NodeWorker
 ) -> None:
-    """Over https the message arrives where the endpoint's authority is trusted, and else not."""
+    """Over https the message arrives only where the endpoint's authority is trusted."""
     endpoint = make_mail_endpoint(https=True)
     assert endpoint.ca_pem is not None
     authority = tmp_path / "authority.pem"
     authority.write_bytes(endpoint.ca_pem)
-    answer = send(connector, endpoint)
-    assert (answer["ok"], answer["code"]) == (False, "general")
+    result = send(connector, endpoint)
+    assert (result["ok"], result["code"]) == (False, "general")
     assert len(endpoint.inbox) == 0
     with NodeWorker("connector.mjs", environment={"NODE_EXTRA_CA_CERTS": str(authority)}) as trusting:
         assert send(trusting, endpoint) == OK

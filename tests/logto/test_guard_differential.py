@@ -1,7 +1,7 @@
-"""Our guard schemas against the real guards: the same verdict on every one of 20,000 documents.
+"""Compares our guard schemas with the real guards: the same verdict on each of 20,000 documents.
 
-The documents are drawn once, judged in batches, and only where two judges differ drawn again, so that
-Hypothesis can shrink the document that they differ about.
+The documents are drawn once and judged in batches. Where two judges differ, they are drawn again, so that
+Hypothesis can shrink the document.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ BATCH = 1_000
 
 
 class Judge:
-    """Says of JSON texts whether a message is accepted; None where the text is not JSON.
+    """Decides for JSON texts whether a message is accepted; None where the text is not JSON.
 
     Args:
-        name: Who judges.
+        name: The name of the judge in messages.
         batch: Judges some texts. No text is judged twice.
     """
 
@@ -64,12 +64,12 @@ class DisagreementError(AssertionError):
     def __init__(self, text: str, left: Judge, right: Judge) -> None:
         self.text = text
         verdicts = " and ".join(
-            f"{judge.name} says {_WORDS[judge.verdicts([text])[0]]}" for judge in (left, right)
+            f"{judge.name} says {_VERDICT_NAMES[judge.verdicts([text])[0]]}" for judge in (left, right)
         )
         super().__init__(f"{verdicts}: {text}")
 
 
-_WORDS = {True: "accepted", False: "rejected", None: "not JSON"}
+_VERDICT_NAMES = {True: "accepted", False: "rejected", None: "not JSON"}
 
 
 def draw(test: Callable[[str], None], *phases: Phase) -> None:
@@ -90,7 +90,7 @@ def assert_agree(left: Judge, right: Judge, texts: Sequence[str]) -> None:
     Args:
         left: One judge.
         right: The other.
-        texts: Documents that were drawn; those and no others, or shrinking will not meet them again.
+        texts: Documents from ``draw`` only; shrinking does not draw others.
 
     Raises:
         DisagreementError: They differ.
@@ -116,7 +116,7 @@ def assert_agree(left: Judge, right: Judge, texts: Sequence[str]) -> None:
 
 @cache
 def value_of(text: str) -> Any:
-    """Return the value of a text, or the error that says it is not JSON."""
+    """Return the value of a text, or the error if it is not JSON."""
     try:
         return rule.parse(text)
     except ValueError as error:
@@ -172,19 +172,19 @@ def texts() -> Iterator[list[str]]:
 @pytest.fixture(scope="module")
 def kits(guards: NodeWorker) -> dict[str, Judge]:
     """Return the real guards as judges, by the version of their connector-kit."""
-    answers: dict[str, dict[str, bool | None]] = {}
+    verdicts_by_text: dict[str, dict[str, bool | None]] = {}
 
-    def answer(text: str, version: str) -> bool | None:
-        verdict = answers[text][version]
+    def find_verdict(text: str, version: str) -> bool | None:
+        verdict = verdicts_by_text[text][version]
         assert verdict is None or isinstance(verdict, bool), f"{version}: {verdict}: {text[:200]}"
         return verdict
 
     def judge(version: str) -> Judge:
         def batch(texts: Sequence[str]) -> list[bool | None]:
-            new = [text for text in texts if text not in answers]
+            new = [text for text in texts if text not in verdicts_by_text]
             if new:
-                answers.update(zip(new, guards.ask(new), strict=True))
-            return [answer(text, version) for text in texts]
+                verdicts_by_text.update(zip(new, guards.ask(new), strict=True))
+            return [find_verdict(text, version) for text in texts]
 
         return Judge(f"connector-kit {version}", batch)
 
@@ -215,7 +215,7 @@ def deep_json() -> Iterator[None]:
     sys.setrecursionlimit(limit)
 
 
-def test_worker_asks_every_kit(guards: NodeWorker) -> None:
+def test_the_worker_returns_a_verdict_of_every_kit(guards: NodeWorker) -> None:
     """Every connector-kit on npm that speaks revision 1.35 gives a verdict."""
     assert guards.ask(["{}", "[", '{"to":"","type":"Generic","payload":{}}']) == [
         dict.fromkeys(KITS, False),
@@ -224,11 +224,11 @@ def test_worker_asks_every_kit(guards: NodeWorker) -> None:
     ]
 
 
-def test_documents_are_many_and_mixed(texts: list[str]) -> None:
-    """There is much to agree about: many documents, of every verdict, and the hostile ones among them."""
+def test_the_documents_are_many_and_mixed(texts: list[str]) -> None:
+    """There are many documents, of every verdict and with hostile ones."""
     assert len(texts) >= AT_LEAST
     verdicts = rule_judge("1.35").verdicts(texts)
-    shares = {word: verdicts.count(verdict) / len(texts) for verdict, word in _WORDS.items()}
+    shares = {name: verdicts.count(verdict) / len(texts) for verdict, name in _VERDICT_NAMES.items()}
     assert shares["accepted"] > 0.3
     assert shares["rejected"] > 0.3
     assert shares["not JSON"] > 0.02
@@ -238,13 +238,15 @@ def test_documents_are_many_and_mixed(texts: list[str]) -> None:
 
 
 @pytest.mark.parametrize("version", KITS)
-def test_guard_schema_agrees_with_kit(version: str, kits: dict[str, Judge], texts: list[str]) -> None:
-    """Our schema, as jsonschema reads it, says what the real guard says."""
+def test_the_guard_schema_agrees_with_each_kit(
+    version: str, kits: dict[str, Judge], texts: list[str]
+) -> None:
+    """Our schema in jsonschema gives the verdict of the real guard."""
     assert_agree(kits[version], schema_judge("our schema", guard_schema("1.35")), texts)
 
 
-def test_compiled_guard_schema_agrees_with_kit(kit: Judge, texts: list[str]) -> None:
-    """So does our schema as jsonschema-rs reads it, wherever that can read the document."""
+def test_the_compiled_guard_schema_agrees_with_the_kit(kit: Judge, texts: list[str]) -> None:
+    """Our schema in jsonschema-rs gives the verdict of the real guard where it can read the document."""
     compiled = jsonschema_rs.validator_for(guard_schema("1.35"))
 
     def readable(text: str) -> bool:
@@ -259,8 +261,8 @@ def test_compiled_guard_schema_agrees_with_kit(kit: Judge, texts: list[str]) -> 
     assert_agree(kit, judge_of_values("our compiled schema", compiled.is_valid), readable_texts)
 
 
-def test_validate_agrees_with_kit(kit: Judge, texts: list[str]) -> None:
-    """So does our own validation, of the text."""
+def test_validate_agrees_with_the_kit(kit: Judge, texts: list[str]) -> None:
+    """Our validation of the text gives the verdict of the real guard."""
 
     def verdict(text: str) -> bool | None:
         findings = validate(text)
@@ -269,13 +271,13 @@ def test_validate_agrees_with_kit(kit: Judge, texts: list[str]) -> None:
     assert_agree(kit, Judge("validate", lambda batch: [verdict(text) for text in batch]), texts)
 
 
-def test_rule_agrees_with_kit(kit: Judge, texts: list[str]) -> None:
+def test_the_rule_agrees_with_the_kit(kit: Judge, texts: list[str]) -> None:
     """The rule that judges the older revisions is right about the current one."""
     assert_agree(kit, rule_judge("1.35"), texts)
 
 
 @pytest.mark.usefixtures("deep_json")
-def test_rule_agrees_with_recorded_verdicts() -> None:
+def test_the_rule_agrees_with_recorded_verdicts() -> None:
     """The rule states for every revision what its guard does."""
     verdicts = recorded.guard_verdicts()
     assert len(verdicts) > 100
@@ -286,8 +288,8 @@ def test_rule_agrees_with_recorded_verdicts() -> None:
 
 @pytest.mark.usefixtures("deep_json")
 @pytest.mark.parametrize("revision", rule.REVISIONS)
-def test_guard_vectors_agree_with_rule(revision: str) -> None:
-    """The vectors that we publish for the guard layer state what the rule says."""
+def test_the_guard_vectors_agree_with_the_rule(revision: str) -> None:
+    """The vectors that we publish for the guard layer state the verdicts of the rule."""
     stated = guard_vectors(revision)
     assert len(stated) > 100
     verdicts = rule_judge(revision).verdicts([text for _, text, _ in stated])
@@ -296,27 +298,27 @@ def test_guard_vectors_agree_with_rule(revision: str) -> None:
     ]
 
 
-def test_guard_vectors_agree_with_kits(guards: NodeWorker) -> None:
+def test_the_guard_vectors_agree_with_the_kits(guards: NodeWorker) -> None:
     """The vectors of the current revision state the verdicts of the real guards."""
     stated = guard_vectors("1.35")
-    answers = guards.ask([text for _, text, _ in stated])
-    for (name, _, valid), answer in zip(stated, answers, strict=True):
-        assert {version: bool(verdict) for version, verdict in answer.items()} == dict.fromkeys(
+    verdicts_by_text = guards.ask([text for _, text, _ in stated])
+    for (name, _, valid), find_verdict in zip(stated, verdicts_by_text, strict=True):
+        assert {version: bool(verdict) for version, verdict in find_verdict.items()} == dict.fromkeys(
             KITS, valid
         ), name
 
 
 @pytest.mark.parametrize("revision", rule.REVISIONS)
-def test_guard_schema_of_each_revision_agrees_with_rule(
+def test_the_guard_schema_of_each_revision_agrees_with_the_rule(
     revision: str, schemas: dict[str, Judge], texts: list[str]
 ) -> None:
-    """Our schema of a revision says what the rule says, also where the real guard is not on npm."""
+    """Our schema of a revision gives the verdict of the rule, also where the real guard is not on npm."""
     assert_agree(rule_judge(revision), schemas[revision], texts)
     assert schemas[revision].verdicts(texts).count(True) > 0.1 * len(texts)
 
 
 @pytest.mark.parametrize("member", ["a string", "a key", "an array", "an object"])
-def test_kits_take_what_is_huge(member: str, guards: NodeWorker) -> None:
+def test_kits_accept_huge_messages(member: str, guards: NodeWorker) -> None:
     """No guard has a limit of size or depth, so no schema of ours may have one."""
     huge = {
         "a string": json.dumps("x" * 2**20),
@@ -328,7 +330,7 @@ def test_kits_take_what_is_huge(member: str, guards: NodeWorker) -> None:
     assert guards.ask([text]) == [dict.fromkeys(KITS, True)]
 
 
-def _break(schema: dict[str, Any], *path: str, value: object) -> None:
+def _change(schema: dict[str, Any], *path: str, value: object) -> None:
     for key in path[:-1]:
         schema = schema[key]
     if value is None:
@@ -355,11 +357,13 @@ _MISTAKES: dict[str, tuple[tuple[str, ...], object]] = {
 
 
 @pytest.mark.parametrize("mistake", _MISTAKES)
-def test_mistaken_schema_is_caught_and_shrunk(mistake: str, kit: Judge, texts: list[str]) -> None:
-    """A schema with one mistake is caught, and what it is caught by is small enough to read."""
+def test_a_mistake_in_a_schema_is_reported_with_a_short_document(
+    mistake: str, kit: Judge, texts: list[str]
+) -> None:
+    """A schema with one mistake is reported, with a document that is short enough to read."""
     schema = copy.deepcopy(guard_schema("1.35"))
     path, value = _MISTAKES[mistake]
-    _break(schema, *path, value=value)
+    _change(schema, *path, value=value)
     with pytest.raises(DisagreementError) as caught:
         assert_agree(kit, schema_judge("a mistaken schema", schema), texts[:CONTROLS])
     assert len(caught.value.text) <= 80, caught.value.text

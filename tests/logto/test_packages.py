@@ -39,8 +39,8 @@ def install_node(
     return install
 
 
-def install(folder: Path, **versions: str) -> None:
-    """Write what npm writes when it has installed what the lock file says, but for some packages."""
+def write_installed_packages(folder: Path, **versions: str) -> None:
+    """Write the file that npm writes after an installation, with other versions of some packages."""
     lock = json.loads((folder / "package-lock.json").read_bytes())
     lock["packages"].pop("")
     for name, version in versions.items():
@@ -49,7 +49,7 @@ def install(folder: Path, **versions: str) -> None:
     (folder / "node_modules" / ".package-lock.json").write_text(json.dumps(lock))
 
 
-def test_versions_are_exact() -> None:
+def test_every_version_is_exact() -> None:
     """Each dependency has one version."""
     dependencies = json.loads((node.FOLDER / "package.json").read_bytes())["dependencies"]
     assert "@logto/connector-http-email" in dependencies
@@ -67,10 +67,10 @@ LOCK_FILES = [
 
 
 @pytest.mark.parametrize("lock_file", LOCK_FILES, ids=lambda file: file.parent.name)
-def test_lock_file_names_no_host(lock_file: Path) -> None:
-    """Each package has a checksum, and comes from whatever registry npm is told to use.
+def test_the_lock_file_names_no_host(lock_file: Path) -> None:
+    """Each package has a checksum, and npm loads it from any registry that it is configured for.
 
-    npm writes links for donations into a new lock file; take out the members ``funding``.
+    npm writes links for donations into a new lock file; remove the members ``funding``.
     """
     text = lock_file.read_text(encoding="utf-8")
     assert "://" not in text
@@ -82,10 +82,10 @@ def test_lock_file_names_no_host(lock_file: Path) -> None:
         assert "resolved" not in package
 
 
-def test_nothing_is_missing(folder: Path, install_node: Callable[[str], None]) -> None:
+def test_a_complete_installation_is_accepted(folder: Path, install_node: Callable[[str], None]) -> None:
     """With Node and every package nothing is missing."""
     install_node("v20.0.0")
-    install(folder)
+    write_installed_packages(folder)
     assert node.lacking(folder) is None
 
 
@@ -98,7 +98,7 @@ def test_a_missing_node_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_old_node_is_reported(folder: Path, install_node: Callable[[str], None]) -> None:
     """The reason names both versions."""
     install_node("v18.20.8")
-    install(folder)
+    write_installed_packages(folder)
     assert re.search(r"need Node 20 or later, not v18\.20\.8", node.lacking(folder) or "")
 
 
@@ -106,11 +106,11 @@ def test_missing_or_other_packages_are_reported(folder: Path, install_node: Call
     """The reason names the command to run."""
     install_node("v22.1.0")
     assert re.search(r"not installed: run: npm ci --prefix tests/logto$", node.lacking(folder) or "")
-    install(folder, zod="3.22.0")
+    write_installed_packages(folder, zod="3.22.0")
     assert re.search(r"other packages .* run: npm ci --prefix tests/logto$", node.lacking(folder) or "")
 
 
-def test_missing_packages_skip_but_fail_in_ci(
+def test_missing_packages_skip_a_test_but_fail_it_in_ci(
     folder: Path, install_node: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A test is skipped on a developer's machine and fails in CI."""

@@ -1,4 +1,4 @@
-"""The real ``@logto/connector-http-email`` keeps every rule for senders."""
+"""The real ``@logto/connector-http-email`` passes every rule for senders."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def destination() -> Iterator[Destination]:
 
 @pytest.fixture(scope="module")
 def connector_as_sender() -> Iterator[Sender]:
-    """The connector, which answers jobs for as long as the tests of this module run."""
+    """The connector, in one process for all tests of this module."""
     require_packages()
     sender = Sender.command(COMMAND)
     yield sender
     sender.close()
 
 
-def test_the_connector_keeps_every_rule(connector_as_sender: Sender, destination: Destination) -> None:
-    """It does so with thousands of generated messages, which all rules on requests and bodies look at."""
+def test_the_connector_passes_every_rule(connector_as_sender: Sender, destination: Destination) -> None:
+    """All rules on requests and bodies judge thousands of generated messages."""
     settings = SenderSettings(examples=GENERATED, slow=1.0, strict=True)
-    # One test for all: the messages are sent once, and not once more in every process of a parallel run.
+    # One test for all rules: otherwise each process of a parallel run sends all messages again.
     run = SenderRun(connector_as_sender, destination, settings)
     results = {rule: run_rule(run, rule) for rule in RULES}
     assert {rule: result.findings for rule, result in results.items() if result.outcome != "passed"} == {}
@@ -56,8 +56,10 @@ def test_the_connector_keeps_every_rule(connector_as_sender: Sender, destination
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_no_false_alarm(seed: int, connector_as_sender: Sender, destination: Destination) -> None:
-    """It keeps the rules on generated messages whatever the seed, in any revision."""
+def test_generated_messages_cause_no_false_alarm(
+    seed: int, connector_as_sender: Sender, destination: Destination
+) -> None:
+    """The connector passes the rules on generated messages with any seed, in any revision."""
     settings = SenderSettings(examples=25, seed=seed, settle=0.02)
     sender = Sender(connector_as_sender.driver, revisions()[seed % len(revisions())], COMMAND)
     run = SenderRun(sender, destination, settings)
@@ -68,8 +70,10 @@ def test_no_false_alarm(seed: int, connector_as_sender: Sender, destination: Des
     )
 
 
-def test_a_slow_answer_is_really_waited_for(connector_as_sender: Sender, destination: Destination) -> None:
-    """The rule on late answers passes because the connector waits, not because nothing was late."""
+def test_the_connector_waits_for_a_slow_response(
+    connector_as_sender: Sender, destination: Destination
+) -> None:
+    """The rule on late responses passes because the connector waits, not because no response was late."""
     start = time.monotonic()
     run = SenderRun(connector_as_sender, destination, SenderSettings(slow=0.5))
     assert run_rule(run, "sender/answer/slow").outcome == "passed"

@@ -1,4 +1,4 @@
-"""Our ``JSON.stringify`` in Python against JavaScript's own, by way of the real connector's bodies."""
+"""Compares our ``JSON.stringify`` in Python with JavaScript's, in the bodies of the real connector."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NUMBERS = 4_000
 MEMBERS = ("to", "type", "payload")
 
 
-def drawn(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
+def draw_values(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
     """Return that many values of a strategy, the same each time."""
     values: list[Any] = []
 
@@ -34,7 +34,7 @@ def drawn(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
     return values
 
 
-def posted(connector: NodeWorker, messages: list[str]) -> list[bytes]:
+def post_messages(connector: NodeWorker, messages: list[str]) -> list[bytes]:
     """Return the bodies that the real connector posts for messages, given as JSON texts."""
     with Wire() as wire:
         for message in messages:
@@ -55,23 +55,23 @@ def is_object(text: str) -> bool:
         return False
 
 
-def test_messages(connector: NodeWorker) -> None:
-    """Whatever the message, our bytes are the connector's."""
-    messages = drawn(documents().filter(is_object), DOCUMENTS)
-    for text, body in zip(messages, posted(connector, messages), strict=True):
+def test_bodies_of_messages_equal_those_of_the_connector(connector: NodeWorker) -> None:
+    """For any message, our bytes equal those of the connector."""
+    messages = draw_values(documents().filter(is_object), DOCUMENTS)
+    for text, body in zip(messages, post_messages(connector, messages), strict=True):
         message = parse(text)
         members = [*MEMBERS, "ip"] if has_ip(message) else MEMBERS
         assert stringify({name: message[name] for name in members if name in message}) == body, text
 
 
-def test_numbers(connector: NodeWorker) -> None:
+def test_numbers_are_written_as_javascript_writes_them(connector: NodeWorker) -> None:
     """Every number is written as JavaScript writes it."""
-    numbers = drawn(st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers()), NUMBERS)
+    numbers = draw_values(st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers()), NUMBERS)
     numbers += [
         sign * 10.0**power * digits for sign in (1, -1) for power in range(-12, 26) for digits in (1, 1.5)
     ]
     text = f'{{"to":"x","type":"T","payload":{{"numbers":{json.dumps(numbers)}}}}}'
-    (body,) = posted(connector, [text])
+    (body,) = post_messages(connector, [text])
     ours = stringify(parse(text))
     different = [pair for pair in zip(ours.split(b","), body.split(b","), strict=True) if pair[0] != pair[1]]
     assert different == []

@@ -1,4 +1,4 @@
-"""Our own client beside the real connector: the same bytes out, and the same verdict on what comes back."""
+"""Compares our client with the real connector: the bytes of requests and the verdicts on responses."""
 
 from __future__ import annotations
 
@@ -27,18 +27,20 @@ if TYPE_CHECKING:
 MESSAGE = {"to": "foo@example.com", "type": "SignIn", "payload": {"code": "031415"}}
 
 
-def caught(connector: NodeWorker, url: str, message: Any = MESSAGE, **settings: Any) -> tuple[bytes, str]:
-    """Let the connector send one message, and return the bytes that came and the URL that it sent to."""
+def capture_request(
+    connector: NodeWorker, url: str, message: Any = MESSAGE, **settings: Any
+) -> tuple[bytes, str]:
+    """Let the connector send one message; return the bytes received and the URL that it used."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         there = url.format(host=f"127.0.0.1:{server.getsockname()[1]}")
-        came = bytearray()
+        received = bytearray()
 
         def serve() -> None:
             connection, _ = server.accept()
             with connection:
-                while b"\r\n\r\n" not in came:
-                    came.extend(connection.recv(65536))
-                head, _, body = bytes(came).partition(b"\r\n\r\n")
+                while b"\r\n\r\n" not in received:
+                    received.extend(connection.recv(65536))
+                head, _, body = bytes(received).partition(b"\r\n\r\n")
                 length = next(
                     int(line.split(b":")[1])
                     for line in head.split(b"\r\n")
@@ -46,7 +48,7 @@ def caught(connector: NodeWorker, url: str, message: Any = MESSAGE, **settings: 
                 )
                 while len(body) < length:
                     part = connection.recv(65536)
-                    came.extend(part)
+                    received.extend(part)
                     body += part
                 connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
 
@@ -54,8 +56,8 @@ def caught(connector: NodeWorker, url: str, message: Any = MESSAGE, **settings: 
         thread.start()
         connector.ask({"endpoint": there, "message": message, **settings})
         thread.join()
-    # Which encodings it takes depends on the Node that runs it, not on the connector.
-    return bytes(came).replace(b", br, zstd\r\n", b", br\r\n"), there
+    # The encodings that it accepts depend on Node, not on the connector.
+    return bytes(received).replace(b", br, zstd\r\n", b", br\r\n"), there
 
 
 @pytest.mark.parametrize(
@@ -84,32 +86,34 @@ def caught(connector: NodeWorker, url: str, message: Any = MESSAGE, **settings: 
         "http://fo%3Ao:b%40@{host}/mail",
     ],
 )
-def test_request_is_the_same_to_the_byte(url: str, connector: NodeWorker) -> None:
-    came, there = caught(connector, url, authorization="Bearer s3cret")
-    assert encode_request(there, encode_body(MESSAGE), "Bearer s3cret") == came
+def test_our_request_equals_that_of_the_connector(url: str, connector: NodeWorker) -> None:
+    received, there = capture_request(connector, url, authorization="Bearer s3cret")
+    assert encode_request(there, encode_body(MESSAGE), "Bearer s3cret") == received
 
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer s3cret", "Token über", "a\tb", " x "])
-def test_authorization_is_the_same_to_the_byte(authorization: str | None, connector: NodeWorker) -> None:
+def test_our_authorization_equals_that_of_the_connector(
+    authorization: str | None, connector: NodeWorker
+) -> None:
     settings = {} if authorization is None else {"authorization": authorization}
-    came, there = caught(connector, "http://{host}/mail", **settings)
-    assert encode_request(there, encode_body(MESSAGE), authorization) == came
+    received, there = capture_request(connector, "http://{host}/mail", **settings)
+    assert encode_request(there, encode_body(MESSAGE), authorization) == received
 
 
 @pytest.mark.parametrize("ip", ["::1", "", None])
-def test_ip_is_the_same_to_the_byte(ip: str | None, connector: NodeWorker) -> None:
+def test_our_ip_equals_that_of_the_connector(ip: str | None, connector: NodeWorker) -> None:
     message = {"x": 1, "ip": ip, **MESSAGE}
-    came, there = caught(connector, "http://{host}/mail", message)
-    assert encode_request(there, encode_body(message)) == came
+    received, there = capture_request(connector, "http://{host}/mail", message)
+    assert encode_request(there, encode_body(message)) == received
 
 
 @pytest.mark.parametrize("body", recorded.bodies(), ids=recorded.type_of)
-def test_recorded_message_is_the_same_to_the_byte(body: str, connector: NodeWorker) -> None:
+def test_our_recorded_messages_equal_those_of_the_connector(body: str, connector: NodeWorker) -> None:
     import json
 
     message = json.loads(body)
-    came, there = caught(connector, "http://{host}/mail", message)
-    assert encode_request(there, encode_body(message)) == came
+    received, there = capture_request(connector, "http://{host}/mail", message)
+    assert encode_request(there, encode_body(message)) == received
 
 
 def _ok(*lines: str, body: bytes = b"ok", start: str = "HTTP/1.1 200 OK", then: Any = "keep") -> Reply:
@@ -229,9 +233,9 @@ RESPONSES = {
 
 
 def verdicts(connector: NodeWorker, response: Reply) -> tuple[bool, bool, object]:
-    """Return whether a response is success for the connector and for us, and what each side says.
+    """Return whether the connector and our client see a success, and the result of each for messages.
 
-    Success is what Logto takes for success: an accepted response whose framing has no fault.
+    Logto sees a success in an accepted response whose framing has no fault.
     """
     with Wire(response) as wire:
         theirs = connector.ask({"endpoint": f"{wire.origin}/mail", "message": MESSAGE})
@@ -241,7 +245,7 @@ def verdicts(connector: NodeWorker, response: Reply) -> tuple[bool, bool, object
 
 
 @pytest.mark.parametrize("name", RESPONSES)
-def test_response_counts_for_both_or_for_none(name: str, connector: NodeWorker) -> None:
+def test_both_clients_judge_a_response_the_same(name: str, connector: NodeWorker) -> None:
     theirs, ours, what = verdicts(connector, RESPONSES[name])
     assert ours is theirs, what
 
@@ -258,8 +262,8 @@ _FRAMINGS = (
 
 
 @st.composite
-def spoilt_responses(draw: st.DrawFn) -> bytes:
-    """Draw responses in most of which one place has a byte too much or too little."""
+def damaged_responses(draw: st.DrawFn) -> bytes:
+    """Draw responses; most have one byte too many or too few at one place."""
     status = draw(
         st.sampled_from(("200 OK", "200 OK", "200", "204 No Content", "304 Not Modified", "500 No"))
     )
@@ -279,19 +283,19 @@ def spoilt_responses(draw: st.DrawFn) -> bytes:
     return data
 
 
-def test_generated_responses_count_for_both_or_for_none(connector: NodeWorker) -> None:
+def test_both_clients_judge_generated_responses_the_same(connector: NodeWorker) -> None:
     counted = {True: 0, False: 0}
 
     @seed(1035)
     @settings(max_examples=250, database=None, deadline=None, phases=[Phase.generate])
-    @given(spoilt_responses())
+    @given(damaged_responses())
     def compare(data: bytes) -> None:
         theirs, ours, what = verdicts(connector, Reply(data, "close"))
         assert ours is theirs, (data, what)
         counted[theirs] += 1
 
     compare()
-    # Both verdicts occur often enough to say something.
+    # Both verdicts occur often enough for a meaningful comparison.
     assert min(counted.values()) > 40, counted
 
 
@@ -310,11 +314,13 @@ def test_generated_responses_count_for_both_or_for_none(connector: NodeWorker) -
         "http://a:b@{host}",
     ],
 )
-def test_redirect_leads_both_to_the_same(status: int, location: str, connector: NodeWorker) -> None:
+def test_both_clients_follow_a_redirect_to_the_same_url(
+    status: int, location: str, connector: NodeWorker
+) -> None:
     assert_same_requests(status, location.encode(), connector)
 
 
-def test_redirect_to_bytes_that_are_no_utf_8(connector: NodeWorker) -> None:
+def test_both_clients_follow_a_redirect_that_is_not_utf_8_to_the_same_url(connector: NodeWorker) -> None:
     assert_same_requests(307, b"/a\xffb\xc3", connector)
 
 
@@ -337,7 +343,7 @@ def assert_same_requests(status: int, location: bytes, connector: NodeWorker) ->
 
 
 @pytest.mark.parametrize("user", ["f%zz:b", "f%ff:b", "f:%"])
-def test_user_that_the_connector_cannot_decode(user: str, connector: NodeWorker) -> None:
+def test_both_clients_refuse_a_user_that_they_cannot_decode(user: str, connector: NodeWorker) -> None:
     with Wire() as wire:
         url = f"http://{user}@{wire.host}/"
         assert connector.ask({"endpoint": url, "message": MESSAGE})["ok"] is False
@@ -347,13 +353,17 @@ def test_user_that_the_connector_cannot_decode(user: str, connector: NodeWorker)
 
 
 @pytest.mark.parametrize("user", ["", ":", ":b", "f:"])
-def test_user_that_is_empty_is_the_same_to_the_byte(user: str, connector: NodeWorker) -> None:
-    came, there = caught(connector, f"http://{user}@{{host}}/mail", authorization="Bearer s3cret")
-    assert encode_request(there, encode_body(MESSAGE), "Bearer s3cret") == came
+def test_our_request_with_an_empty_user_equals_that_of_the_connector(
+    user: str, connector: NodeWorker
+) -> None:
+    received, there = capture_request(
+        connector, f"http://{user}@{{host}}/mail", authorization="Bearer s3cret"
+    )
+    assert encode_request(there, encode_body(MESSAGE), "Bearer s3cret") == received
 
 
 @pytest.mark.parametrize("count", [10, 11])
-def test_ten_redirects_are_followed(count: int, connector: NodeWorker) -> None:
+def test_both_clients_follow_at_most_ten_redirects(count: int, connector: NodeWorker) -> None:
     moved = reply("307 Moved", "location: /mail")
     with Wire(*[moved] * count, Reply()) as wire:
         theirs = connector.ask({"endpoint": f"{wire.origin}/mail", "message": MESSAGE})

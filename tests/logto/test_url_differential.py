@@ -1,4 +1,4 @@
-"""Our reading of URLs beside that of Node: ``new URL``, and what got and Node's client make of it.
+"""Compares how we and Node read URLs: ``new URL``, and then got and Node's client.
 
 The Ada of Node 20 and 22 (2.9) follows an older text of the URL standard than that of ``ada-url`` 4 in two
 points. It leaves ``^`` in a path as it is, and it refuses the host ``xn--a``, which is no valid Punycode.
@@ -147,7 +147,7 @@ _PIECES = (
 
 
 def urls() -> st.SearchStrategy[str]:
-    """Draw URLs: most have a host, and pieces that parsers treat apart stand everywhere."""
+    """Draw URLs: most have a host, and pieces that parsers treat differently stand everywhere."""
     pieces = st.lists(st.sampled_from(_PIECES), max_size=8).map("".join)
     text = st.text(st.characters(max_codepoint=0x17F, exclude_categories=["Cs"]), max_size=6)
     part = pieces | text
@@ -163,7 +163,7 @@ def urls() -> st.SearchStrategy[str]:
 
 
 def read(text: str, base: str | None = None) -> dict[str, Any] | None:
-    """Return what ``Url`` says, as the worker says it."""
+    """Return the reading of ``Url`` in the form of the worker."""
     try:
         found = asdict(Url.parse(text, base))
     except ValueError:
@@ -176,7 +176,7 @@ def differences(
     pairs: list[tuple[str, str | None]],
     reader: Callable[[str, str | None], dict[str, Any] | None] = read,
 ) -> list[Any]:
-    """Return what each side reads, where the two differ."""
+    """Return both readings of each URL that the two sides read differently."""
     found = []
     for pair, theirs in zip(pairs, node.ask(pairs), strict=True):
         ours = reader(*pair)
@@ -192,15 +192,15 @@ def without_escaped_carets(found: dict[str, Any] | None) -> dict[str, Any] | Non
     return found and {**found, **{name: found[name].replace("%5E", "^") for name in ("target", "plain")}}
 
 
-def test_given_urls(url_reader: NodeWorker) -> None:
+def test_listed_urls_are_read_as_node_reads_them(url_reader: NodeWorker) -> None:
     assert differences(url_reader, [(url, None) for url in GIVEN]) == []
 
 
-def test_relative_urls(url_reader: NodeWorker) -> None:
+def test_relative_urls_are_read_as_node_reads_them(url_reader: NodeWorker) -> None:
     assert differences(url_reader, [(url, BASE) for url in (*RELATIVE, *GIVEN)]) == []
 
 
-def test_generated_urls(url_reader: NodeWorker) -> None:
+def test_generated_urls_are_read_as_node_reads_them(url_reader: NodeWorker) -> None:
     drawn: list[tuple[str, str | None]] = []
 
     @seed(1035)
@@ -211,12 +211,12 @@ def test_generated_urls(url_reader: NodeWorker) -> None:
 
     draw()
     assert differences(url_reader, drawn) == []
-    # Both kinds occur often enough to say something.
+    # Both kinds occur often enough for a meaningful comparison.
     valid = sum(read(*pair) is not None for pair in drawn)
     assert URLS / 5 < valid < URLS * 4 / 5, valid
 
 
-def test_a_reader_with_other_rules_is_found(url_reader: NodeWorker) -> None:
+def test_a_reader_with_other_rules_is_reported(url_reader: NodeWorker) -> None:
     """The negative control: Python's own codec maps the names of hosts by older rules."""
 
     def read_by_idna_2003(text: str, base: str | None) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-// Reads URLs as Node does, and as got takes user and password out of them.
+// Reads URLs as Node does, and user and password as got does.
 //
 //   in   a line:  [["http://foo:b%40@EXAMPLE.com:80/a b?c", null], ["../d", "http://example.com/a/"], …]
 //                 pairs of a URL and the base that it is relative to, or null
@@ -7,7 +7,7 @@
 // "credentials" is [user, password], null without them, and false where decodeURIComponent throws.
 
 import { urlToHttpOptions } from "node:url";
-import { answer, job, lines } from "./lines.mjs";
+import { job, lines, writeResult } from "./lines.mjs";
 
 const ports = { "http:": 80, "https:": 443 };
 
@@ -46,5 +46,5 @@ function read([text, base]) {
 }
 
 for await (const line of lines()) {
-  answer(job(line, "an array of pairs of a URL and a base").map(read));
+  writeResult(job(line, "an array of pairs of a URL and a base").map(read));
 }

@@ -1,7 +1,7 @@
-"""A server that shows a request as it came over the wire and answers with any bytes at all.
+"""A server that shows each request as received and responds with any bytes.
 
-The fake mail endpoint of this project shows what a receiver may rely on; this one hides nothing, knows
-nothing of mail, and so can be held against both: the real connector and the fake endpoint.
+The fake mail endpoint of this project shows only what a receiver may rely on. This server hides nothing and
+knows nothing of mail, so tests use it for both the real connector and our client.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What to answer to one request.
+    """The response to one request.
 
     Attributes:
         data: The bytes to send, of whatever kind.
-        then: What becomes of the connection: it is kept for the next request, closed, or reset.
+        then: Whether the connection then stays open for the next request, is closed, or is reset.
         before: Called before the bytes are sent; it may wait.
     """
 
@@ -51,9 +51,9 @@ class WireRequest:
 
     Attributes:
         start: The request line.
-        headers: The header lines, as they came; each byte is one character.
+        headers: The header lines as received; each byte is one character.
         body: The body.
-        connection: The number of the connection that it came by, from 0.
+        connection: The number of the connection that it was received on, from 0.
     """
 
     start: str
@@ -70,10 +70,10 @@ class Wire:
     """The server, a context manager.
 
     Args:
-        replies: What to answer to the first, second, … request; the last answers all further ones.
+        replies: The responses to the first, second, … request; the last is for all later ones too.
 
     Attributes:
-        requests: The requests in order of arrival, recorded before they are answered.
+        requests: The requests in order of arrival, recorded before the response is sent.
     """
 
     def __init__(self, *replies: Reply) -> None:
@@ -113,19 +113,19 @@ class Wire:
         """Replace the replies, with some that name ``host``, for example."""
         self._replies = replies
 
-    def connected(self, connection: socket.socket) -> int:
+    def add_connection(self, connection: socket.socket) -> int:
         """Note a new connection and return its number."""
         with self._lock:
             self._open.add(connection)
             self._connections += 1
             return self._connections - 1
 
-    def disconnected(self, connection: socket.socket) -> None:
-        """Note that a connection is served no more."""
+    def remove_connection(self, connection: socket.socket) -> None:
+        """Note the end of a connection."""
         with self._lock:
             self._open.discard(connection)
 
-    def arrived(self, request: WireRequest) -> Reply:
+    def record_request(self, request: WireRequest) -> Reply:
         """Record a request and return its reply."""
         with self._lock:
             self.requests.append(request)
@@ -140,13 +140,13 @@ class _Server(socketserver.ThreadingTCPServer):
 class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         wire = cast("_Server", self.server).wire
-        number = wire.connected(self.connection)
+        number = wire.add_connection(self.connection)
         try:
             with contextlib.suppress(ConnectionError):  # the client may go at any time
                 while self._serve_one(wire, number):
                     pass
         finally:
-            wire.disconnected(self.connection)
+            wire.remove_connection(self.connection)
 
     def _serve_one(self, wire: Wire, number: int) -> bool:
         lines = []
@@ -156,11 +156,11 @@ class _Handler(socketserver.StreamRequestHandler):
             lines.append(line.decode("latin-1").removesuffix("\r\n"))
         lengths = [int(line.split(":")[1]) for line in lines if line.lower().startswith("content-length:")]
         body = self.rfile.read(sum(lengths))
-        answer = wire.arrived(WireRequest(lines[0], tuple(lines[1:]), body, number))
-        answer.before()
-        self.wfile.write(answer.data)
-        if answer.then == "reset":
+        response = wire.record_request(WireRequest(lines[0], tuple(lines[1:]), body, number))
+        response.before()
+        self.wfile.write(response.data)
+        if response.then == "reset":
             # With nothing left to linger for, closing sends a reset instead of an orderly end.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             socket.close(self.connection.detach())
-        return answer.then == "keep"
+        return response.then == "keep"

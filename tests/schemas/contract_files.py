@@ -44,14 +44,14 @@ def layers() -> list[tuple[str, str]]:
 
 @cache
 def schema(revision: str, layer: str) -> Schema:
-    """Return a message schema; not to be changed."""
+    """Return a message schema; do not change it."""
     [entry] = [entry for entry in index()["revisions"] if entry["id"] == revision]
     found: Schema = load(entry["files"][layer])
     return found
 
 
 def read_json(text: str) -> Any:
-    """Read JSON as strictly as ``JSON.parse``, and as deep as the tests need it.
+    """Read JSON as strictly as ``JSON.parse``, as deep as the tests need.
 
     Raises:
         ValueError: The text is not JSON.
@@ -66,7 +66,7 @@ def read_json(text: str) -> Any:
 
 @contextmanager
 def deep_recursion() -> Iterator[None]:
-    """Let values a thousand levels deep be read and judged."""
+    """Allow reading and judging values a thousand levels deep."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(20_000)
     try:
@@ -86,7 +86,7 @@ class Vector:
 
     @property
     def errors(self) -> list[Error]:
-        """Return what an engine is to report."""
+        """Return the errors that an engine must report."""
         return [] if self.error is None else [self.error]
 
 
@@ -114,7 +114,7 @@ def pointer(steps: Any) -> str:
 
 
 def python_errors(validator: Draft202012Validator, value: Any) -> list[Error]:
-    """Return what jsonschema reports."""
+    """Return the errors that jsonschema reports."""
     with deep_recursion():
         return [
             (
@@ -126,7 +126,7 @@ def python_errors(validator: Draft202012Validator, value: Any) -> list[Error]:
 
 
 def rust_errors(validator: jsonschema_rs.Draft202012Validator, value: Any) -> list[Error] | None:
-    """Return what jsonschema-rs reports, None where it cannot read the value."""
+    """Return the errors that jsonschema-rs reports, None where it cannot read the value."""
     try:
         return [
             (

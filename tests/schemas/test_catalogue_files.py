@@ -51,7 +51,7 @@ def rules() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", ["index", "rules"])
-def test_form(name: str) -> None:
+def test_each_file_is_valid_in_its_own_schema(name: str) -> None:
     """The file has the form that its schema demands, and names that schema."""
     document = load(f"{name}.json")
     assert document["$schema"] == f"./{name}.schema.json"
@@ -59,7 +59,7 @@ def test_form(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["index", "rules"])
-def test_form_notices(name: str) -> None:
+def test_missing_empty_and_surplus_members_are_refused(name: str) -> None:
     """The control: each member that is missing, empty or surplus in an entry is refused."""
     validator = Draft202012Validator(load(f"{name}.schema.json"))
     document = load(f"{name}.json")
@@ -77,7 +77,7 @@ def test_form_notices(name: str) -> None:
     assert not validator.is_valid(surplus)
 
 
-def test_revisions_are_in_order() -> None:
+def test_revisions_are_listed_in_order() -> None:
     """Oldest first, named after their first release, the current one last."""
     ids = [entry["id"] for entry in index()["revisions"]]
     assert ids == ["1.22", "1.25", "1.31", "1.32", "1.35"]
@@ -86,7 +86,7 @@ def test_revisions_are_in_order() -> None:
         assert entry["releases"][0].startswith(f"{entry['id']}.")
 
 
-def test_every_release_speaks_one_revision() -> None:
+def test_every_release_is_listed_in_one_revision() -> None:
     """No release is listed twice, they stand in order, and no minor version is left out."""
     releases = [release for entry in index()["revisions"] for release in entry["releases"]]
     numbers = [tuple(map(int, release.split("."))) for release in releases]
@@ -95,13 +95,13 @@ def test_every_release_speaks_one_revision() -> None:
     assert len(releases) == 25
 
 
-def test_a_kit_version_speaks_one_revision() -> None:
+def test_a_kit_version_is_listed_in_one_revision() -> None:
     """A connector-kit version is listed once: the guard is in it."""
     kits = [kit for entry in index()["revisions"] for kit in entry["connectorKit"]]
     assert len(kits) == len(set(kits))
 
 
-def test_listed_files_are_the_files() -> None:
+def test_the_catalogue_lists_every_file() -> None:
     """Every listed file exists, and every file is listed."""
     listed = {
         path
@@ -113,7 +113,7 @@ def test_listed_files_are_the_files() -> None:
     assert found == listed | UNLISTED
 
 
-def test_catalogue_says_what_the_guard_says() -> None:
+def test_the_catalogue_agrees_with_the_guard() -> None:
     """Template types and typed variables are those of the guard schema."""
     for entry in index()["revisions"]:
         guard = schema(entry["id"], "guard")
@@ -127,7 +127,7 @@ def test_catalogue_says_what_the_guard_says() -> None:
         assert emitted == [name for name in entry["templateTypes"] if name != "Test"]
 
 
-def test_rules_are_those_due() -> None:
+def test_the_rules_cover_every_place_of_each_layer() -> None:
     """The ids are unique, and the messages' rules cover exactly the places of each layer."""
     ids = [rule["id"] for rule in rules()]
     assert len(ids) == len(set(ids))
@@ -136,8 +136,8 @@ def test_rules_are_those_due() -> None:
     assert {name for name in ids if re.match("message/(guard|emitted|documented)/", name)} == due
 
 
-def test_rules_say_who_and_since_when() -> None:
-    """A rule's role begins its id, its revision exists, and what it says are sentences."""
+def test_every_rule_has_role_revision_and_sentences() -> None:
+    """A rule's id begins with its role, its revision exists, and its texts are sentences."""
     revisions = {entry["id"] for entry in index()["revisions"]}
     for rule in rules():
         assert rule["id"].startswith(f"{rule['role']}/")
@@ -147,7 +147,7 @@ def test_rules_say_who_and_since_when() -> None:
 
 
 def rule_of(layer: str, keyword: str, pointer: str) -> str:
-    """Return the rule that a refusal breaks, when no required member is missing."""
+    """Return the rule that fails at a refusal, when no required member is missing."""
     steps = pointer.split("/")[1:]
     if not steps or steps[0] not in ("to", "type", "payload", "ip"):
         return f"message/{layer}/object"
@@ -160,7 +160,7 @@ def rule_of(layer: str, keyword: str, pointer: str) -> str:
 
 
 @pytest.mark.parametrize(("revision", "layer"), layers())
-def test_every_refusal_breaks_a_rule(revision: str, layer: str) -> None:
+def test_every_invalid_vector_fails_a_rule(revision: str, layer: str) -> None:
     """Each invalid vector leads to a rule, which applies to that revision already."""
     by_id = {rule["id"]: rule for rule in rules()}
     order = [entry["id"] for entry in index()["revisions"]]
@@ -179,8 +179,8 @@ def test_every_refusal_breaks_a_rule(revision: str, layer: str) -> None:
         ("inbox-api.openapi.json", ("/api/messages", "get", "responses", "200")),
     ],
 )
-def test_openapi_is_valid(name: str, response: tuple[str, ...]) -> None:
-    """The description is OpenAPI 3.1. The validator refuses one with a mistake."""
+def test_the_openapi_document_is_valid(name: str, response: tuple[str, ...]) -> None:
+    """The document is OpenAPI 3.1. The validator refuses one with a mistake."""
     document = load(name)
     validate(document, cls=OpenAPIV31SpecValidator)
     changed = copy.deepcopy(document)
@@ -191,13 +191,13 @@ def test_openapi_is_valid(name: str, response: tuple[str, ...]) -> None:
     assert list(OpenAPIV31SpecValidator(changed).iter_errors())
 
 
-def test_openapi_holds_the_current_guard() -> None:
+def test_the_openapi_document_contains_the_current_guard() -> None:
     """The body's schema is the current guard, but for ``$schema`` and ``$id``."""
     guard = {key: value for key, value in load("send-message-data.schema.json").items() if key[0] != "$"}
     assert load("openapi.json")["components"]["schemas"] == {"SendMessageData": guard}
 
 
-def test_openapi_examples_are_messages() -> None:
+def test_the_openapi_examples_are_valid_messages() -> None:
     """There is an example of each template type, and each is what Logto sends."""
     body = load("openapi.json")["paths"]["/"]["post"]["requestBody"]["content"]["application/json"]
     assert list(body["examples"]) == index()["revisions"][-1]["templateTypes"]
@@ -207,7 +207,7 @@ def test_openapi_examples_are_messages() -> None:
             assert python_errors(Draft202012Validator(schema("1.35", layer)), example["value"]) == []
 
 
-def test_openapi_describes_every_kind_of_response() -> None:
+def test_the_openapi_document_describes_every_kind_of_response() -> None:
     """Every response that has a meaning for Logto is there."""
     responses = load("openapi.json")["paths"]["/"]["post"]["responses"]
     assert {"2XX", "303", "304", "3XX", "401", "4XX", "5XX"} == set(responses)

@@ -1,4 +1,4 @@
-"""The generator: the files in the repository are what it writes, and ``--check`` notices when not."""
+"""The generator: it writes the files in the repository, and ``--check`` reports differences."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a copy of ``schemas/`` to break."""
+    """Return a copy of ``schemas/`` to damage."""
     return shutil.copytree(SCHEMAS, tmp_path / "schemas")
 
 
 def test_the_files_are_current() -> None:
-    """What is in the repository is what the generator writes."""
+    """The files in the repository equal those that the generator writes."""
     result = run("--check")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("name", GENERATED)
-def test_a_difference_is_named_and_mended(name: str, folder: Path) -> None:
-    """A changed or missing file is named with exit code 1; without ``--check`` it is written again."""
+def test_a_difference_is_reported_and_repaired(name: str, folder: Path) -> None:
+    """A changed or missing file is reported with exit code 1; without ``--check`` it is written again."""
     path = folder / name
     good = path.read_bytes()
     path.write_bytes(good + b" ")
@@ -53,14 +53,14 @@ def test_a_difference_is_named_and_mended(name: str, folder: Path) -> None:
 
 
 def imports_schemas(source: str) -> bool:
-    """Tell whether a module of the vectors imports the tables of the schemas."""
+    """Return whether a module of the vectors imports the tables of the schemas."""
     return any(
         isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "schemas"
         for node in ast.walk(ast.parse(source))
     )
 
 
-def test_vectors_know_no_table_of_the_schemas() -> None:
+def test_vectors_import_no_table_of_the_schemas() -> None:
     """A slip in a table of the schemas must not repeat itself in the vectors."""
     sources = [path.read_text(encoding="utf-8") for path in (PACKAGE / "vectors").glob("*.py")]
     assert len(sources) > 10

@@ -39,7 +39,7 @@ RECORDED = [
 
 
 @pytest.mark.parametrize("name", ALL_SCHEMA_FILES)
-def test_every_schema_is_one(name: str) -> None:
+def test_every_file_is_a_valid_schema(name: str) -> None:
     """Each file is a valid 2020-12 schema, named by a URN, that refers to nothing outside itself."""
     document = load(name)
     Draft202012Validator.check_schema(document)
@@ -52,20 +52,20 @@ def test_every_schema_is_one(name: str) -> None:
         assert f'"{keyword}":' not in text
 
 
-def test_ids_are_unique() -> None:
+def test_schema_ids_are_unique() -> None:
     """No two schemas share an ``$id``."""
     ids = [load(name)["$id"] for name in ALL_SCHEMA_FILES]
     assert len(ids) == len(set(ids))
 
 
 @pytest.mark.parametrize(("revision", "layer"), layers())
-def test_id_follows_revision_and_layer(revision: str, layer: str) -> None:
+def test_the_id_follows_from_revision_and_layer(revision: str, layer: str) -> None:
     """The ``$id`` follows from the revision and the layer."""
     assert schema(revision, layer)["$id"] == f"urn:logto-mail-contract:schema:{revision}:{layer}"
 
 
 @pytest.mark.parametrize(("layer", "name"), FILES.items())
-def test_top_level_copies(layer: str, name: str) -> None:
+def test_the_top_level_schemas_are_copies_of_the_current_revision(layer: str, name: str) -> None:
     """The schemas at the top are the current revision's, letter for letter but for ``$id``."""
     current = index()["current"]
     top = (SCHEMAS / name).read_text(encoding="utf-8")
@@ -76,8 +76,8 @@ def test_top_level_copies(layer: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(("revision", "layer"), layers())
-def test_every_part_that_readers_see_is_described(revision: str, layer: str) -> None:
-    """What a reader meets has title, description and examples, and every example is what it claims to be."""
+def test_every_visible_part_is_described(revision: str, layer: str) -> None:
+    """Every visible part has title, description and examples, and every example is valid."""
     document = schema(revision, layer)
     described = [(), *(("$defs", name) for name in document.get("$defs", {}))]
     for location, part in subschemas(document):
@@ -91,8 +91,8 @@ def test_every_part_that_readers_see_is_described(revision: str, layer: str) -> 
 
 
 @pytest.mark.parametrize(("revision", "layer"), layers())
-def test_patterns_mean_the_same_everywhere(revision: str, layer: str) -> None:
-    """No pattern uses what ECMA-262, Python, Rust and RE2 read differently; ``$`` is bounded."""
+def test_patterns_mean_the_same_in_every_engine(revision: str, layer: str) -> None:
+    """No pattern uses syntax that ECMA-262, Python, Rust and RE2 read differently; ``$`` is bounded."""
     for location, part in subschemas(schema(revision, layer)):
         pattern = part.get("pattern")
         if pattern is None:
@@ -107,7 +107,7 @@ def test_patterns_mean_the_same_everywhere(revision: str, layer: str) -> None:
 
 
 @pytest.mark.parametrize("verdict", VERDICTS, ids=lambda verdict: verdict["label"])
-def test_guard_agrees_with_the_real_one(verdict: dict[str, object]) -> None:
+def test_every_guard_schema_agrees_with_the_real_guard(verdict: dict[str, object]) -> None:
     """Every guard schema gives the verdict that the real guard gave."""
     text, accepts = verdict["json"], verdict["accepts"]
     assert isinstance(text, str)
@@ -125,28 +125,28 @@ def test_guard_agrees_with_the_real_one(verdict: dict[str, object]) -> None:
         assert errors is None or (errors == []) is accepted, revision
 
 
-def test_the_observed_corpus_is_whole() -> None:
-    """The observations speak of all revisions, and of both verdicts in each."""
+def test_the_observations_cover_every_revision_and_verdict() -> None:
+    """The observations cover all revisions, with both verdicts in each."""
     assert len(VERDICTS) == 159
     for revision in (entry["id"] for entry in index()["revisions"]):
         assert {entry["accepts"][revision] for entry in VERDICTS if entry["accepts"]} == {True, False}
 
 
 @pytest.mark.parametrize("entry", RECORDED, ids=lambda entry: entry["flow"])
-def test_recorded_bodies_are_emitted(entry: dict[str, str]) -> None:
-    """What a real Logto v1.42.0 posted passes guard and emitted."""
+def test_recorded_bodies_are_valid_in_guard_and_emitted(entry: dict[str, str]) -> None:
+    """The bodies that a real Logto v1.42.0 posted are valid in guard and emitted."""
     value = read_json(entry["body"])
     for layer in ("guard", "emitted"):
         assert python_errors(Draft202012Validator(schema("1.35", layer)), value) == []
 
 
-def test_recorded_bodies_show_every_type() -> None:
-    """The recordings hold all nine template types of the current revision."""
+def test_the_recorded_bodies_are_of_every_type() -> None:
+    """The recordings contain all nine template types of the current revision."""
     types = {json.loads(entry["body"])["type"] for entry in RECORDED}
     assert types == set(index()["revisions"][-1]["templateTypes"])
 
 
-def test_files_are_plain() -> None:
+def test_files_are_plain_ascii() -> None:
     """Every JSON file is ASCII, ends with one line feed and has no carriage return."""
     for path in SCHEMAS.rglob("*.json"):
         content = path.read_bytes()

@@ -40,7 +40,7 @@ def file_of(revision: str, layer: str) -> Any:
 
 
 @pytest.mark.parametrize(("revision", "layer"), layers())
-def test_form(revision: str, layer: str) -> None:
+def test_each_vector_file_has_its_form(revision: str, layer: str) -> None:
     """The file has its form, its ids are unique, and its groups name the schema that they test."""
     document = file_of(revision, layer)
     assert python_errors(Draft202012Validator(load("vectors.schema.json")), document) == []
@@ -66,7 +66,7 @@ GOOD = {"id": "missing-to", "description": "to is required.", "valid": False, "d
         ({"keyword": "required", "pointer": "", "skip": True}, ("additionalProperties", "/0/tests/0")),
     ],
 )
-def test_form_refuses(change: dict[str, object], error: tuple[str, str]) -> None:
+def test_an_ill_formed_vector_is_refused(change: dict[str, object], error: tuple[str, str]) -> None:
     """The vectors' own schema refuses an ill-formed test."""
     group = {
         "description": "x",
@@ -77,7 +77,7 @@ def test_form_refuses(change: dict[str, object], error: tuple[str, str]) -> None
 
 
 @pytest.mark.parametrize(("revision", "layer"), layers())
-def test_jsonschema_judges_as_stated(revision: str, layer: str) -> None:
+def test_jsonschema_gives_the_stated_verdict(revision: str, layer: str) -> None:
     """Python's jsonschema reports exactly the one stated error, and none where the message is valid."""
     validator = Draft202012Validator(schema(revision, layer))
     wrong = {}
@@ -89,8 +89,8 @@ def test_jsonschema_judges_as_stated(revision: str, layer: str) -> None:
 
 
 @pytest.mark.parametrize(("revision", "layer"), layers())
-def test_jsonschema_rs_judges_as_stated(revision: str, layer: str) -> None:
-    """So does jsonschema-rs, wherever it can read the value."""
+def test_jsonschema_rs_gives_the_stated_verdict(revision: str, layer: str) -> None:
+    """jsonschema-rs reports the same error wherever it can read the value."""
     validator = jsonschema_rs.Draft202012Validator(schema(revision, layer))
     wrong, unread = {}, set()
     for vector in vectors(revision, layer):
@@ -108,8 +108,8 @@ def test_jsonschema_rs_judges_as_stated(revision: str, layer: str) -> None:
 
 
 @pytest.mark.parametrize(("revision", "layer"), layers())
-def test_both_verdicts_for_every_type(revision: str, layer: str) -> None:
-    """Every template type of the schema has messages that pass and messages that do not."""
+def test_every_type_has_valid_and_invalid_vectors(revision: str, layer: str) -> None:
+    """Every template type of the schema has valid and invalid messages."""
     shown = {
         (vector.value["type"], vector.error is None) for vector in vectors(revision, layer) if plain(vector)
     }
@@ -137,8 +137,8 @@ def written(document: Schema, path: Any) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(("revision", "layer"), layers())
-def test_every_demand_is_reached(revision: str, layer: str) -> None:
-    """For every keyword that can refuse, at every place where it stands, some vector is refused by it."""
+def test_every_keyword_refuses_a_vector(revision: str, layer: str) -> None:
+    """Every keyword that can refuse a message refuses a vector, at every place where it stands."""
     document = schema(revision, layer)
     demands = {
         (*location, keyword)
@@ -172,8 +172,8 @@ def without_names(location: tuple[str, ...]) -> list[str]:
 
 
 @pytest.mark.parametrize(("revision", "layer"), [pair for pair in layers() if pair[1] != "guard"])
-def test_a_part_of_guard(revision: str, layer: str) -> None:
-    """What emitted or documented accepts, guard accepts."""
+def test_guard_accepts_the_vectors_that_other_layers_accept(revision: str, layer: str) -> None:
+    """Guard accepts each vector that emitted or documented accepts."""
     guard = Draft202012Validator(schema(revision, "guard"))
     for vector in vectors(revision, layer):
         if vector.error is None:
@@ -198,8 +198,10 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize(("revision", "layer"), [pair for pair in layers() if pair[1] != "guard"])
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_a_part_of_guard_after_changes(revision: str, layer: str, data: st.DataObject) -> None:
-    """Still so after one or two changes to a valid message: dropped, replaced or added parts."""
+def test_guard_accepts_changed_messages_that_other_layers_accept(
+    revision: str, layer: str, data: st.DataObject
+) -> None:
+    """The same holds after one or two changes to a valid message: removed, replaced or added parts."""
     valid = [
         vector.value
         for vector in vectors(revision, layer)

@@ -1,4 +1,4 @@
-"""Every broken request is judged as it says, and is cheap to draw and to print."""
+"""Every broken request gets the verdict that it states, and is cheap to draw and to print."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AUTHORIZATIONS = (None, "Bearer s3cret", "s3cret", "", "Bäsic ß3cret ", "123")
     ("authorization", "layer"),
     [*((value, "guard") for value in AUTHORIZATIONS), (None, "emitted"), (None, "documented")],
 )
-def test_every_broken_request_is_judged_as_it_says(authorization: str | None, layer: str) -> None:
+def test_every_broken_request_gets_its_stated_verdict(authorization: str | None, layer: str) -> None:
     found, expected = {}, {}
     for name in request_names(authorization):
         broken = break_request(name, authorization=authorization, layer=layer)
@@ -39,7 +39,7 @@ def test_every_broken_request_is_judged_as_it_says(authorization: str | None, la
 
 
 @pytest.mark.parametrize("authorization", AUTHORIZATIONS)
-def test_the_bytes_of_a_broken_request_are_the_request(authorization: str | None) -> None:
+def test_the_bytes_of_a_broken_request_are_read_as_the_request(authorization: str | None) -> None:
     for name in request_names(authorization):
         broken = break_request(name, url="https://foo.test:8443/a?b=c", authorization=authorization)
         assert read_request(broken.raw) == broken.request
@@ -77,7 +77,7 @@ def test_broken_requests_are_drawn_around_any_message() -> None:
     assert not any(broken.request.values("authorization") for broken in some)
 
 
-def test_without_authorization_none_is_broken() -> None:
+def test_without_authorization_no_request_has_a_broken_one() -> None:
     assert not [name for name in request_names() if name.startswith("authorization")]
     assert len([name for name in request_names("Bearer s3cret") if name.startswith("authorization")]) == 10
 
@@ -95,8 +95,8 @@ def test_an_impossible_request_raises() -> None:
         break_request("body-empty", url="http://localhost/ä")
 
 
-def test_a_broken_request_is_small_and_prints_short() -> None:
-    """Hypothesis fails a test whose examples take longer than 200 ms, and large requests are slow."""
+def test_a_broken_request_is_small_and_its_repr_short() -> None:
+    """Hypothesis fails a test with an example slower than 200 ms, and large requests are slow."""
     broken = [break_request(name, authorization="Bearer s3cret") for name in request_names("Bearer s3cret")]
     # The large bodies are above body-parser's limit of 100 kB.
     assert 100_000 < max(len(request.raw) for request in broken) < 140_000
@@ -115,7 +115,7 @@ def test_the_repr_of_a_broken_request_names_the_fault_and_hides_its_content() ->
 
 @contextmanager
 def busy_processes(count: int) -> Iterator[None]:
-    """Run processes that do nothing but work."""
+    """Run processes that keep the processor busy."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield

@@ -86,12 +86,12 @@ def test_a_wrong_value_in_drawn_messages_is_reported(path: str, wrong: object, l
 
 
 @pytest.mark.parametrize("revision", catalogue.revisions())
-def test_emitted_messages_arrive_as_they_were_drawn(revision: str) -> None:
+def test_emitted_messages_are_the_same_after_json(revision: str) -> None:
     for message in draw_sample(revision, "emitted"):
         assert parse(encode_body(message)) == message
 
 
-def test_surrogates_that_meet_are_one_character() -> None:
+def test_adjacent_surrogates_become_one_character() -> None:
     assert join_surrogates("a\ud83d\ude00") == "a😀"
     assert join_surrogates("\ude00\ud83d") == "\ude00\ud83d"
 
@@ -203,7 +203,7 @@ def test_wrong_use_raises(make: Callable[..., object]) -> None:
 
 @pytest.mark.parametrize("made", ["messages()", "mutations(layer='emitted')", "http_requests()"])
 def test_the_table_of_characters_is_built_before_the_first_draw(tmp_path: Path, made: str) -> None:
-    """Hypothesis keeps its table of characters in a folder; building it in a draw exceeds the deadline."""
+    """Hypothesis stores its table of characters in a folder; building it in a draw exceeds the deadline."""
     code = f"from logto_mail_contract.strategies import *; {made}"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     assert [file.name for file in (tmp_path / ".hypothesis" / "unicode_data").rglob("*.json.gz")] != []

@@ -1,4 +1,4 @@
-"""Messages and mutations shrink to what a person would write."""
+"""Messages and mutations shrink to those that a person would write."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FOO = {"id": "foo", "name": "Foo"}
 ORGANIZATION = {"id": "foo", "name": "Foo", "branding": {}}
 
 
-NOBODY: dict[str, Any] = {
+EMPTY_USER: dict[str, Any] = {
     "id": "foo",
     "avatar": None,
     "name": None,
@@ -113,13 +113,13 @@ FOUND: list[tuple[str, str, Callable[[dict[str, Any]], bool], dict[str, Any]]] =
             and not is_invitation(message)
             and get_member(message, "payload", "user", "name") is None
         ),
-        {**FLOW, "user": NOBODY},
+        {**FLOW, "user": EMPTY_USER},
     ),
     (
         "emitted",
         "a user with a name",
         lambda message: isinstance(get_member(message, "payload", "user", "name"), str),
-        {**FLOW, "user": {**NOBODY, "name": "Foo"}},
+        {**FLOW, "user": {**EMPTY_USER, "name": "Foo"}},
     ),
     (
         "emitted",
@@ -150,7 +150,7 @@ FOUND: list[tuple[str, str, Callable[[dict[str, Any]], bool], dict[str, Any]]] =
     [(layer, shows, payload) for layer, _, shows, payload in FOUND],
     ids=[f"{layer}: {name}" for layer, name, _, _ in FOUND],
 )
-def test_only_what_a_failure_needs_is_left(
+def test_only_the_members_that_a_failure_needs_are_left(
     layer: str, shows: Callable[[dict[str, Any]], bool], payload: dict[str, Any], seed: int
 ) -> None:
     found = find_shortest(messages(layer=layer), shows, seed)

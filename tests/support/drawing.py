@@ -78,5 +78,5 @@ def get_member(message: dict[str, Any], *path: str) -> Any:
 
 
 def is_invitation(message: dict[str, Any]) -> bool:
-    """Tell whether a message has the type OrganizationInvitation."""
+    """Return whether a message has the type OrganizationInvitation."""
     return bool(message["type"] == "OrganizationInvitation")

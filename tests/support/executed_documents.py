@@ -1,10 +1,10 @@
-"""Executes the examples in Markdown documents, so that every page shows what really happens.
+"""Executes the examples in Markdown documents, so that every page shows real behaviour.
 
 A document is executed in a new folder that holds copies of ``examples/`` and ``schemas/``. Its fenced blocks
 are executed in order. The language of a block says how:
 
 ``console``
-    Lines that begin with ``$`` and a space are commands. Each one runs in a bash of its own, with this
+    Lines that begin with ``$`` and a space are commands. Each one runs in a new bash, with this
     environment's commands on the path. A command that ends in a backslash continues in the next line, after
     ``>`` and a space if the line has them. The lines up to the next command are its whole standard output and
     standard error, and it exits with 0. ``...`` or ``…`` stands for any text within a line, or for any lines
@@ -88,7 +88,7 @@ class Command:
 
 
 def replace_ports(text: str) -> str:
-    """Return a document with a free port in the place of each port that its ``ports`` comment names."""
+    """Return a document in which a free port replaces each port of its ``ports`` comment."""
     named = [port for line in _PORTS.findall(text) for port in line.split()]
     text = _PORTS.sub("", text)
     with ExitStack() as reserved:
@@ -293,7 +293,7 @@ class Execution:
             path.write_text(block.text, encoding="utf-8")
 
     def _run_python(self, block: Block) -> None:
-        # Empty lines in front keep the line numbers of the document in tracebacks.
+        # Empty lines in front preserve the line numbers of the document in tracebacks.
         code = compile("\n" * block.line + block.text, "<document>", "exec")
         if "file" in block.directives:
             return
