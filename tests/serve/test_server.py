@@ -498,6 +498,19 @@ def test_the_received_part_of_a_truncated_head_is_recorded(server: Serving) -> N
     assert ["Host", "mail.test"] in server.api.get("/api/messages/1")["headers"]
 
 
+def test_a_later_request_whose_body_never_comes_is_refused_in_time() -> None:
+    with (
+        serving(limits=Limits(request_seconds=0.3, sweep_seconds=0.05)) as server,
+        Client(server.url) as client,
+    ):
+        client.send(GOOD)
+        assert client.read_response().status == 200
+        # The head alone, in one piece: nothing is buffered, and the request has begun all the same.
+        client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n")
+        assert client.read_response().status == 400
+        assert client.read() == b""
+
+
 def test_slow_clients_are_disconnected_and_delay_no_other_client() -> None:
     """Five hundred clients send single bytes in the head or in the body while others are served."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -83,6 +83,7 @@ class MemoryStore:
         # Plain tuples of text and numbers: the garbage collector untracks them after one look. It would scan
         # a hundred thousand objects of any other kind again and again, and stop every request meanwhile.
         self._rows: deque[Row] = deque()
+        self._sizes: deque[int] = deque()
         self._max_deliveries = max_deliveries
         self._max_bytes = max_bytes
         self._bytes = 0
@@ -92,12 +93,15 @@ class MemoryStore:
 
     def add(self, recorded: Recorded, on_stored: OnStored) -> None:
         row = to_row(recorded)
-        self._bytes += _size(row)
+        size = _size(row)
+        self._bytes += size
         while self.total >= self._max_deliveries or (self._bytes > self._max_bytes and self._rows):
-            self._bytes -= _size(self._rows.popleft())
+            self._rows.popleft()
+            self._bytes -= self._sizes.popleft()
             self.total -= 1
             self.dropped += 1
         self._rows.append(row)
+        self._sizes.append(size)
         self.total += 1
         self.last = recorded.id
         if recorded.id % _ROWS_PER_COLLECTION == 0:
@@ -122,7 +126,8 @@ class MemoryStore:
         deleted = Query(to=to)
         self._rows = deque(row for row in self._rows if not deleted.matches(row))
         self.total = len(self._rows)
-        self._bytes = sum(map(_size, self._rows))
+        self._sizes = deque(map(_size, self._rows))
+        self._bytes = sum(self._sizes)
         return before - self.total
 
     def close(self) -> None:

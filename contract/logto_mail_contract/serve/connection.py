@@ -228,7 +228,7 @@ class Connection(asyncio.Protocol):
         while self._exchange is None and self.state in _READING:
             event = self._reader.next_event()
             if event is None:
-                if self._reader.has_begun and self._started is None:
+                if self._started is None and self._reader.has_begun:
                     # Not at any byte: empty lines would keep an idle connection open for ever.
                     self._started, self._idle = self._time(), None
                 return

@@ -143,7 +143,8 @@ class RequestReader:
     def has_begun(self) -> bool:
         """Whether a part of a request has come that is not whole yet."""
         if self.phase is Phase.HEAD:
-            return bool(self._buffer[self._at : self._at + 3].strip(b"\r\n"))
+            at = self._at
+            return at < len(self._buffer) and bool(self._buffer[at : at + 3].strip(b"\r\n"))
         return self.phase is not Phase.CLOSED
 
     def feed(self, data: bytes) -> None:
