@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from ..connector.channel import UrlTarget
 from ..masking import count_noun
 from ..receivers.receiver import Receiver, Settings
-from ..receivers.rehearsal import rehearse
 from ..receivers.run import ReceiverRun
 from ..reports.text import format_line, format_text_report
 from ..suite.checks import UnknownRule, select_rules
@@ -61,16 +60,14 @@ def run(options: argparse.Namespace) -> int:
         stack.enter_context(keep_storage_apart())
         stack.enter_context(closing(receiver))
         outbox = _open_sink(options.smtp_sink, stack)
-        lines.write(
-            _format_announcement(options.url, receiver, settings, selected, with_outbox=outbox is not None)
-        )
+        receiver_run = stack.enter_context(closing(ReceiverRun(receiver, settings, outbox)))
+        lines.write(_format_announcement(options.url, receiver_run, selected))
         lines.flush()
         target = receiver.target
         assert isinstance(target, UrlTarget)
         if not _wait_until_listening(target.address, options.wait):
             say(f"no server listens at {mask_url(options.url)}; waited {options.wait:g} s")
             return UNREACHABLE
-        receiver_run = stack.enter_context(closing(ReceiverRun(receiver, settings, outbox)))
         verification = Verification(receiver_run, selected, excuses)
         start = time.monotonic()
         # What ends the run early: an interrupt, or output that cannot be written.
@@ -245,15 +242,11 @@ def _open_sink(port: int | None, stack: ExitStack) -> Outbox | None:
         raise WrongUse(f"the SMTP sink cannot listen at port {port}: {problem}") from None
 
 
-def _format_announcement(
-    url: str, receiver: Receiver, settings: Settings, selected: Sequence[str], *, with_outbox: bool
-) -> str:
-    requests, recipients = rehearse(receiver, settings, selected, with_outbox=with_outbox)
-    domains = ", ".join(sorted({recipient.rpartition("@")[2].lower() for recipient in recipients})[:8])
+def _format_announcement(url: str, run: ReceiverRun, selected: Sequence[str]) -> str:
+    plan = run.plan(selected)
     return (
-        f"{mask_url(url)}: revision {receiver.revision}, {count_noun(len(selected), 'rule')}, "
-        f"seed {settings.seed}\n"
-        f"About {count_noun(requests, 'request')}, for {count_noun(len(recipients), 'recipient')} at "
-        f"{domains or 'no domain'}. "
-        "A receiver under test may really send.\n\n"
+        f"{mask_url(url)}: revision {run.revision}, {count_noun(len(selected), 'rule')}, "
+        f"seed {run.settings.seed}\n"
+        f"At most {count_noun(plan.requests, 'request')}, for {count_noun(plan.recipients, 'recipient')} at "
+        f"{', '.join(plan.domains[:8])}. A receiver under test may really send.\n\n"
     )

@@ -2,14 +2,58 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..suite.checks import Checks
 
 if TYPE_CHECKING:
-    from .trial import ReceiverTrial
+    from collections.abc import Callable
+
+    from .cases import Batch
+    from .trial import Expectation, ReceiverTrial
 
 CHECKS: Checks[ReceiverTrial] = Checks("receiver")
 """Needs are ``wire``, ``authorization`` and ``outbox``."""
 
-check = CHECKS.register
+
+class Declared(NamedTuple):
+    """What a rule sends.
+
+    Attributes:
+        batches: The batches whose exchanges it judges.
+        requests: How many requests it sends besides, at most.
+    """
+
+    batches: tuple[Batch, ...]
+    requests: int
+
+
+DECLARED: dict[str, Declared] = {}
+"""What each rule sends, by its id."""
+
+
+def check(
+    rule: str, *needs: str, batches: tuple[Batch, ...] = (), requests: int = 0
+) -> Callable[[Callable[[ReceiverTrial], None]], Callable[[ReceiverTrial], None]]:
+    """Return a decorator that registers the function that judges a rule.
+
+    Args:
+        rule: The rule's id.
+        needs: What the receiver must have so that the rule is applicable.
+        batches: The batches whose exchanges it judges.
+        requests: How many requests the function sends besides, at most.
+    """
+    DECLARED[rule] = Declared(batches, requests)
+    return CHECKS.register(rule, *needs)
+
+
+def expect_each(rule: str, batch: Batch, acceptable: Expectation, *needs: str) -> None:
+    """Register a rule that expects the same of each case of one batch.
+
+    Args:
+        rule: The rule's id.
+        batch: The batch.
+        acceptable: What is acceptable.
+        needs: What the receiver must have so that the rule is applicable.
+    """
+    check(rule, *needs, batches=(batch,))(lambda trial: trial.expect_each(batch, acceptable))

@@ -33,6 +33,8 @@ class Settings:
         warn_after: Seconds after which a response is late.
         fail_after: Seconds after which a response counts as never given.
         recipient_domain: The domain of every recipient; reserved domains when None.
+        workers: How many requests are under way at once, at most. A burst has 16 of its own.
+        pace: How many requests a second are sent, at most; as many as help when None.
     """
 
     examples: int = 25
@@ -41,8 +43,14 @@ class Settings:
     warn_after: float = 2.0
     fail_after: float = 10.0
     recipient_domain: str | None = None
+    workers: int = 32
+    pace: float | None = None
 
     def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ValueError(f"invalid number of workers {self.workers}: expected 1 or more")
+        if self.pace is not None and not 0 < self.pace < float("inf"):
+            raise ValueError(f"invalid pace {self.pace:g}: expected requests a second, more than 0")
         domain = self.recipient_domain
         if domain is not None and not _DOMAIN.fullmatch(domain):
             raise ValueError(

@@ -1,107 +1,93 @@
-"""Makes the requests of rules: each message valid as claimed, with a recipient and a code of its own."""
+"""Makes the cases of rules: each message valid as claimed, with a recipient, a code and a link of its own."""
 
 from __future__ import annotations
 
-import zlib
+import re
+from random import Random
 from typing import TYPE_CHECKING, Any
 
+from .. import catalogue
 from ..connector.encoding import connector_call
 from ..judging.javascript_json import stringify
-from ..judging.typical import CODE, LINK, RECIPIENT, typical
+from ..judging.typical import CODE, LINK, RECIPIENT, template_types, typical
 from ..judging.validation import validate
 from ..suite.results import OwnFault
+from .cases import Case
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..wire.calls import Call
+    from .cases import MailNeed
     from .receiver import Receiver, Settings
+
+INVITATION = "OrganizationInvitation"
+
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ORDINARY_ADDRESS = re.compile(
+    rf"(?![^@]{{65}})[A-Za-z0-9+_'-]+(?:\.[A-Za-z0-9+_'-]+)*@(?:{_LABEL}\.)+[A-Za-z]{{2,63}}"
+)
 
 
 class RequestMaker:
-    """Makes the requests of one rule.
+    """Makes the cases of one run.
 
     Args:
-        rule: The rule's id.
         receiver: The receiver that they are for.
         settings: How it is tried.
         numbers: Makes recipients unique: other numbers in each run.
+        accepted_types: The template types whose ordinary messages are accepted; all when None.
+
+    Attributes:
+        receiver: The receiver.
+        revision: The contract revision of the messages.
+        accepted_types: The template types whose ordinary messages are accepted.
+        group: The name of the batch whose cases are made.
     """
 
-    def __init__(self, rule: str, receiver: Receiver, settings: Settings, numbers: Iterator[int]) -> None:
-        self._rule = rule
-        self._receiver = receiver
-        self._settings = settings
+    def __init__(
+        self,
+        receiver: Receiver,
+        settings: Settings,
+        numbers: Iterator[int],
+        accepted_types: Sequence[str] | None = None,
+    ) -> None:
+        self.receiver = receiver
+        self.revision = receiver.revision
+        self.settings = settings
+        self.accepted_types = template_types(self.revision) if accepted_types is None else accepted_types
+        self.group = ""
         self._numbers = numbers
-        self._made = 0
+        # The same seed, the same codes. They are no secret.
+        self._random = Random(settings.seed)  # noqa: S311
+        self._codes: set[str] = set()
 
-    def make_typical(self, type: str, revision: str | None = None, **changed: Any) -> dict[str, Any]:
-        """Return an ordinary message as ``judging.typical`` does, with a code or link of its own.
+    @property
+    def base_type(self) -> str:
+        """The template type of messages for which any will do."""
+        return next(iter(self.accepted_types), "SignIn")
 
-        Args:
-            type: One of the template types of the revision.
-            revision: A contract revision; the receiver's when None.
-            changed: Variables to set in the payload, and ``to`` for the recipient.
-        """
-        return self.make_fresh(typical(type, revision or self._receiver.revision, **changed))
+    def knows(self, revision: str) -> bool:
+        """Return whether the receiver's revision is that one or a later one."""
+        known = catalogue.revisions()
+        return known.index(self.revision) >= known.index(revision)
 
-    def make_fresh(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Return a message with a code and a link of its own, in the place of those of ``judging.typical``.
+    # Parts of messages.
 
-        So a receiver that accepts no message twice fails the rule about that, and no other.
-        """
-        self._made += 1
-        number = f"{zlib.crc32(f'{self._rule} {self._made}'.encode()) % 900_000 + 100_000}"
-        own = {CODE: number, LINK: LINK.replace("n4c1x", f"n4c{number}")}
-        payload = {
-            name: own.get(value, value) if name in ("code", "link") else value
-            for name, value in message["payload"].items()
-        }
-        return {**message, "payload": payload}
-
-    def make_call(
-        self, message: Mapping[str, Any], *, layer: str | None = "emitted", revision: str | None = None
-    ) -> Call:
-        """Return the request that delivers a message, after a check that it is what it should be.
+    def make_code(self, zeros: int = 0) -> str:
+        """Return a code that no other message of the run has.
 
         Args:
-            message: The message; its recipient becomes what ``set_recipient`` makes of it.
-            layer: The layer in which it is valid; None for one that is not valid in any.
-            revision: The revision in which it is valid; the receiver's when None.
-
-        Raises:
-            OwnFault: The message is not what it should be.
+            zeros: With how many zeros it begins.
         """
-        findings = validate(dict(message), revision or self._receiver.revision, layer or "guard")
-        if bool(findings) == (layer is not None):
-            problem = (
-                "; ".join(f"{finding.rule} at {finding.pointer!r}" for finding in findings) or "it is valid"
-            )
-            raise OwnFault(f"{self._rule} wanted a message for layer {layer}, but: {problem}: {message}")
-        return self.make_raw_call(stringify(self.set_recipient(message)))
+        while True:
+            digits = f"{'0' * zeros}{self._random.randrange(10 ** (5 - zeros), 10 ** (6 - zeros))}"
+            # 111111 and its like are colours, and the code of another message may not be met by chance.
+            if digits not in self._codes and len(set(digits)) >= 4:
+                self._codes.add(digits)
+                return digits
 
-    def make_raw_call(self, body: bytes) -> Call:
-        """Return a request with any body, otherwise as the connector writes it."""
-        return connector_call(self._receiver.target, body, self._receiver.authorization)
-
-    def make_call_with_authorization(self, message: Mapping[str, Any], authorization: str | None) -> Call:
-        """Return the request that delivers a message with another authorization; without one when None."""
-        return connector_call(self._receiver.target, stringify(self.set_recipient(message)), authorization)
-
-    def set_recipient(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a message whose recipient is in the recipient domain of the settings.
-
-        In the place of the recipient of ``judging.typical`` it gets one of its own.
-        """
-        domain = self._settings.recipient_domain
-        address = message.get("to")
-        if address == RECIPIENT:
-            return {**message, "to": self.make_recipient(RECIPIENT)}
-        if domain is None or not isinstance(address, str) or "@" not in address:
-            return dict(message)
-        return {**message, "to": f"{address.rpartition('@')[0]}@{domain}"}
-
-    def make_recipient(self, address: str) -> str:
+    def make_recipient(self, address: str = RECIPIENT) -> str:
         """Return an address like another one that nothing was sent to before.
 
         Args:
@@ -111,5 +97,123 @@ class RequestMaker:
         # Before a tag: to some receivers, what follows the plus sign makes no other recipient.
         name, plus, tag = local.partition("+")
         number = str(next(self._numbers))
+        domain = self.settings.recipient_domain or domain
         room = min(64, max(128, len(address)) - len(domain) - 1) - len(plus + tag + number)
-        return f"{name[: max(room, 0)]}{number}{plus}{tag}@{self._settings.recipient_domain or domain}"
+        return f"{name[: max(room, 0)]}{number}{plus}{tag}@{domain}"
+
+    def make_typical(
+        self, type: str | None = None, revision: str | None = None, **changed: Any
+    ) -> dict[str, Any]:
+        """Return an ordinary message, with a recipient, a code and a link of its own.
+
+        Args:
+            type: One of the template types of the revision; any that is accepted when None.
+            revision: A contract revision; the receiver's when None.
+            changed: Variables to set in the payload, and ``to`` for the recipient.
+        """
+        return self.make_fresh(typical(type or self.base_type, revision or self.revision, **changed))
+
+    def make_fresh(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Return a message with a recipient, a code and a link of its own, for those of ``judging.typical``.
+
+        So a receiver that accepts no message twice fails the rule about that, and no other.
+        """
+        code = self.make_code()
+        own = {CODE: code, LINK: LINK.replace("n4c1x", f"n4c{code}")}
+        payload = {
+            name: own.get(value, value) if name in ("code", "link") else value
+            for name, value in message["payload"].items()
+        }
+        to = self.make_recipient() if message["to"] == RECIPIENT else message["to"]
+        domain = self.settings.recipient_domain
+        if domain is not None and "@" in to:
+            to = f"{to.rpartition('@')[0]}@{domain}"
+        return {**message, "to": to, "payload": payload}
+
+    # Cases.
+
+    def make_case(
+        self,
+        message: Mapping[str, Any],
+        *,
+        layer: str | None = "emitted",
+        revision: str | None = None,
+        type: str | None = None,
+        mail: MailNeed | None = None,
+        repeats: int = 1,
+    ) -> Case:
+        """Return the case that delivers a message, after a check that it is what it should be.
+
+        Args:
+            message: The message.
+            layer: The layer in which it is valid; None for one that is not valid in any.
+            revision: The revision in which it is valid; the receiver's when None.
+            type: The template type whose ordinary message must be accepted; the message's own when None.
+            mail: Whether an accepted one must be mailed; it must when None, to an odd address it should.
+            repeats: How often it is sent.
+
+        Raises:
+            OwnFault: The message is not what it should be.
+        """
+        findings = validate(dict(message), revision or self.revision, layer or "guard")
+        if bool(findings) == (layer is not None):
+            problem = (
+                "; ".join(f"{finding.rule} at {finding.pointer!r}" for finding in findings) or "it is valid"
+            )
+            raise OwnFault(f"a message for layer {layer} was wanted, but: {problem}: {message}")
+        if mail is None:
+            mail = "MUST" if is_ordinary_address(message["to"]) else "SHOULD"
+        call = connector_call(self.receiver.target, stringify(message), self.receiver.authorization)
+        return Case(call, type or message["type"], message, mail, repeats, self.group)
+
+    def make_raw_case(
+        self, body: bytes | Mapping[str, Any], message: Mapping[str, Any] | None = None
+    ) -> Case:
+        """Return the case of any body, otherwise as the connector writes it.
+
+        Args:
+            body: The body, or what to write as JSON.
+            message: The message that it was made of.
+        """
+        data = body if isinstance(body, bytes) else stringify(body)
+        call = connector_call(self.receiver.target, data, self.receiver.authorization)
+        return self.make_call_case(call, message)
+
+    def make_call_case(self, call: Call, message: Mapping[str, Any] | None = None) -> Case:
+        """Return the case of any request.
+
+        Args:
+            call: The request.
+            message: The message that it was made of.
+        """
+        return Case(call, self.base_type, message, group=self.group)
+
+    def make_call(self, message: Mapping[str, Any], authorization: str | None) -> Call:
+        """Return the request that delivers a message with an authorization; without one when None."""
+        return connector_call(self.receiver.target, stringify(message), authorization)
+
+    def make_again(self, case: Case) -> Case:
+        """Return a case once more, to another recipient and with another code; no mail is expected.
+
+        Args:
+            case: The case.
+        """
+        body, message = case.call.body, case.message
+        if message is None or not case.to:
+            return Case(case.call, case.type, message, group=case.group)
+        own = {case.to: self.make_recipient(case.to)} | ({case.code: self.make_code()} if case.code else {})
+        for old, new in own.items():
+            body = body.replace(stringify(old), stringify(new))
+        payload = message.get("payload")
+        if case.code:
+            payload = {**message["payload"], "code": own[case.code]}
+        message = {**message, "to": own[case.to], "payload": payload}
+        return Case(case.call.replace_body(body), case.type, message, group=case.group)
+
+
+def is_ordinary_address(address: str) -> bool:
+    """Return whether every mail server takes an address: a dot-atom of RFC 5321 in a domain of ASCII.
+
+    RFC 5321, 4.5.3.1: at most 64 octets before the @, and 254 in all.
+    """
+    return len(address) <= 254 and _ORDINARY_ADDRESS.fullmatch(address) is not None

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..judging.responses import format_outcome, format_status, is_accepted
-from ..wire.outcomes import NoResponse, Response
+from ..judging.responses import format_outcome, is_accepted
+from ..suite.results import NotJudged
+from ..wire.outcomes import Response
+from .checks import DECLARED
+from .diagnosis import diagnose
+from .dispatch import Dispatcher
+from .doubts import Doubts
+from .mailbox import Mailbox
 from .outbox import Mail
 from .receiver import Settings
+from .requests import RequestMaker
 from .rules import CHECKS
+from .rules.ordinary import ordinary
 from .trial import ReceiverTrial
 
 if TYPE_CHECKING:
-    from ..connector.channel import Channel
+    from collections.abc import Sequence
+
     from ..findings import Rule
     from ..suite.checks import Checks
-    from ..wire.calls import Call
-    from ..wire.outcomes import Outcome
+    from .cases import Batch, Exchange
+    from .connections import ConnectionPair
+    from .dispatch import Sending
     from .receiver import Receiver
 
 Outbox = Callable[[], Iterable[Mail]]
@@ -33,21 +42,32 @@ QUIET_SECONDS = 0.2
 """Seconds without a mail after which the run expects no other."""
 
 
-@dataclass(slots=True)
-class Exhaustion:
-    """That the receiver refuses ordinary messages, of which it accepted some before.
+class Plan(NamedTuple):
+    """What a run will send, at most.
 
     Attributes:
-        reason: What happened, for the rules that are not judged because of it.
-        call: The message that showed it.
-        actual: The outcome of that message.
-        is_reported: Whether a rule has reported it.
+        requests: How many requests.
+        recipients: How many recipients are in them.
+        domains: The domains of the recipients, sorted.
     """
 
-    reason: str
-    call: Call
-    actual: str
-    is_reported: bool = False
+    requests: int
+    recipients: int
+    domains: tuple[str, ...]
+
+
+class Estimate(NamedTuple):
+    """How far a run is.
+
+    Attributes:
+        sent: How many requests came to their end.
+        planned: How many there will be, at most.
+        seconds_left: How long the rest will take, at most; None before the first response.
+    """
+
+    sent: int
+    planned: int
+    seconds_left: float | None
 
 
 class ReceiverRun:
@@ -63,12 +83,10 @@ class ReceiverRun:
     Attributes:
         receiver: The receiver.
         settings: How it is tried.
-        outbox: Returns the mails that the receiver sent; None without one.
-        baselines: The outcome of an ordinary message, by template type and revision.
-        exhaustion: Set when the receiver no longer accepts anything.
-        numbers: Makes recipients unique, other ones in each run: a receiver may limit mails to one recipient.
-        rounds: Messages that several rules of one kind look at, so that they are sent once.
-        mails_missing: Whether the receiver has sent no mail at all when it was last waited for.
+        dispatcher: Sends the cases, and keeps what came of them.
+        doubts: What the run's own load or a shared limit may have caused.
+        connection_pairs: What came on connections that were looked at; None before that.
+        interrupted: Why the run ends early; empty while it does not.
     """
 
     def __init__(
@@ -82,15 +100,18 @@ class ReceiverRun:
     ) -> None:
         self.receiver = receiver
         self.settings = settings or Settings()
+        self.dispatcher = Dispatcher(receiver.target, self.settings, restart_seconds=restart_seconds)
+        self.doubts = Doubts(self)
+        self.connection_pairs: list[ConnectionPair] | None = None
+        self.interrupted = ""
+        self._quiet_seconds = quiet_seconds
+        self._mailbox: Mailbox | None = None
+        self._numbers = count(10_000 + secrets.randbelow(80_000))
+        self._maker: RequestMaker | None = None
+        self._baselines: dict[str, Exchange] = {}
+        self._sendings: dict[Batch, tuple[Sending, set[str]]] = {}
+        self._planned = 0
         self.outbox = outbox
-        self.restart_seconds = restart_seconds
-        self.quiet_seconds = quiet_seconds
-        self.baselines: dict[tuple[str, str], Outcome] = {}
-        self.exhaustion: Exhaustion | None = None
-        self.numbers = count(10_000 + secrets.randbelow(80_000))
-        self.rounds: dict[Any, Any] = {}
-        self.mails_missing = False
-        self._channel: Channel | None = None
 
     @property
     def checks(self) -> Checks[ReceiverTrial]:
@@ -105,21 +126,48 @@ class ReceiverRun:
         return self.settings.strict
 
     @property
-    def channel(self) -> Channel:
-        """The channel that rules without parallel requests share."""
-        if self._channel is None:
-            self._channel = self.receiver.target.open()
-        return self._channel
+    def outbox(self) -> Outbox | None:
+        """Returns the mails that the receiver sent; None without one."""
+        return None if self._mailbox is None else self._mailbox.outbox
 
-    def release_channel(self) -> None:
-        """Close the shared channel: a receiver that serves one connection at a time is free for another."""
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+    @outbox.setter
+    def outbox(self, outbox: Outbox | None) -> None:
+        if outbox is not self.outbox:
+            self._mailbox = None if outbox is None else Mailbox(outbox, self._quiet_seconds)
 
-    def close(self) -> None:
-        """Close the shared channel; the receiver itself stays open."""
-        self.release_channel()
+    @property
+    def mailbox(self) -> Mailbox:
+        """The mails of the run."""
+        assert self._mailbox is not None, "the rule is registered as one that needs an outbox"
+        return self._mailbox
+
+    @property
+    def maker(self) -> RequestMaker:
+        """Makes the cases; it knows which template types are accepted."""
+        assert self._maker is not None, "cases are made once the ordinary messages were sent"
+        return self._maker
+
+    @property
+    def diagnosis(self) -> str:
+        """What is wrong with the whole receiver, and what to check, in one line; empty where nothing is."""
+        return diagnose(self.receiver, self._baselines.values(), self.dispatcher.ledger)
+
+    # The engine's side.
+
+    def prepare(self, rules: Sequence[str]) -> None:
+        """Begin to send the cases of rules in the background, before they are tried.
+
+        Args:
+            rules: The ids of the rules.
+
+        Raises:
+            ReceiverGone: The receiver cannot be reached.
+        """
+        self._planned = self.plan(rules).requests
+        self.send_ordinary()
+        for chosen in self._list_batches(rules):
+            if chosen.way in ("shared", "drawn"):
+                self._find_sending(chosen)
 
     def start(self, rule: Rule) -> ReceiverTrial:
         return ReceiverTrial(rule, self)
@@ -134,40 +182,133 @@ class ReceiverRun:
             return "the test gives no outbox with the mails that the receiver sends"
         return ""
 
-    def finish(self, trial: ReceiverTrial) -> None:
-        """Withdraw failures that an ordinary message, accepted before, meets by now too.
+    def interrupt(self, reason: str) -> None:
+        """Send nothing more, and end every wait; may be called from any thread.
 
-        A receiver that is exhausted refuses whatever comes, and that says nothing of what a rule is about.
+        Args:
+            reason: Why, for the rules that are not judged because of it.
+        """
+        self.interrupted = reason
+        self.dispatcher.interrupt(reason)
+
+    def close(self) -> None:
+        """Close the connections; the receiver itself stays open."""
+        self.dispatcher.close()
+
+    # How much there is to do.
+
+    def plan(self, rules: Sequence[str]) -> Plan:
+        """Return what the run will send, at most, if every ordinary message is accepted.
+
+        Args:
+            rules: The ids of the rules.
+        """
+        maker = RequestMaker(self.receiver, self.settings, count(10_000))
+        batches = self._list_batches(rules)
+        cases = [case for chosen in batches if chosen.way != "drawn" for case in chosen.make_cases(maker)]
+        recipients = {case.to for case in cases if case.to}
+        more = sum(self.settings.examples for chosen in batches if chosen.way == "drawn")
+        more += sum(DECLARED[rule].requests for rule in rules)
+        domains = {to.rpartition("@")[2].lower() for to in recipients if "@" in to}
+        return Plan(
+            sum(case.repeats for case in cases) + more, len(recipients) + more, tuple(sorted(domains))
+        )
+
+    def estimate(self) -> Estimate:
+        """Return how far the run is."""
+        sent = len(self.dispatcher.ledger)
+        left = max(0, self._planned - sent)
+        window = self.dispatcher.window
+        if window.lone_wait is None:
+            return Estimate(sent, self._planned, None)
+        seconds = left * window.lone_wait / window.size
+        if self.settings.pace is not None:
+            seconds = max(seconds, left / self.settings.pace)
+        return Estimate(sent, self._planned, seconds)
+
+    def _list_batches(self, rules: Sequence[str]) -> list[Batch]:
+        applicable = [rule for rule in rules if not any(map(self.missing, CHECKS[rule].needs))]
+        chosen = (one for rule in applicable for one in DECLARED[rule].batches)
+        batches = dict.fromkeys((ordinary, *chosen))
+        # Those that take long to make come last, while others are under way.
+        return sorted(batches, key=lambda one: one.way == "drawn")
+
+    # Sending, for trials.
+
+    def send_ordinary(self) -> None:
+        """Send an ordinary message of each template type, once in a run, and learn from the responses.
 
         Raises:
             ReceiverGone: The receiver cannot be reached.
-            NotJudged: It is exhausted, and another rule reports that.
-            EndOfRule: It is exhausted, and this rule reports that.
         """
-        accepted = [key for key, outcome in self.baselines.items() if is_accepted(outcome)]
-        if not accepted or not any(map(_is_refusal, trial.outcomes)):
+        if self._maker is not None:
             return
-        type, revision = accepted[0]
-        call = trial.requests.make_call(trial.requests.make_typical(type, revision), revision=revision)
-        outcome = trial.exchange(call)
-        kind = _kind(outcome)
-        if is_accepted(outcome) or kind not in map(_kind, trial.outcomes):
-            return
-        self.baselines |= dict.fromkeys(accepted, outcome)
-        actual = format_outcome(outcome)
-        self.exhaustion = Exhaustion(
-            f"the receiver no longer accepts ordinary messages: {format_status(outcome)}",
-            call,
-            f"{actual}; such an ordinary message was accepted before. It may be a limit that all messages "
-            "share, or the effect of one of them. Rules that need an ordinary message are no longer judged",
+        maker = RequestMaker(self.receiver, self.settings, self._numbers)
+        cases = ordinary.make_cases(maker)
+        sending = self.dispatcher.send_first(cases)
+        self._sendings[ordinary] = sending, set()
+        self._baselines = {one.case.type: one for one in sending.exchanges}
+        maker.accepted_types = tuple(
+            case.type
+            for case in cases
+            if case.type in self._baselines and is_accepted(self._baselines[case.type].outcome)
         )
-        trial.withdraw(lambda came: _kind(came) == kind)
-        trial.require_not_exhausted()
+        self._maker = maker
 
+    def send(self, chosen: Batch, rule: str) -> Sending:
+        """Return the cases of a batch, once each has its outcome or will not be sent.
 
-def _is_refusal(outcome: Outcome | None) -> bool:
-    return isinstance(outcome, NoResponse) or (isinstance(outcome, Response) and outcome.status >= 400)
+        A batch is sent once in a run, and again where one rule is tried again.
 
+        Args:
+            chosen: The batch.
+            rule: The id of the rule that asks.
 
-def _kind(outcome: Outcome | None) -> object:
-    return outcome.status if isinstance(outcome, Response) else outcome.kind if outcome else None
+        Raises:
+            ReceiverGone: The receiver cannot be reached.
+        """
+        self.send_ordinary()
+        sending, rules = self._find_sending(chosen)
+        if rule in rules:
+            del self._sendings[chosen]
+            sending, rules = self._find_sending(chosen)
+        rules.add(rule)
+        sending.wait()
+        return sending
+
+    @property
+    def ordinary_status(self) -> int:
+        """The status that an ordinary message gets; 0 where none is accepted."""
+        outcome = self._baselines[self.maker.base_type].outcome
+        return outcome.status if isinstance(outcome, Response) else 0
+
+    def explain_refusal(self, type: str) -> str:
+        """Return why a case says nothing whose type is not accepted, for a person to read."""
+        exchange = self._baselines.get(type)
+        came = f": {format_outcome(exchange.outcome)}" if exchange else ""
+        return f"an ordinary message of type {type} is not accepted either{came}"
+
+    def require_running(self) -> None:
+        """Go on only if more may be sent.
+
+        Raises:
+            NotJudged: Nothing more is sent; the text says why.
+        """
+        if self.dispatcher.stopped:
+            raise NotJudged(self.dispatcher.stopped)
+
+    def _find_sending(self, chosen: Batch) -> tuple[Sending, set[str]]:
+        if chosen not in self._sendings:
+            cases = chosen.make_cases(self.maker)
+            accepted = [
+                case for case in cases if chosen is ordinary or case.type in self.maker.accepted_types
+            ]
+            submit = {
+                "alone": self.dispatcher.send_alone,
+                "burst": self.dispatcher.send_burst,
+            }.get(chosen.way, self.dispatcher.submit)
+            sending = submit(accepted)
+            for type in dict.fromkeys(case.type for case in cases if case not in accepted):
+                sending.unsent.append(self.explain_refusal(type))
+            self._sendings[chosen] = sending, set()
+        return self._sendings[chosen]

@@ -1,35 +1,39 @@
-"""One rule being tried at one receiver: sends, follows, judges."""
+"""One rule being tried at one receiver: has cases sent, and judges what came of them."""
 
 from __future__ import annotations
 
-import time
+import re
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..connector.posting import deliver
+from ..judging.javascript_json import stringify
 from ..judging.responses import format_outcome, is_accepted, is_timeout
 from ..masking import escape_unprintable, mask_secrets
-from ..suite.results import EndOfRule, NotJudged, SubjectLost
+from ..suite.results import NotJudged
 from ..suite.search import MAX_SHRINK_SECONDS, find_smallest
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS, Trial
 from ..wire.outcomes import NoResponse, Response
 from ..wire.urls import resolve_location
+from .dispatch import ReceiverGone
 from .reproduce import list_secrets, reproduce
-from .requests import RequestMaker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from hypothesis.strategies import SearchStrategy
 
-    from ..connector.channel import Channel
     from ..findings import Rule
     from ..wire.calls import Call
     from ..wire.outcomes import Outcome
+    from .cases import Batch, Case, Exchange
+    from .mail_reading import ReadMail
     from .run import ReceiverRun
 
+MAX_SEARCH_REQUESTS = 60
+"""Most requests in the search for a smaller message, once one has failed."""
 
-class ReceiverGone(SubjectLost):
-    """The receiver cannot be reached, so nothing can be said of it; the text says why."""
+_VARYING = re.compile(r"'[^']*'|\"[^\"]*\"|\S*@\S*|[0-9]+")
+"""What differs between responses that say the same."""
 
 
 class Expectation(Protocol):
@@ -49,8 +53,6 @@ class ReceiverTrial(Trial["Call | None"]):
         run: The run that it belongs to.
         receiver: The receiver.
         settings: How it is tried.
-        requests: Makes the requests.
-        outcomes: The outcomes of the failed cases; None where a case was no exchange.
         shell: How a shell makes an ``Authorization`` that must not be printed, by its value.
     """
 
@@ -59,73 +61,120 @@ class ReceiverTrial(Trial["Call | None"]):
         self.run = run
         self.receiver = run.receiver
         self.settings = run.settings
-        self.requests = RequestMaker(rule.id, run.receiver, run.settings, run.numbers)
-        self.outcomes: list[Outcome | None] = []
         self.shell: dict[str, str] = {}
         self._redirected: set[Call] = set()
 
-    # Sending and judging.
+    # Sending.
 
-    def exchange(self, call: Call, channel: Channel | None = None) -> Outcome:
-        """Send a request, follow redirects as Logto does, and return the outcome.
+    def send(self, batch: Batch) -> list[Exchange]:
+        """Return what came of the cases of a batch, in their order; why others say nothing is noted.
 
         Args:
-            call: The request.
-            channel: The way to the receiver; the run's own when None.
+            batch: The batch; it is sent once in a run.
 
         Raises:
             ReceiverGone: The receiver cannot be reached.
         """
-        outcome = self.retry_unreachable(
-            lambda: deliver(channel or self.run.channel, call, self.settings.fail_after)
-        )
-        if outcome.redirects:
-            self._redirected.add(call)
-        if channel is None and isinstance(outcome, Response) and outcome.status >= 400:
-            # Its body may be left unread on the connection: a rule of its own looks at that.
-            self.run.release_channel()
-        return outcome
+        sending = self.run.send(batch, self.rule.id)
+        self.run.doubts.look()
+        for reason in sending.unsent:
+            self.skip(reason)
+        order = {case: number for number, case in enumerate(sending.cases)}
+        judged = []
+        for exchange in sorted(sending.exchanges, key=lambda one: order[one.case]):
+            if reason := self.run.doubts.explain(exchange):
+                self.skip(reason)
+            else:
+                judged.append(exchange)
+            if exchange.outcome.redirects:
+                self._redirected.add(exchange.case.call)
+        return judged
 
-    def retry_unreachable(self, send: Callable[[], Outcome]) -> Outcome:
-        """Return what comes of an exchange, tried again for a while where the receiver cannot be reached.
+    def send_case(self, case: Case) -> Exchange:
+        """Send one case at once, and return what came of it.
+
+        Args:
+            case: The case.
+
+        Raises:
+            NotJudged: Nothing more is sent.
+            ReceiverGone: The receiver cannot be reached.
+        """
+        self.run.require_running()
+        return self.run.dispatcher.exchange(case)
+
+    def exchange_directly(self, case: Case) -> Outcome:
+        """Return the very response to a case sent once more, for example a redirect.
+
+        Raises:
+            NotJudged: Nothing more is sent.
+            ReceiverGone: The receiver cannot be reached.
+        """
+        self.run.require_running()
+        again = self.run.maker.make_again(case)
+        with closing(self.receiver.target.open()) as channel:
+            return self.run.dispatcher.exchange_directly(
+                again, lambda: channel.exchange(again.call, self.settings.fail_after)
+            )
+
+    def list_exchanges(self) -> list[Exchange]:
+        """Return every exchange of the run so far that says something, in the order in which they ended."""
+        self.run.doubts.look()
+        return [one for one in self.run.dispatcher.ledger if not self.run.doubts.explain(one)]
+
+    def require_accepted(self) -> None:
+        """Go on only if an ordinary message of any type is accepted, and more may be sent.
+
+        Raises:
+            NotJudged: None is, or nothing more is sent.
+            ReceiverGone: The receiver cannot be reached.
+        """
+        self.run.send_ordinary()
+        if not self.run.maker.accepted_types:
+            raise NotJudged(self.run.explain_refusal("SignIn"))
+        self.run.require_running()
+
+    # Judging.
+
+    def expect_each(self, batch: Batch, acceptable: Expectation = is_accepted) -> None:
+        """Expect the same of each case of a batch.
+
+        Args:
+            batch: The batch.
+            acceptable: What is acceptable.
 
         Raises:
             ReceiverGone: The receiver cannot be reached.
         """
-        until = time.monotonic() + self.run.restart_seconds
-        while True:
-            outcome = send()
-            if not (isinstance(outcome, NoResponse) and outcome.kind == "unreachable"):
-                return outcome
-            if time.monotonic() > until:
-                raise ReceiverGone(f"the receiver cannot be reached: {outcome.problem}")
-            time.sleep(self.run.restart_seconds / 20)
+        for exchange in self.send(batch):
+            self.expect(acceptable, exchange)
+        if self.run.dispatcher.gone:
+            raise ReceiverGone(self.run.dispatcher.gone)
 
-    def expect(self, acceptable: Expectation, call: Call, outcome: Outcome | None = None) -> Outcome:
-        """Send a request, count it as a case, and note it as failed unless the outcome is acceptable.
+    def expect(self, acceptable: Expectation, exchange: Exchange) -> None:
+        """Count an exchange as a case, and note it as failed unless its outcome is acceptable.
 
         Args:
             acceptable: What is acceptable.
-            call: The request.
-            outcome: Its outcome, if it was sent already.
+            exchange: The exchange.
 
         Raises:
             NotJudged: The request was redirected to another origin, where nothing is sent.
-            EndOfRule: There was no response in time.
         """
-        if outcome is None:
-            outcome = self.exchange(call)
+        outcome = exchange.outcome
         if isinstance(outcome, Response):
             location = outcome.redirect()
-            if location is not None and resolve_location(call, location) is None:
+            if location is not None and resolve_location(exchange.case.call, location) is None:
                 raise NotJudged(
                     "the receiver redirects to another origin, where nothing is sent; "
                     "see receiver/respond/no-redirect"
                 )
-        self.judge(call, passed=acceptable(outcome), actual=format_outcome(outcome), outcome=outcome)
-        if is_timeout(outcome):
-            raise EndOfRule
-        return outcome
+        actual = format_outcome(outcome)
+        if self.run.dispatcher.gone and isinstance(outcome, NoResponse):
+            actual += "; the receiver could not be reached since"
+            if exchange.company:
+                actual += f", and it may be due to one of {exchange.company} other requests under way"
+        self.judge(exchange.case.call, acceptable(outcome), actual, outcome)
 
     def judge(self, case: Call | None, passed: bool, actual: str, outcome: Outcome | None = None) -> None:
         """Count a case, and note it as failed unless it passed.
@@ -134,126 +183,135 @@ class ReceiverTrial(Trial["Call | None"]):
             case: The request; None where the case was no single one.
             passed: Whether the outcome is acceptable.
             actual: The outcome, for a person to read.
-            outcome: The outcome of the request.
+            outcome: The outcome of the request, where that is what failed.
         """
+        if not passed and not self.signature:
+            came = actual
+            if isinstance(outcome, Response):
+                came = f"{outcome.status} {outcome.content[:200].decode(errors='replace')}"
+            elif outcome is not None:
+                came = outcome.kind
+            self.signature = (self.rule.id.split("/")[1], _VARYING.sub("", came))
         super().judge(case, passed, actual)
-        if not passed:
-            self.outcomes.append(outcome)
-
-    def withdraw(self, is_withdrawn: Callable[[Outcome | None], bool]) -> None:
-        """Forget failures, as if their cases had never been judged.
-
-        Args:
-            is_withdrawn: Returns whether to forget a failed case, by its outcome.
-        """
-        pairs = zip(self.failures, self.outcomes, strict=True)
-        left = [(failure, outcome) for failure, outcome in pairs if not is_withdrawn(outcome)]
-        self.cases -= len(self.failures) - len(left)
-        self.failures = [failure for failure, _ in left]
-        self.outcomes = [outcome for _, outcome in left]
-
-    def baseline_accepted(
-        self, type: str, revision: str | None = None, acceptable: Expectation = is_accepted
-    ) -> bool:
-        """Return whether an ordinary message of a type is acceptable; it is sent once a run.
-
-        A case that adds something odd to an ordinary message says nothing where that itself is refused: the
-        reason is noted.
-
-        Args:
-            type: A template type of the revision.
-            revision: A contract revision; the receiver's when None.
-            acceptable: What is acceptable.
-
-        Raises:
-            NotJudged: The receiver no longer accepts anything, or did not respond in time.
-        """
-        revision = revision or self.receiver.revision
-        baselines = self.run.baselines
-        self.require_not_exhausted()
-        if (type, revision) not in baselines:
-            self.require_responsive()
-            call = self.requests.make_call(self.requests.make_typical(type, revision), revision=revision)
-            baselines[type, revision] = self.exchange(call)
-        outcome = baselines[type, revision]
-        if acceptable(outcome):
-            return True
-        self.skip(f"an ordinary message of type {type} is not accepted either: {format_outcome(outcome)}")
-        return False
-
-    def require_responsive(self) -> None:
-        """Go on only if the receiver responded to every ordinary message in time.
-
-        Each other case would cost the same time at such a receiver, and show nothing new.
-
-        Raises:
-            NotJudged: One had none.
-        """
-        for (type, _), outcome in self.run.baselines.items():
-            if is_timeout(outcome):
-                raise NotJudged(f"{type} had no response in time; see receiver/respond/within-limit")
-
-    def require_not_exhausted(self) -> None:
-        """Go on only while the receiver accepts ordinary messages that it accepted before.
-
-        Raises:
-            EndOfRule: It does not, and this is the rule that reports it.
-            NotJudged: It does not.
-        """
-        exhaustion = self.run.exhaustion
-        if exhaustion is None:
-            return
-        if not exhaustion.is_reported and (self.rule.level == "MUST" or self.settings.strict):
-            exhaustion.is_reported = True
-            self.judge(exhaustion.call, passed=False, actual=exhaustion.actual)
-            raise EndOfRule
-        raise NotJudged(exhaustion.reason)
 
     def expect_generated(
         self,
+        batch: Batch,
         messages: SearchStrategy[Any],
         acceptable: Expectation,
-        call_for: Callable[[Any], Call],
+        make_case: Callable[[Any], Case],
     ) -> None:
-        """Send generated messages; the smallest one that fails is noted as one case.
+        """Expect the same of each drawn message; the smallest one that fails is noted as one case.
 
         Args:
-            messages: What to draw from.
-            acceptable: Which outcomes are.
-            call_for: Makes the request for what was drawn.
+            batch: The batch of the drawn messages.
+            messages: What they were drawn from.
+            acceptable: What is acceptable.
+            make_case: Makes the case of what was drawn.
 
         Raises:
             ReceiverGone: The receiver cannot be reached.
         """
-        last: tuple[Call, Outcome] | None = None
+        exchanges = self.send(batch)
+        failed = [exchange for exchange in exchanges if not acceptable(exchange.outcome)]
+        self.cases += len(exchanges)
+        if not failed:
+            return
+        smallest = min(failed, key=lambda one: len(one.case.call.body))
+        is_flaky = False
+        if not is_timeout(smallest.outcome):  # each try would cost as long
+            smallest, is_flaky = self._search(smallest, messages, acceptable, make_case)
+        self.cases -= 1
+        sometimes = "; not every time that this message is sent" if is_flaky else ""
+        outcome = smallest.outcome
+        self.judge(
+            smallest.case.call, passed=False, actual=format_outcome(outcome) + sometimes, outcome=outcome
+        )
+
+    def _search(
+        self,
+        first: Exchange,
+        messages: SearchStrategy[Any],
+        acceptable: Expectation,
+        make_case: Callable[[Any], Case],
+    ) -> tuple[Exchange, bool]:
+        """Return the smallest failing exchange found, and whether it failed only sometimes."""
+        last = first
+        is_found = False
+        left = MAX_SEARCH_REQUESTS
+        known = stringify(first.case.message and _without_own(first.case.message))
 
         def fails(drawn: Any) -> bool:
-            nonlocal last
-            call = call_for(drawn)
-            outcome = self.exchange(call)
-            if last is None:  # what the search for a smaller one tries is not counted
-                self.cases += 1
-            if acceptable(outcome):
+            nonlocal last, is_found, left
+            # What comes before the one that failed was sent already.
+            if not is_found and stringify(_without_own(make_case(drawn).message or {})) != known:
                 return False
-            last = call, outcome
+            is_found = True
+            if left <= 0:
+                return False
+            left -= 1
+            exchange = self.send_case(make_case(drawn))
+            if acceptable(exchange.outcome):
+                return False
+            last = exchange
             return True
 
-        def shrink_seconds() -> float:
-            # If each try costs a time-out, one is enough.
-            return 0.0 if last is not None and is_timeout(last[1]) else MAX_SHRINK_SECONDS
+        with self.run.dispatcher.alone():
+            found = find_smallest(
+                messages,
+                fails,
+                examples=self.settings.examples,
+                seed=self.settings.seed,
+                shrink_seconds=lambda: MAX_SHRINK_SECONDS,
+            )
+        return last, found is None or (found.is_flaky and left > 0)
 
-        smallest = find_smallest(
-            messages,
-            fails,
-            examples=self.settings.examples,
-            seed=self.settings.seed,
-            shrink_seconds=shrink_seconds,
+    # Mails.
+
+    def find_mails(self, exchanges: Sequence[Exchange]) -> dict[Exchange, Sequence[ReadMail]]:
+        """Return the mails of each accepted message, once they came or are too late.
+
+        Args:
+            exchanges: The exchanges of the messages.
+
+        Raises:
+            NotJudged: The run was interrupted.
+        """
+        mailbox = self.run.mailbox
+        mailbox.wait(exchanges, self.settings.fail_after, self._is_interrupted)
+        self._raise_if_interrupted()
+        return {one: mailbox.find(one.case) for one in exchanges if is_accepted(one.outcome)}
+
+    def wait_for_more_mails(self, exchanges: Sequence[Exchange]) -> None:
+        """Wait as long as a second mail may take, which is looked for by its absence.
+
+        Args:
+            exchanges: The exchanges of the messages.
+
+        Raises:
+            NotJudged: The run was interrupted.
+        """
+        self.run.mailbox.wait_for_more(exchanges, self._is_interrupted)
+        self._raise_if_interrupted()
+
+    def format_missing(self, exchange: Exchange) -> str:
+        """Return that a message has no mail, for a person to read."""
+        return (
+            f"{format_outcome(exchange.outcome)}, and no mail to {exchange.case.to} "
+            f"within {self.settings.fail_after:g} s{self._format_attempts(exchange.case)}"
         )
-        if smallest is not None and last is not None:
-            call, outcome = last
-            sometimes = "; not every time that this message is sent" if smallest.is_flaky else ""
-            self.cases -= 1
-            self.judge(call, passed=False, actual=format_outcome(outcome) + sometimes, outcome=outcome)
+
+    def _format_attempts(self, case: Case) -> str:
+        attempts = getattr(self.run.outbox, "attempts", None)
+        answers = [attempt.answer for attempt in attempts(case.to)] if attempts else []
+        return f"; the SMTP sink answered {' and '.join(dict.fromkeys(answers))}" if answers else ""
+
+    def _is_interrupted(self) -> bool:
+        return bool(self.run.interrupted)
+
+    def _raise_if_interrupted(self) -> None:
+        if self.run.interrupted:
+            raise NotJudged(self.run.interrupted)
 
     # The result.
 
@@ -277,3 +335,9 @@ class ReceiverTrial(Trial["Call | None"]):
 
     def mask(self, text: str) -> str:
         return mask_secrets(text, list_secrets(self.receiver, self.shell))
+
+
+def _without_own(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message without what is other each time that it is made."""
+    payload = {name: value for name, value in message["payload"].items() if name not in ("code", "link")}
+    return {**message, "to": "", "payload": payload}

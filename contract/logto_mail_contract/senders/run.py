@@ -12,6 +12,8 @@ from .sender import SenderSettings
 from .trial import SenderTrial
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..findings import Rule
     from ..suite.checks import Checks
     from .destination import Attempt, Destination
@@ -66,8 +68,8 @@ class SenderRun:
     def missing(self, need: str) -> str:  # noqa: ARG002 - rules for senders need nothing
         return ""
 
-    def finish(self, trial: SenderTrial) -> None:
-        """Do nothing: a trial stays as it is."""
+    def prepare(self, rules: Sequence[str]) -> None:
+        """Do nothing: a sender is driven one message at a time."""
 
     def require_usable(self) -> None:
         """Have one plain message sent, whatever comes of it.

@@ -43,8 +43,8 @@ class Run(Protocol[T]):
     def missing(self, need: str) -> str:
         """Return why the subject lacks what a rule needs; empty when it does not."""
 
-    def finish(self, trial: T) -> None:
-        """Look at a trial again, after its last case; may raise NotJudged."""
+    def prepare(self, rules: Sequence[str]) -> None:
+        """Begin with what rules need that are tried one after the other; may raise SubjectLost."""
 
 
 class Verification(Generic[T]):
@@ -74,6 +74,11 @@ class Verification(Generic[T]):
         self._excuses = excuses or {}
 
     def __iter__(self) -> Iterator[Result]:
+        try:
+            self._run.prepare(self._rules)
+        except SubjectLost as problem:
+            self.lost = str(problem)
+            return
         for rule in self._rules:
             try:
                 result = run_rule(self._run, rule, self._excuses.get(rule))
@@ -114,7 +119,6 @@ def run_rule(run: Run[T], rule: str, excuse: str | None = None) -> Result:
     try:
         _require(run, entry, check.needs)
         check.function(trial)
-        run.finish(trial)
         if not trial.cases:
             if not trial.not_judged:
                 raise OwnFault(f"{rule} judged no case")
@@ -141,7 +145,7 @@ def run_rule(run: Run[T], rule: str, excuse: str | None = None) -> Result:
         outcome, reason = "excuse not needed", excuse
     elif excuse is not None:
         reason += f"; its excuse was not needed: {excuse}"
-    return Result(entry, outcome, findings, reason, trial.cases, seconds)
+    return Result(entry, outcome, findings, reason, trial.cases, seconds, trial.signature)
 
 
 def _require(run: Run[T], rule: Rule, needs: Sequence[str]) -> None:

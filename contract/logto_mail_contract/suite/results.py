@@ -45,6 +45,7 @@ class Result:
         reason: Why the rule was not judged or not applicable, or the excuse; empty otherwise.
         cases: How many cases were judged.
         seconds: How long it took.
+        signature: What came, and of what kind of request; equal ones have one cause. None without a failure.
     """
 
     rule: Rule
@@ -53,6 +54,7 @@ class Result:
     reason: str
     cases: int
     seconds: float
+    signature: tuple[str, ...] | None = None
 
     @property
     def fails_run(self) -> bool:

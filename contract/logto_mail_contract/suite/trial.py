@@ -39,6 +39,7 @@ class Trial(ABC, Generic[C]):
         cases: How many cases were judged so far.
         failures: The failed cases.
         not_judged: Why cases were not judged.
+        signature: What came, and of what kind of request, where a case failed; None while none has.
     """
 
     def __init__(self, rule: Rule) -> None:
@@ -46,6 +47,7 @@ class Trial(ABC, Generic[C]):
         self.cases = 0
         self.failures: list[Failure[C]] = []
         self.not_judged: list[str] = []
+        self.signature: tuple[str, ...] | None = None
 
     @abstractmethod
     def measure_message(self, case: C) -> int:

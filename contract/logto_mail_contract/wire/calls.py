@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +30,15 @@ class Call:
             *(f"{name}: {value}" for name, value in self.headers),
         ]
         return "\r\n".join([*lines, "", ""]).encode() + self.body
+
+    def replace_body(self, body: bytes) -> Call:
+        """Return the request with another body, and its length where a header line says it.
+
+        Args:
+            body: The body.
+        """
+        length = str(len(body))
+        headers = tuple(
+            (name, length if name.lower() == "content-length" else value) for name, value in self.headers
+        )
+        return replace(self, headers=headers, body=body)

@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from ..checks import CHECKS
-from . import accept, auth, concurrent, deliver, injection, reject, respond
+from . import accept, auth, concurrent, connection, deliver, injection, reject, respond
 
-__all__ = ["CHECKS", "accept", "auth", "concurrent", "deliver", "injection", "reject", "respond"]
+__all__ = [
+    "CHECKS",
+    "accept",
+    "auth",
+    "concurrent",
+    "connection",
+    "deliver",
+    "injection",
+    "reject",
+    "respond",
+]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from ... import catalogue
-from ...judging.responses import is_accepted, is_no_crash
+from ...judging.responses import format_outcome, is_accepted, is_no_crash
 from ...judging.typical import (
     LINK,
-    RECIPIENT,
     application,
     minimal,
     organization,
@@ -18,13 +16,22 @@ from ...judging.typical import (
     without,
 )
 from ...suite.results import NotApplicable
-from ..checks import check
+from ...suite.search import draw_examples
+from ..cases import batch
+from ..checks import check, expect_each
+from ..requests import INVITATION, is_ordinary_address
+from ..trial import MAX_SEARCH_REQUESTS
+from .ordinary import ordinary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterator
+
+    from hypothesis.strategies import SearchStrategy
 
     from ...wire.outcomes import Outcome
-    from ..trial import Expectation, ReceiverTrial
+    from ..cases import Case
+    from ..requests import RequestMaker
+    from ..trial import ReceiverTrial
 
 _SLUGS = {
     "SignIn": "sign-in",
@@ -37,107 +44,97 @@ _SLUGS = {
     "MfaVerification": "mfa-verification",
     "BindMfa": "bind-mfa",
 }
-_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_PLAIN_ADDRESS = re.compile(rf"[A-Za-z0-9+]+(?:\.[A-Za-z0-9+]+)*@(?:{_LABEL}\.)+[A-Za-z]{{2,63}}")
 UNKNOWN_TYPES = ("NewTemplate", "PasskeyRegistered")
 _LARGE_BYTES = 900_000
 
 
-def _expect_all(
-    trial: ReceiverTrial,
-    messages: Iterable[Mapping[str, Any]],
-    layer: str | None = "emitted",
-    acceptable: Expectation = is_accepted,
-) -> None:
-    """Expect the same of messages, each of which adds something to an ordinary one of its type."""
-    for message in messages:
-        if trial.baseline_accepted(message["type"], acceptable=acceptable):
-            trial.expect(acceptable, trial.requests.make_call(message, layer=layer))
+def _accepts_type(type: str) -> Callable[[ReceiverTrial], None]:
+    def accepts_type(trial: ReceiverTrial) -> None:
+        for exchange in trial.send(ordinary):
+            if exchange.case.type == type:
+                trial.expect(is_accepted, exchange)
 
-
-def _sign_in(trial: ReceiverTrial, **changed: Any) -> dict[str, Any]:
-    return trial.requests.make_typical("SignIn", **changed)
-
-
-def _invitation(trial: ReceiverTrial, **changed: Any) -> dict[str, Any]:
-    return trial.requests.make_typical("OrganizationInvitation", **changed)
-
-
-def _accepts(type: str) -> Callable[[ReceiverTrial], None]:
-    def accepts(trial: ReceiverTrial) -> None:
-        trial.require_responsive()
-        trial.require_not_exhausted()
-        call = trial.requests.make_call(trial.requests.make_typical(type))
-        outcome = trial.exchange(call)
-        trial.run.baselines[type, trial.receiver.revision] = outcome
-        trial.expect(is_accepted, call, outcome)
-
-    return accepts
+    return accepts_type
 
 
 for _type, _slug in _SLUGS.items():
-    check(f"receiver/accept/{_slug}")(_accepts(_type))
+    check(f"receiver/accept/{_slug}", batches=(ordinary,))(_accepts_type(_type))
 
 
-@check("receiver/accept/minimal")
-def _minimal(trial: ReceiverTrial) -> None:
-    revision = trial.receiver.revision
-    _expect_all(
-        trial, [trial.requests.make_fresh(minimal(type, revision)) for type in template_types(revision)]
-    )
+@batch()
+def _minimal(maker: RequestMaker) -> Iterator[Case]:
+    for type in template_types(maker.revision):
+        yield maker.make_case(maker.make_fresh(minimal(type, maker.revision)))
 
 
-@check("receiver/accept/older-revisions")
-def _older_revisions(trial: ReceiverTrial) -> None:
+expect_each("receiver/accept/minimal", _minimal, is_accepted)
+
+
+@batch()
+def _older_revisions(maker: RequestMaker) -> Iterator[Case]:
     known = catalogue.revisions()
-    older = known[: known.index(trial.receiver.revision)]
-    if not older:
-        raise NotApplicable(f"there is no revision before {trial.receiver.revision}")
-    for revision in older:
+    for revision in known[: known.index(maker.revision)]:
         for type in template_types(revision):
-            if trial.baseline_accepted(type):
-                call = trial.requests.make_call(
-                    trial.requests.make_typical(type, revision), revision=revision
-                )
-                trial.expect(is_accepted, call)
+            yield maker.make_case(maker.make_typical(type, revision), revision=revision)
 
 
-@check("receiver/accept/null-user")
-def _null_user(trial: ReceiverTrial) -> None:
-    empty_user = user(avatar=None, name=None, primaryEmail=None, primaryPhone=None, username=None, profile={})
-    messages = [
-        trial.requests.make_typical(type, user=empty_user)
-        for type in ("UserPermissionValidation", "BindNewIdentifier")
-    ]
-    _expect_all(trial, [*messages, _invitation(trial, inviter=empty_user)])
+@check("receiver/accept/older-revisions", batches=(_older_revisions,))
+def _accepts_older_revisions(trial: ReceiverTrial) -> None:
+    if trial.receiver.revision == catalogue.revisions()[0]:
+        raise NotApplicable(f"there is no revision before {trial.receiver.revision}")
+    trial.expect_each(_older_revisions)
 
 
-@check("receiver/accept/empty-branding")
-def _empty_branding(trial: ReceiverTrial) -> None:
-    bare = {"application": application(branding={}), "organization": organization(branding={})}
-    _expect_all(
-        trial,
-        [_sign_in(trial, **bare), _invitation(trial, organization=bare["organization"])],
+@batch()
+def _null_user(maker: RequestMaker) -> Iterator[Case]:
+    empty = user(avatar=None, name=None, primaryEmail=None, primaryPhone=None, username=None, profile={})
+    for type in ("UserPermissionValidation", "BindNewIdentifier"):
+        yield maker.make_case(maker.make_typical(type, user=empty))
+    yield maker.make_case(maker.make_typical(INVITATION, inviter=empty))
+
+
+expect_each("receiver/accept/null-user", _null_user, is_accepted)
+
+
+@batch()
+def _empty_branding(maker: RequestMaker) -> Iterator[Case]:
+    bare = organization(branding={})
+    yield maker.make_case(
+        maker.make_typical("SignIn", application=application(branding={}), organization=bare)
     )
+    yield maker.make_case(maker.make_typical(INVITATION, organization=bare))
 
 
-@check("receiver/accept/unknown-variable")
-def _unknown_variable(trial: ReceiverTrial) -> None:
+expect_each("receiver/accept/empty-branding", _empty_branding, is_accepted)
+
+
+@batch()
+def _unknown_variable(maker: RequestMaker) -> Iterator[Case]:
     values: list[Any] = ["text", None, 1, True, [], {"a": None}]
-    if trial.receiver.revision == "1.22":  # its guard allows only strings
+    if maker.revision == "1.22":  # its guard allows only strings
         values = ["text"]
-    _expect_all(trial, [_sign_in(trial, newVariable=value) for value in values], "guard")
+    for value in values:
+        yield maker.make_case(maker.make_typical(newVariable=value), layer="guard")
 
 
-@check("receiver/accept/unknown-member")
-def _unknown_member(trial: ReceiverTrial) -> None:
+expect_each("receiver/accept/unknown-variable", _unknown_variable, is_accepted)
+
+
+@batch()
+def _unknown_member(maker: RequestMaker) -> Iterator[Case]:
     for value in ("text", None, 1, {"a": 1}):
-        _expect_all(trial, [{**_sign_in(trial), "newMember": value}], "guard")
+        yield maker.make_case({**maker.make_typical(), "newMember": value}, layer="guard")
 
 
-@check("receiver/accept/ip-forms")
-def _ip_forms(trial: ReceiverTrial) -> None:
-    forms = (
+expect_each("receiver/accept/unknown-member", _unknown_member, is_accepted)
+
+
+@batch()
+def _ip_forms(maker: RequestMaker) -> Iterator[Case]:
+    absent = maker.make_typical("SignIn")
+    del absent["ip"]
+    yield maker.make_case(absent)
+    for form in (
         "203.0.113.7",
         "2001:db8::1",
         "::1",
@@ -146,48 +143,56 @@ def _ip_forms(trial: ReceiverTrial) -> None:
         "unknown",
         "<script>alert(1)</script>",
         "x" * 5000,
-    )
-    absent = _sign_in(trial)
-    del absent["ip"]
-    _expect_all(trial, [absent, *({**_sign_in(trial), "ip": form} for form in forms)])
+    ):
+        yield maker.make_case({**maker.make_typical("SignIn"), "ip": form})
 
 
-@check("receiver/accept/locale-forms")
-def _locale_forms(trial: ReceiverTrial) -> None:
-    forms = ("de", "pt-BR", "fa-IR", "zh-Hant-TW", "x-klingon")
-    messages = [_sign_in(trial, locale=form) for form in forms]
-    free = [_invitation(trial, locale=form) for form in ("", "no such language", "<b>")]
-    _expect_all(trial, [*messages, *free, without(_invitation(trial), "locale")])
+expect_each("receiver/accept/ip-forms", _ip_forms, is_accepted)
 
 
-@check("receiver/accept/ui-locales-forms")
-def _ui_locales_forms(trial: ReceiverTrial) -> None:
-    forms = (
+@batch()
+def _locale_forms(maker: RequestMaker) -> Iterator[Case]:
+    for form in ("de", "pt-BR", "fa-IR", "zh-Hant-TW", "x-klingon"):
+        yield maker.make_case(maker.make_typical("SignIn", locale=form))
+    for form in ("", "no such language", "<b>"):
+        yield maker.make_case(maker.make_typical(INVITATION, locale=form))
+    yield maker.make_case(without(maker.make_typical(INVITATION), "locale"))
+
+
+expect_each("receiver/accept/locale-forms", _locale_forms, is_accepted)
+
+
+@batch()
+def _ui_locales_forms(maker: RequestMaker) -> Iterator[Case]:
+    for form in (
         "de",
         "fr-CA fr en",
         "pt-BR <script> de",
         "<img src=x onerror=alert(1)> " + "z" * 200,
         "é\u202e🙂",
-    )
-    _expect_all(trial, [_sign_in(trial, uiLocales=form) for form in forms])
+    ):
+        yield maker.make_case(maker.make_typical("SignIn", uiLocales=form))
 
 
-@check("receiver/accept/unicode")
-def _unicode(trial: ReceiverTrial) -> None:
+expect_each("receiver/accept/ui-locales-forms", _ui_locales_forms, is_accepted)
+
+
+@batch()
+def _unicode(maker: RequestMaker) -> Iterator[Case]:
     for name in ("Łukasz Ćwikła", "東京支店", "شركة المثال", "🙂 Ltd", "a\u202eb", "e\u0301"):
-        _expect_all(
-            trial,
-            [
-                _sign_in(
-                    trial, application=application(displayName=name), organization=organization(name=name)
-                ),
-                trial.requests.make_typical("UserPermissionValidation", user=user(name=name)),
-            ],
-        )
+        context: dict[str, Any] = {
+            "application": application(displayName=name),
+            "organization": organization(name=name),
+        }
+        yield maker.make_case(maker.make_typical("SignIn", **context))
+        yield maker.make_case(maker.make_typical("UserPermissionValidation", user=user(name=name)))
 
 
-@check("receiver/accept/odd-names")
-def _odd_names(trial: ReceiverTrial) -> None:
+expect_each("receiver/accept/unicode", _unicode, is_accepted)
+
+
+@batch()
+def _odd_names(maker: RequestMaker) -> Iterator[Case]:
     for name in (
         "Org <b>\"&'</b>",
         "<script>alert(1)</script>",
@@ -195,83 +200,112 @@ def _odd_names(trial: ReceiverTrial) -> None:
         "{{code}} ${code} %s",
         "'",
     ):
-        _expect_all(
-            trial,
-            [
-                _sign_in(trial, application=application(name=name), organization=organization(name=name)),
-                trial.requests.make_typical("BindNewIdentifier", user=user(name=name)),
-                _invitation(trial, inviter=user(name=name)),
-            ],
-        )
+        context: dict[str, Any] = {
+            "application": application(name=name),
+            "organization": organization(name=name),
+        }
+        yield maker.make_case(maker.make_typical("SignIn", **context))
+        yield maker.make_case(maker.make_typical("BindNewIdentifier", user=user(name=name)))
+        yield maker.make_case(maker.make_typical(INVITATION, inviter=user(name=name)))
 
 
-@check("receiver/accept/long-values")
-def _long_values(trial: ReceiverTrial) -> None:
+expect_each("receiver/accept/odd-names", _odd_names, is_accepted)
+
+
+@batch()
+def _long_values(maker: RequestMaker) -> Iterator[Case]:
     url = "https://example.com/" + "a" * 2028
-    _expect_all(
-        trial,
-        [
-            _sign_in(trial, application=application(name="n" * 256, displayName="d" * 256)),
-            _sign_in(trial, organization=organization(name="n" * 128, branding={"logoUrl": url})),
-            trial.requests.make_typical(
-                "UserPermissionValidation",
-                user=user(name="n" * 128, avatar=url, username="u" * 128),
-            ),
-            _invitation(trial, link=f"{LINK}&state={'s' * 2000}"),
-        ],
-    )
+    long = application(name="n" * 256, displayName="d" * 256)
+    yield maker.make_case(maker.make_typical("SignIn", application=long))
+    long = organization(name="n" * 128, branding={"logoUrl": url})
+    yield maker.make_case(maker.make_typical("SignIn", organization=long))
+    long = user(name="n" * 128, avatar=url, username="u" * 128)
+    yield maker.make_case(maker.make_typical("UserPermissionValidation", user=long))
+    message = maker.make_typical(INVITATION)
+    link = f"{message['payload']['link']}&state={'s' * 2000}"
+    yield maker.make_case({**message, "payload": {**message["payload"], "link": link}})
 
 
-@check("receiver/accept/leading-zeros")
-def _leading_zeros(trial: ReceiverTrial) -> None:
-    _expect_all(trial, [_sign_in(trial, code=code) for code in ("000001", "012345", "099999")])
+expect_each("receiver/accept/long-values", _long_values, is_accepted)
 
 
-@check("receiver/accept/connector-test")
-def _connector_test(trial: ReceiverTrial) -> None:
-    tests = [{"to": RECIPIENT, "type": "Generic", "payload": {"code": "000000"}, "ip": "::ffff:203.0.113.7"}]
-    if trial.receiver.revision != catalogue.current_revision():
-        del tests[0]["ip"]
-    _expect_all(trial, tests)
+@batch()
+def _leading_zeros(maker: RequestMaker) -> Iterator[Case]:
+    for zeros in (1, 2, 2):
+        message = maker.make_typical("SignIn")
+        code = maker.make_code(zeros)
+        yield maker.make_case({**message, "payload": {**message["payload"], "code": code}})
 
 
-@check("receiver/accept/resend")
-def _resend(trial: ReceiverTrial) -> None:
-    if not trial.baseline_accepted("OrganizationInvitation"):
-        return
-    call = trial.requests.make_call(_invitation(trial))
-    trial.exchange(call)
-    trial.expect(is_accepted, call)
+expect_each("receiver/accept/leading-zeros", _leading_zeros, is_accepted)
 
 
-@check("receiver/accept/large-invitation")
-def _large_invitation(trial: ReceiverTrial) -> None:
+@batch()
+def _connector_test(maker: RequestMaker) -> Iterator[Case]:
+    test = {"to": maker.make_recipient(), "type": "Generic", "payload": {"code": "000000"}}
+    if maker.revision == catalogue.current_revision():
+        test["ip"] = "::ffff:203.0.113.7"
+    yield maker.make_case(test)
+
+
+expect_each("receiver/accept/connector-test", _connector_test, is_accepted)
+
+
+@batch()
+def resend(maker: RequestMaker) -> Iterator[Case]:
+    """An invitation that is sent twice, the same to the byte."""
+    yield maker.make_case(maker.make_typical(INVITATION), repeats=2)
+
+
+@check("receiver/accept/resend", batches=(resend,))
+def _accepts_resend(trial: ReceiverTrial) -> None:
+    for exchange in trial.send(resend):
+        # The first one is an ordinary message, which rules of its own are about.
+        if exchange.earlier:
+            trial.expect(is_accepted, exchange)
+        else:
+            trial.skip(f"the first of two equal messages is not accepted: {format_outcome(exchange.outcome)}")
+
+
+@batch("alone")
+def _large_invitation(maker: RequestMaker) -> Iterator[Case]:
+    yield maker.make_case(maker.make_typical(INVITATION, note="n" * _LARGE_BYTES))
+
+
+@check("receiver/accept/large-invitation", batches=(_large_invitation,))
+def _accepts_large_invitation(trial: ReceiverTrial) -> None:
     def in_time(outcome: Outcome) -> bool:
         return is_no_crash(outcome) and outcome.seconds <= trial.settings.warn_after
 
-    _expect_all(trial, [_invitation(trial, note="n" * _LARGE_BYTES)], acceptable=in_time)
+    trial.expect_each(_large_invitation, in_time)
 
 
-@check("receiver/accept/odd-addresses")
-def _odd_addresses(trial: ReceiverTrial) -> None:
-    addresses = (
+@batch()
+def _odd_addresses(maker: RequestMaker) -> Iterator[Case]:
+    for address in (
         '"><svg/onload=1>@example.com',
         "FOO@example.com",
         "foo+bar@example.com",
         "f,o@example.com",
         "é@example.com",
-    )
-    _expect_all(trial, [_sign_in(trial, to=address) for address in addresses], acceptable=is_no_crash)
+    ):
+        yield maker.make_case(maker.make_typical("SignIn", to=maker.make_recipient(address)))
 
 
-@check("receiver/accept/invitation-without-link")
-def _invitation_without_link(trial: ReceiverTrial) -> None:
-    empty = {"to": RECIPIENT, "type": "OrganizationInvitation", "payload": {}}
-    _expect_all(trial, [without(_invitation(trial), "link"), empty], acceptable=is_no_crash)
+expect_each("receiver/accept/odd-addresses", _odd_addresses, is_no_crash)
 
 
-@check("receiver/accept/caller-values")
-def _caller_values(trial: ReceiverTrial) -> None:
+@batch()
+def _invitation_without_link(maker: RequestMaker) -> Iterator[Case]:
+    yield maker.make_case(without(maker.make_typical(INVITATION), "link"))
+    yield maker.make_case({"to": maker.make_recipient(), "type": INVITATION, "payload": {}})
+
+
+expect_each("receiver/accept/invitation-without-link", _invitation_without_link, is_no_crash)
+
+
+@batch()
+def _caller_values(maker: RequestMaker) -> Iterator[Case]:
     for changed in (
         {"organization": "mine"},
         {"inviter": {"name": "boss"}},
@@ -282,58 +316,78 @@ def _caller_values(trial: ReceiverTrial) -> None:
         {"note": "\ud800"},
         {"note": "\0"},
     ):
-        message = _invitation(trial)
+        message = maker.make_typical(INVITATION)
         message["payload"].update(changed)
-        _expect_all(trial, [message], acceptable=is_no_crash)
+        yield maker.make_case(message)
 
 
-def _expect_of_unknown(trial: ReceiverTrial, types: Iterable[str], acceptable: Expectation) -> None:
-    if trial.baseline_accepted("SignIn", acceptable=acceptable):
-        for type in types:
-            trial.expect(acceptable, trial.requests.make_call({**_sign_in(trial), "type": type}, layer=None))
+expect_each("receiver/accept/caller-values", _caller_values, is_no_crash)
 
 
-@check("receiver/accept/unknown-type")
-def _unknown_type(trial: ReceiverTrial) -> None:
-    _expect_of_unknown(trial, UNKNOWN_TYPES, is_accepted)
+def _make_unknown(maker: RequestMaker, type: str) -> Case:
+    message = {**maker.make_typical("SignIn"), "type": type}
+    # A rule of its own looks for its mail.
+    return maker.make_case(message, layer=None, type="SignIn", mail="none")
 
 
-@check("receiver/accept/unknown-type-is-no-crash")
-def _unknown_type_is_no_crash(trial: ReceiverTrial) -> None:
-    odd = ("", "__proto__", "constructor", "toString", "../../etc/passwd")
-    _expect_of_unknown(trial, (*UNKNOWN_TYPES, *odd), is_no_crash)
+@batch()
+def unknown_types(maker: RequestMaker) -> Iterator[Case]:
+    """Messages of template types that Logto may add."""
+    for type in UNKNOWN_TYPES:
+        yield _make_unknown(maker, type)
 
 
-@check("receiver/accept/generated")
-def _generated(trial: ReceiverTrial) -> None:
+@batch()
+def _odd_types(maker: RequestMaker) -> Iterator[Case]:
+    for type in ("", "__proto__", "constructor", "toString", "../../etc/passwd"):
+        yield _make_unknown(maker, type)
+
+
+expect_each("receiver/accept/unknown-type", unknown_types, is_accepted)
+
+
+@check("receiver/accept/unknown-type-is-no-crash", batches=(unknown_types, _odd_types))
+def _survives_unknown_types(trial: ReceiverTrial) -> None:
+    trial.expect_each(unknown_types, is_no_crash)
+    trial.expect_each(_odd_types, is_no_crash)
+
+
+def _draw_from(maker: RequestMaker) -> SearchStrategy[dict[str, Any]]:
     from ...strategies import messages
 
-    revision = trial.receiver.revision
-    accepted = [type for type in template_types(revision) if trial.baseline_accepted(type)]
-    if not accepted:
-        return
-
-    def ordinary(message: dict[str, Any]) -> dict[str, Any]:
+    def ordinary_link(message: dict[str, Any]) -> dict[str, Any]:
         # A caller of the invitation API can replace link and context; other rules cover that.
-        if message["type"] != "OrganizationInvitation":
+        if message["type"] != INVITATION:
             return message
         payload = dict(message["payload"])
-        if revision != "1.22":
+        if maker.revision != "1.22":
             payload = {
                 name: value for name, value in payload.items() if name in ("locale", "uiLocales", "code")
             }
         return {**message, "payload": {**payload, "link": LINK}}
 
-    strategy = messages(revision=revision, layer="emitted", types=accepted).map(ordinary).filter(_mailable)
-    trial.expect_generated(
-        strategy,
-        is_accepted,
-        lambda drawn: trial.requests.make_call({**drawn, "to": trial.requests.make_recipient(drawn["to"])}),
-    )
+    drawn = messages(revision=maker.revision, layer="emitted", types=list(maker.accepted_types))
+    return drawn.map(ordinary_link).filter(lambda message: is_ordinary_address(message["to"]))
 
 
-def _mailable(message: Mapping[str, Any]) -> bool:
-    """Return whether the address is one that no receiver may find odd: a dot-atom that SMTP carries."""
-    to = message["to"]
-    # RFC 5321, 4.5.3.1: at most 64 octets before the @, and 254 in all.
-    return bool(_PLAIN_ADDRESS.fullmatch(to)) and len(to) <= 254 and to.index("@") <= 64
+def _make_drawn(maker: RequestMaker, drawn: dict[str, Any]) -> Case:
+    message = maker.make_fresh(drawn)
+    if "code" in message["payload"]:
+        message["payload"]["code"] = maker.make_code()
+    return maker.make_case({**message, "to": maker.make_recipient(drawn["to"])})
+
+
+@batch("drawn")
+def generated(maker: RequestMaker) -> Iterator[Case]:
+    """Messages that Hypothesis draws."""
+    if maker.accepted_types:
+        settings = maker.settings
+        for drawn in draw_examples(_draw_from(maker), settings.examples, settings.seed):
+            yield _make_drawn(maker, drawn)
+
+
+@check("receiver/accept/generated", batches=(generated,), requests=MAX_SEARCH_REQUESTS)
+def _accepts_generated(trial: ReceiverTrial) -> None:
+    trial.require_accepted()
+    maker = trial.run.maker
+    trial.expect_generated(generated, _draw_from(maker), is_accepted, lambda drawn: _make_drawn(maker, drawn))

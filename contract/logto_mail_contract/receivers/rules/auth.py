@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 from ...judging.responses import format_outcome, is_accepted, is_refused, is_unauthorized
 from ...masking import basic_credential
 from ...suite.results import NotApplicable
-from ..checks import check
+from ..cases import Batch, batch
+from ..checks import check, expect_each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from ..cases import Case
+    from ..requests import RequestMaker
     from ..trial import ReceiverTrial
 
 
@@ -54,59 +57,80 @@ def _swap_case(text: str) -> str:
     return "".join(mark.swapcase() if mark.isascii() else mark for mark in text)
 
 
-def _refuses(name: str) -> Callable[[ReceiverTrial], None]:
+def _make_batch(name: str) -> Batch:
+    def make(maker: RequestMaker) -> Iterator[Case]:
+        right = maker.receiver.authorization or ""
+        wrong, _ = make_wrong_values(right)[name]
+        if wrong != right:
+            message = maker.make_typical()
+            yield maker.make_call_case(maker.make_call(message, wrong), message)
+
+    make.__name__ = name.replace("-", "_")
+    return Batch(make)
+
+
+def _refuses(name: str, chosen: Batch) -> Callable[[ReceiverTrial], None]:
     def refuses(trial: ReceiverTrial) -> None:
+        trial.require_accepted()
         right = trial.receiver.authorization or ""
         wrong, shell = make_wrong_values(right)[name]
         if wrong == right:
             raise NotApplicable("the authorization has no scheme, or no letters whose case could be changed")
         if shell:
             trial.shell[wrong] = shell.replace("NAME", trial.receiver.authorization_name)
-        _expect_refusal(trial, wrong)
+        trial.expect_each(chosen, is_unauthorized)
 
     return refuses
 
 
-def _expect_refusal(trial: ReceiverTrial, authorization: str | None) -> None:
-    # A receiver that refuses everything refuses the wrong ones too, and that says nothing.
-    if trial.baseline_accepted("SignIn"):
-        call = trial.requests.make_call_with_authorization(
-            trial.requests.make_typical("SignIn"), authorization
-        )
-        trial.expect(is_unauthorized, call)
+_BATCHES = {name: _make_batch(name) for name in make_wrong_values("Bearer x")}
+wrong_authorization = _BATCHES["wrong-authorization"]
+
+for _name, _batch in _BATCHES.items():
+    check(f"receiver/auth/{_name}", "authorization", batches=(_batch,))(_refuses(_name, _batch))
 
 
-for _name in make_wrong_values("Bearer x"):
-    check(f"receiver/auth/{_name}", "authorization")(_refuses(_name))
+@batch()
+def _missing_authorization(maker: RequestMaker) -> Iterator[Case]:
+    message = maker.make_typical()
+    yield maker.make_call_case(maker.make_call(message, None), message)
 
 
-@check("receiver/auth/missing-authorization", "authorization")
-def _missing_authorization(trial: ReceiverTrial) -> None:
-    _expect_refusal(trial, None)
+expect_each("receiver/auth/missing-authorization", _missing_authorization, is_unauthorized, "authorization")
 
 
-@check("receiver/auth/doubled-authorization", "authorization", "wire")
-def _doubled_authorization(trial: ReceiverTrial) -> None:
-    if trial.baseline_accepted("SignIn"):
-        call = trial.requests.make_call(trial.requests.make_typical("SignIn"))
-        place = [name for name, _ in call.headers].index("authorization")
-        wrong = make_wrong_values(trial.receiver.authorization or "")["wrong-authorization"][0]
-        headers = (*call.headers[:place], ("authorization", wrong), *call.headers[place:])
-        trial.expect(is_refused, replace(call, headers=headers))
+@batch()
+def _doubled_authorization(maker: RequestMaker) -> Iterator[Case]:
+    message = maker.make_typical()
+    call = maker.make_case(message).call
+    place = [name for name, _ in call.headers].index("authorization")
+    wrong, _ = make_wrong_values(maker.receiver.authorization or "")["wrong-authorization"]
+    headers = (*call.headers[:place], ("authorization", wrong), *call.headers[place:])
+    yield maker.make_call_case(replace(call, headers=headers), message)
 
 
-@check("receiver/auth/header-name-case", "authorization", "wire")
-def _header_name_case(trial: ReceiverTrial) -> None:
-    trial.require_responsive()
-    spellings = ("authorization", "Authorization", "AUTHORIZATION")
-    calls = []
-    for spelling in spellings:
-        call = trial.requests.make_call(trial.requests.make_typical("SignIn"))
-        headers = [(spelling if name == "authorization" else name, value) for name, value in call.headers]
-        calls.append(replace(call, headers=tuple(headers)))
-    outcomes = [trial.exchange(call) for call in calls]
-    if not any(is_accepted(outcome) for outcome in outcomes):
-        trial.skip(f"the receiver accepts none of these: {format_outcome(outcomes[0])}")
+expect_each(
+    "receiver/auth/doubled-authorization", _doubled_authorization, is_refused, "authorization", "wire"
+)
+
+
+@batch()
+def _header_name_case(maker: RequestMaker) -> Iterator[Case]:
+    for spelling in ("authorization", "Authorization", "AUTHORIZATION"):
+        message = maker.make_typical()
+        case = maker.make_case(message)
+        headers = [
+            (spelling if name == "authorization" else name, value) for name, value in case.call.headers
+        ]
+        yield replace(case, call=replace(case.call, headers=tuple(headers)))
+
+
+@check("receiver/auth/header-name-case", "authorization", "wire", batches=(_header_name_case,))
+def _ignores_case_of_the_header_name(trial: ReceiverTrial) -> None:
+    trial.require_accepted()
+    exchanges = trial.send(_header_name_case)
+    if not any(is_accepted(exchange.outcome) for exchange in exchanges):
+        trial.skip(f"the receiver accepts none of these: {format_outcome(exchanges[0].outcome)}")
         return
-    for call, outcome in zip(calls, outcomes, strict=True):
-        trial.expect(is_accepted, call, outcome)
+    for exchange in exchanges:
+        trial.expect(is_accepted, exchange)

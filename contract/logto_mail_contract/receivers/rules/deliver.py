@@ -1,179 +1,176 @@
-"""The rules ``receiver/deliver/*``: what becomes of a message in the mail."""
+"""The rules ``receiver/deliver/*``: what becomes of a message in the mail.
+
+Most of them look at the mails of every message that the receiver accepted in the run, whichever rule sent it.
+"""
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from ...connector.encoding import connector_call
-from ...connector.posting import deliver
-from ...judging.javascript_json import stringify
-from ...judging.responses import is_accepted
+from ...judging.responses import format_outcome, is_accepted
 from ...judging.typical import application, organization, template_types
 from ...suite.results import NotJudged
 from ...wire.outcomes import Response
+from ..cases import batch
 from ..checks import check
 from ..mail_reading import LINK_ATTRIBUTES, ReadMail, shows_code
-from ..rounds import INVITATION, Round, Sent, join_recipients, make_token, record_sent, share_round
-from .accept import UNKNOWN_TYPES
+from ..mailbox import normalize_address
+from ..requests import INVITATION
+from .accept import resend, unknown_types
+from .concurrent import burst
+from .ordinary import ordinary
+from .reject import broken_messages, wrong_methods
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator, Sequence
 
-    from ...wire.calls import Call
+    from ..cases import Case, Exchange, MailNeed
+    from ..requests import RequestMaker
     from ..trial import ReceiverTrial
 
-_CLIENTS = 8
-_BURST = 4
-"""Messages for each client of a burst."""
-
-_PLAIN_ADDRESSES = ("mc.{}+tag@example.com", "o'mc_{}@example.com", "Mc.{}@example.com")
+_CODE_DIGITS = 6
 
 
-@share_round
-def _ordinary_round(round: Round) -> None:
-    for type in template_types(round.revision):
-        round.post(type)
-    # A message that is accepted and fails later, for example in the background, is lost unnoticed.
-    for address in _PLAIN_ADDRESSES:
-        round.post("SignIn", address)
-    if round.knows("1.25"):
+@batch()
+def _ordinary_mails(maker: RequestMaker) -> Iterator[Case]:
+    for address in ("mc.foo+tag@example.com", "o'foo_bar@example.com", "Mc.Foo@example.com"):
+        yield maker.make_case(maker.make_typical(to=maker.make_recipient(address)))
+    if maker.knows("1.25"):
         for name in ("Acme\r\nX-Odd: 1", "Acme <b>&\"'", "東京 🙂"):
-            round.post("SignIn", application=application(name=name), organization=organization(name=name))
-    round.gather(as_long_again=True)
+            context: dict[str, Any] = {
+                "application": application(name=name),
+                "organization": organization(name=name),
+            }
+            yield maker.make_case(maker.make_typical("SignIn", **context))
 
 
-@check("receiver/deliver/one-mail", "outbox")
+@batch()
+def _codes(maker: RequestMaker) -> Iterator[Case]:
+    for number, type in enumerate(template_types(maker.revision)):
+        if type != INVITATION:
+            yield _with_code(maker, maker.make_typical(type), number % 3)
+    if maker.knows("1.25"):
+        # Languages whose usual digits are others than those that Logto compares.
+        for locale in ("ar", "fa-IR"):
+            yield _with_code(maker, maker.make_typical("SignIn", locale=locale), 1)
+
+
+def _with_code(maker: RequestMaker, message: dict[str, Any], zeros: int) -> Case:
+    payload = {**message["payload"], "code": maker.make_code(zeros)}
+    return maker.make_case({**message, "payload": payload})
+
+
+_MAILED = (ordinary, _ordinary_mails, _codes)
+
+
+def _send_mailed(trial: ReceiverTrial) -> None:
+    for chosen in _MAILED:
+        trial.send(chosen)
+
+
+def _find_mails(trial: ReceiverTrial, need: MailNeed) -> dict[Exchange, Sequence[ReadMail]]:
+    """Return the mails of every message of the run that was accepted and needs one.
+
+    Raises:
+        NotJudged: None was accepted.
+        ReceiverGone: The receiver cannot be reached.
+    """
+    _send_mailed(trial)
+    exchanges = [one for one in trial.list_exchanges() if one.case.mail == need]
+    if not any(is_accepted(one.outcome) for one in exchanges):
+        raise NotJudged("the receiver accepted none of the messages; see receiver/accept/*")
+    return trial.find_mails(exchanges)
+
+
+def _judge_counts(trial: ReceiverTrial, need: MailNeed) -> None:
+    found = _find_mails(trial, need)
+    trial.wait_for_more_mails(list(found))
+    for exchange in found:
+        mails = trial.run.mailbox.find(exchange.case)
+        problem = f"{format_outcome(exchange.outcome)}, and {len(mails)} mails to {exchange.case.to}"
+        passed = len(mails) == exchange.case.repeats
+        trial.judge(exchange.case.call, passed, problem if mails else trial.format_missing(exchange))
+
+
+@check("receiver/deliver/one-mail", "outbox", batches=_MAILED)
 def _one_mail(trial: ReceiverTrial) -> None:
-    round = _ordinary_round(trial)
-    for sent in round.accepted:
-        count = len(round.find_mails_to(sent.token))
-        problem = f"{sent.response}, and {count} mails to {sent.to}" if count else round.format_missing(sent)
-        trial.judge(sent.call, count == 1, problem)
+    _judge_counts(trial, "MUST")
 
 
-@check("receiver/deliver/none-for-refused", "outbox")
+@check("receiver/deliver/one-mail-to-odd-addresses", "outbox", batches=_MAILED)
+def _one_mail_to_odd_addresses(trial: ReceiverTrial) -> None:
+    _judge_counts(trial, "SHOULD")
+
+
+@check(
+    "receiver/deliver/none-for-refused",
+    "outbox",
+    batches=(ordinary, wrong_methods, *broken_messages.values()),
+)
 def _none_for_refused(trial: ReceiverTrial) -> None:
-    round = Round(trial)
-    for change in _REFUSALS:
-        token = make_token()
-        call = trial.requests.make_call(round.make_message("SignIn", token, code=round.make_code()))
-        changed = change(trial, call)
-        if changed is not None:
-            round.sent.append(replace(record_sent(token, call, trial.exchange(changed)), call=changed))
-    # A message that is accepted afterwards shows how soon a mail comes.
-    control = round.post("SignIn")
+    trial.require_accepted()
+    for chosen in (wrong_methods, *broken_messages.values()):
+        trial.send(chosen)
+    exchanges = trial.list_exchanges()
     refused = [
-        sent for sent in round.sent if isinstance(sent.outcome, Response) and sent.outcome.status >= 400
+        one
+        for one in exchanges
+        if isinstance(one.outcome, Response) and one.outcome.status >= 400 and one.case.to and not one.earlier
     ]
     if not refused:
         raise NotJudged("the receiver refused none of the requests meant to be refused")
-    round.sent = [control]
-    round.wait(quiet=True)
-    for sent in refused:
-        mails = round.find_mails_to(sent.token) or [read for read in round.mails if sent.code in read.codes]
-        problem = f"{sent.response}, and a mail to {', '.join(mails[0].mail.recipients)}" if mails else ""
-        trial.judge(sent.call, not mails, problem)
+    # The mails of accepted messages show how soon one comes.
+    trial.find_mails([one for one in exchanges if one.case.mail == "MUST"])
+    trial.wait_for_more_mails(exchanges)
+    for exchange in refused:
+        mails = trial.run.mailbox.find(exchange.case)
+        recipients = ", ".join(mails[0].mail.recipients) if mails else ""
+        problem = f"{format_outcome(exchange.outcome)}, and a mail to {recipients}"
+        trial.judge(exchange.case.call, not mails, problem)
 
 
-def _with_authorization(make: Callable[[str], str | None]) -> Callable[[ReceiverTrial, Call], Call | None]:
-    def changed(trial: ReceiverTrial, call: Call) -> Call | None:
-        if not trial.receiver.authorization:
-            return None
-        return connector_call(trial.receiver.target, call.body, make(trial.receiver.authorization))
-
-    return changed
-
-
-def _with_body(make: Callable[[Any], Any]) -> Callable[[ReceiverTrial, Call], Call | None]:
-    def changed(trial: ReceiverTrial, call: Call) -> Call | None:
-        made = make(json.loads(call.body))
-        return trial.requests.make_raw_call(made if isinstance(made, bytes) else stringify(made))
-
-    return changed
-
-
-_REFUSALS: tuple[Callable[[Any, Any], Call | None], ...] = (
-    _with_authorization(lambda right: f"{right}x"),
-    _with_authorization(lambda _: None),
-    # Cut off where recipient and code are whole already.
-    _with_body(lambda message: stringify(message)[:-1]),
-    _with_body(lambda message: [message]),
-    _with_body(lambda message: {**message, "to": [message["to"]]}),
-    _with_body(lambda message: {**message, "type": None}),
-    _with_body(lambda message: {name: value for name, value in message.items() if name != "type"}),
-    _with_body(lambda message: {**message, "payload": [message["payload"]]}),
-    lambda _, call: replace(call, method="PUT"),
-)
-
-
-@check("receiver/deliver/recipient", "outbox")
+@check("receiver/deliver/recipient", "outbox", batches=_MAILED)
 def _recipient(trial: ReceiverTrial) -> None:
-    round = _ordinary_round(trial)
-    for sent in round.accepted:
-        mails = [
-            read
-            for read in round.mails
-            if sent.token in join_recipients(read.mail)
-            or sent.code in read.codes
-            or (sent.mark and sent.mark in read.everything)
-        ]
-        if not mails:
-            continue  # a rule of its own
-        wanted = sent.to.casefold()
+    for exchange, mails in _find_mails(trial, "MUST").items():
+        wanted = exchange.case.to
         others = [
             f"the envelope names {address}"
             for read in mails
             for address in read.mail.recipients
-            if _ascii_domain(address) != _ascii_domain(wanted)
+            if normalize_address(address) != normalize_address(wanted)
         ] + [
             f"a header names {address}"
             for read in mails
             for address in read.mail.addresses("to", "cc", "bcc")
-            if _ascii_domain(address) != _ascii_domain(wanted)
+            if normalize_address(address) != normalize_address(wanted)
         ]
-        trial.judge(sent.call, not others, f"{sent.response}; {others[0] if others else ''}, not {sent.to}")
+        if mails:  # that none came is for a rule of its own
+            problem = f"{format_outcome(exchange.outcome)}; {others[0] if others else ''}, not {wanted}"
+            trial.judge(exchange.case.call, not others, problem)
     if not trial.cases:
         raise NotJudged("no mail came; see receiver/deliver/one-mail")
 
 
-def _ascii_domain(address: str) -> str:
-    local, _, domain = address.casefold().rpartition("@")
-    try:
-        return f"{local}@{domain.encode('idna').decode()}"
-    except UnicodeError:
-        return f"{local}@{domain}"
+# Codes.
 
 
-@share_round
-def _code_round(round: Round) -> None:
-    for number, type in enumerate(template_types(round.revision)):
-        if type != INVITATION:
-            round.post(type, code=round.make_code(zeros=number % 3))
-    if round.knows("1.25"):
-        # Languages whose usual digits are others than those that Logto compares.
-        for locale in ("ar", "fa-IR"):
-            round.post("SignIn", code=round.make_code(zeros=1), locale=locale)
-    round.gather()
+def _find_coded(trial: ReceiverTrial) -> Iterator[tuple[Exchange, ReadMail]]:
+    for exchange, mails in _find_mails(trial, "MUST").items():
+        if len(exchange.case.code) == _CODE_DIGITS:
+            for read in mails:
+                yield exchange, read
 
 
-@check("receiver/deliver/code-intact", "outbox")
+@check("receiver/deliver/code-intact", "outbox", batches=_MAILED)
 def _code_intact(trial: ReceiverTrial) -> None:
-    round = _code_round(trial)
-    for sent in round.accepted:
-        mails = round.find_mails_to(sent.token)
-        if not mails:
-            trial.judge(sent.call, passed=False, actual=round.format_missing(sent))
-        for read in mails:
-            problem = _find_code_damage(read, sent.code)
-            trial.judge(sent.call, not problem, problem)
+    for exchange, read in _find_coded(trial):
+        problem = _find_code_damage(read, exchange.case.code)
+        trial.judge(exchange.case.call, not problem, problem)
+    if not trial.cases:
+        raise NotJudged("no mail came; see receiver/deliver/one-mail")
 
 
 def _find_code_damage(read: ReadMail, code: str) -> str:
@@ -187,39 +184,99 @@ def _find_code_damage(read: ReadMail, code: str) -> str:
     return ""
 
 
-@check("receiver/deliver/code-in-one-piece", "outbox")
+@check("receiver/deliver/code-in-one-piece", "outbox", batches=_MAILED)
 def _code_in_one_piece(trial: ReceiverTrial) -> None:
-    round = _code_round(trial)
-    for sent in round.accepted:
-        for read in round.find_mails_to(sent.token):
-            if shows_code(read.seen, sent.code):
-                whole = shows_code(read.seen, sent.code, "")
-                trial.judge(sent.call, whole, f"a mail that shows {sent.code} in pieces: {read}")
+    for exchange, read in _find_coded(trial):
+        code = exchange.case.code
+        if shows_code(read.seen, code):
+            problem = f"a mail that shows {code} in pieces: {read}"
+            trial.judge(exchange.case.call, shows_code(read.seen, code, ""), problem)
     if not trial.cases:
         raise NotJudged("no mail shows its code; see receiver/deliver/code-intact")
 
 
-@check("receiver/deliver/link-intact", "outbox")
-def _link_intact(trial: ReceiverTrial) -> None:
-    round = Round(trial)
-    links, marks = {}, {}
+@check("receiver/deliver/unknown-type-carries-code", "outbox", batches=(unknown_types,))
+def _unknown_type_carries_code(trial: ReceiverTrial) -> None:
+    found = trial.find_mails(trial.send(unknown_types))
+    if not found:
+        trial.skip("the receiver accepts no unknown type; see receiver/accept/unknown-type")
+    for exchange, mails in found.items():
+        code = exchange.case.code
+        problem = "" if mails else trial.format_missing(exchange)
+        if mails and not any(shows_code(read.seen, code) for read in mails):
+            problem = f"{format_outcome(exchange.outcome)}, and a mail that does not show {code}: {mails[0]}"
+        trial.judge(exchange.case.call, not problem, problem)
+
+
+@check("receiver/deliver/codes-do-not-cross", "outbox", batches=(burst,))
+def _codes_do_not_cross(trial: ReceiverTrial) -> None:
+    trial.require_accepted()
+    exchanges = [one for one in trial.send(burst) if one.case.code]
+    trial.find_mails(exchanges)
+    trial.wait_for_more_mails(exchanges)
+    owners = {one.case.code: normalize_address(one.case.to) for one in exchanges}
+    among = f"among {len(exchanges)} sent in parallel"
+    for exchange in exchanges:
+        if not is_accepted(exchange.outcome):
+            continue
+        case = exchange.case
+        mails = trial.run.mailbox.find_by_recipient(case)
+        strangers = [
+            code
+            for read in mails
+            for code in sorted(read.codes)
+            if owners.get(code, normalize_address(case.to)) != normalize_address(case.to)
+        ]
+        problem = ""
+        if strangers:
+            problem = f"a mail to {case.to} shows {strangers[0]}, the code of another recipient, {among}"
+        elif not any(case.code in read.codes for read in mails):
+            problem = (
+                f"{format_outcome(exchange.outcome)}, and no mail to {case.to} shows {case.code}, {among}"
+            )
+        trial.judge(case.call, not problem, problem)
+    if not trial.cases:
+        trial.skip("the receiver accepted no message with a code; see receiver/concurrent/burst")
+
+
+@check("receiver/deliver/resend-is-sent", "outbox", batches=(resend,))
+def _resend_is_sent(trial: ReceiverTrial) -> None:
+    exchanges = [one for one in trial.send(resend) if one.earlier and is_accepted(one.outcome)]
+    if not exchanges:
+        trial.skip("the receiver did not accept the message twice; see receiver/accept/resend")
+    for exchange, mails in trial.find_mails(exchanges).items():
+        problem = f"{format_outcome(exchange.outcome)}, and {len(mails)} mails to {exchange.case.to}"
+        trial.judge(exchange.case.call, len(mails) >= 2, f"{problem} for two messages")
+
+
+# Links.
+
+
+@batch()
+def _links(maker: RequestMaker) -> Iterator[Case]:
     for query in (
-        "org=1&token=n4c1x",
-        "plan=pro&region=eu&copy=1&lt=2#/accept?step=1",
-        "next=%2Fa%3Fb%3D1%26c%3D2&note=a%20b&amp;x=~_.-&y=1",
-        f"token={secrets.token_hex(300)}&org=1",
+        "org=1&token={}",
+        "plan=pro&region=eu&copy=1&lt=2&token={}#/accept?step=1",
+        "next=%2Fa%3Fb%3D1%26c%3D2&note=a%20b&amp;x=~_.-&y=1&token={}",
+        f"token={{}}&state={secrets.token_hex(300)}&org=1",
     ):
-        token, mark = make_token(), make_token()
-        links[token], marks[token] = f"https://app.example.com/join/{mark}?{query}", mark
-        message = round.make_message(INVITATION, token, link=links[token])
-        round.send(token, trial.requests.make_call(message))
-    for sent in round.gather():
-        mails = round.find_mails_to(sent.token)
+        link = f"https://app.example.com/join?{query.format('n4c' + maker.make_code())}"
+        yield maker.make_case(maker.make_typical(INVITATION, link=link))
+
+
+@check("receiver/deliver/link-intact", "outbox", batches=(_links,))
+def _link_intact(trial: ReceiverTrial) -> None:
+    found = trial.find_mails(trial.send(_links))
+    if not found:
+        trial.skip("the receiver accepted no invitation; see receiver/accept/organization-invitation")
+    for exchange, mails in found.items():
+        case = exchange.case
         if not mails:
-            trial.judge(sent.call, passed=False, actual=round.format_missing(sent))
+            trial.judge(case.call, passed=False, actual=trial.format_missing(exchange))
+        mark = re.search(r"token=(n4c[0-9]+)", case.link)
         for read in mails:
-            problem = _find_link_damage(read, links[sent.token], marks[sent.token])
-            trial.judge(sent.call, not problem, problem)
+            problem = _find_link_damage(read, case.link, mark[1] if mark else case.link)
+            trial.judge(case.call, not problem, problem)
 
 
 def _find_link_damage(read: ReadMail, link: str, mark: str) -> str:
@@ -243,89 +300,3 @@ def _find_link_damage(read: ReadMail, link: str, mark: str) -> str:
                 return f"a mail whose {place} has it changed: {text[max(0, start - 40) : start + 120]!r}"
             whole = True
     return "" if whole else f"a mail without the link: {read}"
-
-
-@check("receiver/deliver/unknown-type-carries-code", "outbox")
-def _unknown_type_carries_code(trial: ReceiverTrial) -> None:
-    round = Round(trial)
-    for type in UNKNOWN_TYPES:
-        token = make_token()
-        message = {**round.make_message("Generic", token), "type": type}
-        round.send(token, trial.requests.make_call(message, layer=None))
-    if not round.accepted:
-        raise NotJudged("the receiver accepts no unknown type; see receiver/accept/unknown-type")
-    for sent in round.gather():
-        mails = round.find_mails_to(sent.token)
-        problem = "" if mails else round.format_missing(sent)
-        if mails and not any(shows_code(read.seen, sent.code) for read in mails):
-            problem = f"{sent.response}, and a mail that does not show {sent.code}: {mails[0]}"
-        trial.judge(sent.call, not problem, problem)
-
-
-@check("receiver/deliver/codes-do-not-cross", "outbox")
-def _codes_do_not_cross(trial: ReceiverTrial) -> None:
-    round = Round(trial)
-    types = [type for type in template_types(round.revision) if type != INVITATION]
-    tokens = [make_token() for _ in range(_CLIENTS)]
-    shares = [
-        [
-            (
-                token,
-                trial.requests.make_call(round.make_message(types[(client + number) % len(types)], token)),
-            )
-            for number in range(_BURST)
-            for token in [tokens[(client + number) % _CLIENTS]]
-        ]
-        for client in range(_CLIENTS)
-    ]
-    together = threading.Barrier(_CLIENTS)
-
-    def send(share: list[tuple[str, Call]]) -> list[Sent]:
-        with closing(trial.receiver.target.open()) as channel:
-            together.wait()
-            return [
-                record_sent(token, call, deliver(channel, call, trial.settings.fail_after))
-                for token, call in share
-            ]
-
-    with ThreadPoolExecutor(_CLIENTS) as clients:
-        round.sent = [sent for share in clients.map(send, shares) for sent in share]
-    expected = round.gather(quiet=True)
-    own = {token: [sent.code for sent in round.sent if sent.token == token] for token in tokens}
-    among = f"among {len(round.sent)} sent in parallel"
-    for sent in expected:
-        mails = round.find_mails_to(sent.token)
-        if not any(sent.code in read.codes for read in mails):
-            trial.judge(
-                sent.call,
-                passed=False,
-                actual=f"{sent.response}, and no mail to {sent.to} shows {sent.code}, {among}",
-            )
-            continue
-        strangers = [
-            code
-            for token, codes in own.items()
-            if token != sent.token
-            for code in codes
-            if any(code in read.codes for read in mails)
-        ]
-        problem = (
-            f"a mail to {sent.to} shows {strangers[0]}, the code of another recipient, {among}"
-            if strangers
-            else ""
-        )
-        trial.judge(sent.call, not strangers, problem)
-
-
-@check("receiver/deliver/resend-is-sent", "outbox")
-def _resend_is_sent(trial: ReceiverTrial) -> None:
-    round = Round(trial)
-    first = round.post(INVITATION)
-    second = round.send(first.token, first.call)
-    if not (is_accepted(first.outcome) and is_accepted(second.outcome)):
-        raise NotJudged("the receiver did not accept the message twice; see receiver/accept/resend")
-    round.gather()
-    count = len(round.find_mails_to(first.token))
-    trial.judge(
-        second.call, count >= 2, f"{second.response}, and {count} mails to {second.to} for two messages"
-    )

@@ -3,137 +3,145 @@
 from __future__ import annotations
 
 import re
+import secrets
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 from ...judging.typical import application, organization, user
 from ...suite.results import NotApplicable, NotJudged
+from ..cases import batch
 from ..checks import check
 from ..mail_reading import LINK_ATTRIBUTES
-from ..rounds import INVITATION, Round, make_token
+from ..requests import INVITATION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from ..cases import Case
     from ..outbox import Mail
+    from ..requests import RequestMaker
     from ..trial import ReceiverTrial
 
 _SCRIPTS = ("javascript:", "vbscript:", "data:")
+_MARK = re.compile("mcq[a-z]{8}")
 
 
-class _Marked:
-    """Values that each carry a name of their own, by which they are found in a mail."""
-
-    def __init__(self, make: Callable[[str], str]) -> None:
-        self._make = make
-        self.places: dict[str, str] = {}
-
-    def __call__(self, place: str) -> str:
-        token = "mc" + make_token()[:6]
-        self.places[token] = place
-        return self._make(token)
-
-    def user(self, name: str) -> dict[str, Any]:
-        return user(
-            name=self(f"{name}.name"),
-            avatar=f"https://example.com/{self(f'{name}.avatar')}",
-            primaryEmail=self(f"{name}.primaryEmail"),
-            profile={key: self(f"{name}.profile.{key}") for key in ("givenName", "familyName", "nickname")},
-        )
-
-    def application(self) -> dict[str, Any]:
-        return application(
-            name=self("application.name"),
-            displayName=self("application.displayName"),
-            branding=self._branding("application"),
-        )
-
-    def organization(self) -> dict[str, Any]:
-        return organization(name=self("organization.name"), branding=self._branding("organization"))
-
-    def _branding(self, name: str) -> dict[str, str]:
-        return {
-            key: f"https://example.com/{self(f'{name}.branding.{key}')}" for key in ("logoUrl", "darkLogoUrl")
-        }
-
-    def messages(self, round: Round) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield a template type and its variables, for each kind of context."""
-        if not round.knows("1.25"):
-            return
-        visitor: dict[str, Any] = {"application": self.application(), "organization": self.organization()}
-        if round.knows("1.32"):
-            visitor["uiLocales"] = self("uiLocales")
-        yield "SignIn", visitor
-        yield "BindNewIdentifier", {"application": self.application(), "user": self.user("user")}
-        yield (
-            INVITATION,
-            {
-                "organization": self.organization(),
-                "inviter": self.user("inviter"),
-                "locale": self("locale"),
-            },
-        )
-
-    def found(self, text: str) -> str:
-        """Return the place whose value is in a text; empty when none is."""
-        return next((place for token, place in self.places.items() if token in text.casefold()), "")
+def _make_mark() -> str:
+    """Return letters that stand in one value of one message, and nowhere else."""
+    return "mcq" + "".join(secrets.choice(ascii_lowercase) for _ in range(8))
 
 
-def _markup(token: str) -> str:
+def _find_place(value: Any, text: str, place: str = "") -> str:
+    """Return the place in a message whose mark is in a text; empty when none is."""
+    marks = _MARK.findall(text.casefold())
+    if isinstance(value, str):
+        return place if any(mark in value for mark in marks) else ""
+    members = value.items() if isinstance(value, dict) and marks else ()
+    return next(
+        (found for name, one in members if (found := _find_place(one, text, f"{place}.{name}".strip(".")))),
+        "",
+    )
+
+
+def _mark_user(make: Callable[[], str]) -> dict[str, Any]:
+    return user(
+        name=make(),
+        avatar=f"https://example.com/{make()}",
+        primaryEmail=make(),
+        profile={key: make() for key in ("givenName", "familyName", "nickname")},
+    )
+
+
+def _mark_branding(make: Callable[[], str]) -> dict[str, str]:
+    return {key: f"https://example.com/{make()}" for key in ("logoUrl", "darkLogoUrl")}
+
+
+def _make_marked(maker: RequestMaker, make: Callable[[], str]) -> Iterator[Case]:
+    """Yield a message for each kind of context, each value of which carries a mark of its own.
+
+    Args:
+        maker: Makes the cases.
+        make: Makes a value with a new mark in it.
+    """
+    if not maker.knows("1.25"):
+        return
+
+    def mark_application() -> dict[str, Any]:
+        return application(name=make(), displayName=make(), branding=_mark_branding(make))
+
+    def mark_organization() -> dict[str, Any]:
+        return organization(name=make(), branding=_mark_branding(make))
+
+    visitor: dict[str, Any] = {"application": mark_application(), "organization": mark_organization()}
+    if maker.knows("1.32"):
+        visitor["uiLocales"] = make()
+    yield maker.make_case(maker.make_typical("SignIn", **visitor))
+    account: dict[str, Any] = {"application": mark_application(), "user": _mark_user(make)}
+    yield maker.make_case(maker.make_typical("BindNewIdentifier", **account))
+    invitation: dict[str, Any] = {
+        "organization": mark_organization(),
+        "inviter": _mark_user(make),
+        "locale": make(),
+    }
+    yield maker.make_case(maker.make_typical(INVITATION, **invitation))
+
+
+def _make_markup() -> str:
     # Ends whatever it may stand in: an attribute in either quotes or in none, a comment, raw text.
-    inside = f"x\" data-{token}=\"y' data-{token}='z data-{token}=1 "
-    return f"{inside}\"'--></title></style><{token}>"
+    mark = _make_mark()
+    inside = f"x\" data-{mark}=\"y' data-{mark}='z data-{mark}=1 "
+    return f"{inside}\"'--></title></style><{mark}>"
 
 
-@check("receiver/deliver/markup-escaped", "outbox")
+@batch()
+def _markup(maker: RequestMaker) -> Iterator[Case]:
+    # Both are addresses by the grammar of SMTP, and Logto sends to either.
+    for local in ('"><{}>"', "x'data-{}='y"):
+        to = maker.make_recipient(f"{local.format(_make_mark())}@example.com")
+        yield maker.make_case(maker.make_typical("SignIn", to=to))
+    yield from _make_marked(maker, _make_markup)
+    link = f"https://app.example.com/join?x={_make_markup()}"
+    yield maker.make_case(maker.make_typical(INVITATION, link=link))
+    if maker.knows("1.35"):
+        yield maker.make_case({**maker.make_typical("SignIn"), "ip": _make_markup()})
+
+
+@check("receiver/deliver/markup-escaped", "outbox", batches=(_markup,))
 def _markup_escaped(trial: ReceiverTrial) -> None:
-    round = Round(trial)
-    marked = _Marked(_markup)
-    # Both are addresses by the grammar of SMTP, and Logto sends to either. A receiver that sends nothing to
-    # them breaks no rule of this kind, so they are not waited for, and come first.
-    odd: set[str] = set()
-    for local in ('"><{0}>"', "x'data-{0}='y"):
-        odd.add(token := make_token())
-        marked.places[token] = "to"
-        round.send(
-            token,
-            trial.requests.make_call(
-                round.make_message("SignIn", token, f"{local.format(token)}@example.com")
-            ),
-        )
-    for type, variables in marked.messages(round):
-        round.post(type, **variables)
-    round.post(INVITATION, link=f"https://app.example.com/join?x={marked('link')}")
-    if round.knows("1.35"):
-        message = {**round.make_message("SignIn", token := make_token()), "ip": marked("ip")}
-        round.send(token, trial.requests.make_call(message))
-    for sent in round.gather(quiet=True, beside=odd):
-        for read in round.find_mails_to(sent.token):
+    trial.require_accepted()
+    for exchange, mails in trial.find_mails(trial.send(_markup)).items():
+        for read in mails:
             if read.html is None:
                 continue
             names = [
                 *((f"the element <{name}>", name) for name in read.html.elements),
                 *((f"the attribute {name}", name) for name, _ in read.html.attributes),
             ]
-            problems = [f"{place} became {what}" for what, name in names if (place := marked.found(name))]
-            trial.judge(
-                sent.call,
-                not problems,
-                f"{sent.response}; in the HTML part {problems[0] if problems else ''}",
-            )
+            problems = [
+                f"{place} became {what}"
+                for what, name in names
+                if (place := _find_place(exchange.case.message, name))
+            ]
+            actual = f"in the HTML part {problems[0] if problems else ''}"
+            trial.judge(exchange.case.call, not problems, actual)
     if not trial.cases:
         raise NotApplicable("no mail with an HTML part came")
 
 
-@check("receiver/deliver/no-script-link", "outbox")
-def _no_script_link(trial: ReceiverTrial) -> None:
-    round = Round(trial)
+@batch()
+def _script_links(maker: RequestMaker) -> Iterator[Case]:
     for scheme in ("javascript:", "JavaScript:", "data:text/html,"):
-        round.post(INVITATION, link=f"{scheme}alert(1)")
-    if round.knows("1.25"):
+        yield maker.make_case(maker.make_typical(INVITATION, link=f"{scheme}alert({maker.make_code()})"))
+    if maker.knows("1.25"):
         branding = {"logoUrl": "javascript:alert(1)", "darkLogoUrl": "javascript:alert(1)"}
-        round.post("SignIn", application=application(branding=branding))
-    for sent in round.gather():
-        for read in round.find_mails_to(sent.token):
+        yield maker.make_case(maker.make_typical("SignIn", application=application(branding=branding)))
+
+
+@check("receiver/deliver/no-script-link", "outbox", batches=(_script_links,))
+def _no_script_link(trial: ReceiverTrial) -> None:
+    trial.require_accepted()
+    for exchange, mails in trial.find_mails(trial.send(_script_links)).items():
+        for read in mails:
             if read.html is None:
                 continue
             links = [value for name, value in read.html.attributes if name in LINK_ATTRIBUTES]
@@ -146,48 +154,49 @@ def _no_script_link(trial: ReceiverTrial) -> None:
                 .lower()
                 .startswith(_SCRIPTS)
             ]
-            trial.judge(
-                sent.call, not bad, f"{sent.response}; the HTML part links to {bad[0] if bad else ''}"
-            )
+            trial.judge(exchange.case.call, not bad, f"the HTML part links to {bad[0] if bad else ''}")
     if not trial.cases:
         raise NotApplicable("no mail with an HTML part came")
 
 
-@check("receiver/deliver/no-header-injection", "outbox")
-def _no_header_injection(trial: ReceiverTrial) -> None:
-    round = Round(trial)
-    marked = _Marked(lambda token: token)
+@batch()
+def _line_breaks(maker: RequestMaker) -> Iterator[Case]:
     for end in ("\r\n", "\n", "\r"):
 
-        def injecting(token: str, end: str = end) -> str:
-            return f"Foo{end}X-{token}: 1{end}Bcc: {token}@example.com{end}{end}Bar"
+        def make_injecting(end: str = end) -> str:
+            mark = _make_mark()
+            return f"Foo{end}X-{mark}: 1{end}Bcc: {mark}@example.com{end}{end}Bar"
 
-        one = _Marked(injecting)
-        for type, variables in one.messages(round):
-            round.post(type, **variables)
-        marked.places |= one.places
-    for sent in round.gather(quiet=True):
-        mails = round.find_mails_to(sent.token)
-        problems = [problem for read in mails for problem in _injected(read.mail, marked)]
+        yield from _make_marked(maker, make_injecting)
+
+
+@check("receiver/deliver/no-header-injection", "outbox", batches=(_line_breaks,))
+def _no_header_injection(trial: ReceiverTrial) -> None:
+    trial.require_accepted()
+    exchanges = trial.send(_line_breaks)
+    found = trial.find_mails(exchanges)
+    trial.wait_for_more_mails(exchanges)
+    for exchange in found:
+        message = exchange.case.message or {}
+        mails = trial.run.mailbox.find(exchange.case)
+        problems = [problem for read in mails for problem in _list_injected(read.mail, message)]
         if mails:
-            trial.judge(sent.call, not problems, f"{sent.response}; {problems[0] if problems else ''}")
-    own = {sent.token for sent in round.sent}
-    for read in round.mails:
-        if not any(token in recipient.casefold() for token in own for recipient in read.mail.recipients):
-            problems = list(_injected(read.mail, marked))
-            if problems:
-                trial.judge(None, passed=False, actual=problems[0])
+            trial.judge(exchange.case.call, not problems, problems[0] if problems else "")
+    # A recipient from a header may have a mail of its own.
+    for read in trial.run.mailbox.mails:
+        for recipient in read.mail.recipients:
+            for exchange in found:
+                if place := _find_place(exchange.case.message, recipient):
+                    actual = f"{place} made {recipient} a recipient"
+                    trial.judge(exchange.case.call, passed=False, actual=actual)
     if not trial.cases:
         raise NotJudged("no mail came; see receiver/deliver/one-mail")
 
 
-def _injected(mail: Mail, marked: _Marked) -> Iterator[str]:
-    for recipient in mail.recipients:
-        if place := marked.found(recipient):
-            yield f"{place} made {recipient} a recipient"
+def _list_injected(mail: Mail, message: Mapping[str, Any]) -> Iterator[str]:
     for part in mail.parts:
         for name, value in part.raw_items():
-            if place := marked.found(name):
+            if place := _find_place(message, name):
                 yield f"{place} made a header: {name}"
-            elif name.lower() == "bcc" and (place := marked.found(str(value))):
+            elif name.lower() == "bcc" and (place := _find_place(message, str(value))):
                 yield f"{place} made a header: {name}: {value}"

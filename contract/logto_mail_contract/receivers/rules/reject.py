@@ -8,50 +8,59 @@ from typing import TYPE_CHECKING, Any
 from ...judging.javascript_json import stringify
 from ...judging.responses import is_no_crash, is_refused
 from ...wire.outcomes import Outcome, Response
-from ..checks import check
+from ..cases import Batch, batch
+from ..checks import expect_each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
-    from ..trial import Expectation, ReceiverTrial
+    from ..cases import Case
+    from ..requests import RequestMaker
 
 DEPTH = 100_000
 """Levels of nesting that parsers give up on."""
 
 
-def make_broken_messages(trial: ReceiverTrial) -> dict[str, list[bytes]]:
-    """Return bodies that are no message, by what is wrong with them."""
+def _put(**changed: Any) -> Callable[[dict[str, Any]], Mapping[str, Any]]:
+    return lambda message: {**message, **changed}
 
-    def message() -> dict[str, Any]:
-        return trial.requests.set_recipient(trial.requests.make_typical("SignIn"))
 
-    def put(**changed: Any) -> bytes:
-        return stringify({**message(), **changed})
+def _leave(name: str) -> Callable[[dict[str, Any]], Mapping[str, Any]]:
+    return lambda message: {key: value for key, value in message.items() if key != name}
 
-    def leave(name: str) -> bytes:
-        return stringify({key: value for key, value in message().items() if key != name})
 
-    return {
-        "not-json": [
-            b"{",
-            b"to=foo%40example.com&type=SignIn",
-            stringify(message())[:-2],
-            b"\xff\xfe",
-            b"<mail/>",
-        ],
-        "not-an-object": [b"[]", b"null", b'"SignIn"', b"1", b"[" + stringify(message()) + b"]"],
-        "broken-to": [leave("to"), put(to=None), put(to=1), put(to={}), put(to=[message()["to"]])],
-        "broken-type": [leave("type"), put(type=None), put(type=1), put(type={}), put(type=["SignIn"])],
-        "broken-payload": [
-            leave("payload"),
-            put(payload=None),
-            put(payload="x"),
-            put(payload=[]),
-            put(payload=1),
-        ],
-        "empty-body": [b""],
-        "deep-nesting": [b"[" * DEPTH, b"[" * DEPTH + b"]" * DEPTH, b'{"to":' * DEPTH],
-    }
+def _constant(body: bytes) -> Callable[[dict[str, Any]], bytes]:
+    return lambda _: body
+
+
+_NO_TEXTS: tuple[Any, ...] = (None, 1, {})
+_NO_OBJECTS: tuple[Any, ...] = (None, "x", [], 1)
+
+BROKEN_MESSAGES: dict[str, list[Callable[[dict[str, Any]], bytes | Mapping[str, Any]]]] = {
+    "not-json": [
+        _constant(b"{"),
+        _constant(b"to=foo%40example.com&type=SignIn"),
+        lambda message: stringify(message)[:-2],
+        _constant(b"\xff\xfe"),
+        _constant(b"<mail/>"),
+    ],
+    "not-an-object": [
+        *map(_constant, (b"[]", b"null", b'"SignIn"', b"1")),
+        lambda message: b"[" + stringify(message) + b"]",
+    ],
+    "broken-to": [
+        _leave("to"),
+        *(_put(to=value) for value in _NO_TEXTS),
+        lambda message: {**message, "to": [message["to"]]},
+    ],
+    "broken-type": [_leave("type"), *(_put(type=value) for value in (*_NO_TEXTS, ["SignIn"]))],
+    "broken-payload": [_leave("payload"), *(_put(payload=value) for value in _NO_OBJECTS)],
+    "empty-body": [_constant(b"")],
+    "deep-nesting": [
+        _constant(body) for body in (b"[" * DEPTH, b"[" * DEPTH + b"]" * DEPTH, b'{"to":' * DEPTH)
+    ],
+}
+"""What makes a body that is no message of an ordinary one, by what is wrong with the body."""
 
 
 def _is_no_crash_of_method(outcome: Outcome) -> bool:
@@ -63,41 +72,35 @@ def _is_refused_method(outcome: Outcome) -> bool:
     return is_refused(outcome) or (isinstance(outcome, Response) and outcome.status == 501)
 
 
-def _rejects(kind: str, acceptable: Expectation) -> Callable[[ReceiverTrial], None]:
-    def rejects(trial: ReceiverTrial) -> None:
-        # If an ordinary message crashes too, the mistake in this one is not the cause.
-        if trial.baseline_accepted("SignIn", acceptable=is_no_crash):
-            for body in make_broken_messages(trial)[kind]:
-                trial.expect(acceptable, trial.requests.make_raw_call(body))
+def _make_batch(kind: str) -> Batch:
+    def make(maker: RequestMaker) -> Iterator[Case]:
+        for change in BROKEN_MESSAGES[kind]:
+            message = maker.make_typical()
+            yield maker.make_raw_case(change(message), message)
 
-    return rejects
-
-
-for _kind in (
-    "not-json",
-    "not-an-object",
-    "broken-to",
-    "broken-type",
-    "broken-payload",
-    "empty-body",
-    "deep-nesting",
-):
-    check(f"receiver/reject/{_kind}")(_rejects(_kind, is_refused))
-    check(f"receiver/reject/{_kind}-is-no-crash")(_rejects(_kind, is_no_crash))
+    make.__name__ = kind.replace("-", "_")
+    # What nests so deep may end the process: then it is known what did.
+    return Batch(make, "alone" if kind == "deep-nesting" else "shared")
 
 
-def _rejects_methods(acceptable: Expectation) -> Callable[[ReceiverTrial], None]:
-    def rejects(trial: ReceiverTrial) -> None:
-        if not trial.baseline_accepted("SignIn", acceptable=is_no_crash):
-            return
-        call = trial.requests.make_call(trial.requests.make_typical("SignIn"))
-        bare = tuple(line for line in call.headers if line[0] not in ("content-length", "content-type"))
-        trial.expect(acceptable, replace(call, method="GET", headers=bare, body=b""))
-        trial.expect(acceptable, replace(call, method="PUT"))
-        trial.expect(acceptable, replace(call, method="DELETE", headers=bare, body=b""))
+broken_messages = {kind: _make_batch(kind) for kind in BROKEN_MESSAGES}
 
-    return rejects
+for _kind, _batch in broken_messages.items():
+    expect_each(f"receiver/reject/{_kind}", _batch, is_refused)
+    expect_each(f"receiver/reject/{_kind}-is-no-crash", _batch, is_no_crash)
 
 
-check("receiver/reject/wrong-method")(_rejects_methods(_is_refused_method))
-check("receiver/reject/wrong-method-is-no-crash")(_rejects_methods(_is_no_crash_of_method))
+@batch()
+def wrong_methods(maker: RequestMaker) -> Iterator[Case]:
+    """Requests with other methods than POST."""
+    for method in ("GET", "PUT", "DELETE"):
+        message = maker.make_typical()
+        call = replace(maker.make_case(message).call, method=method)
+        if method != "PUT":
+            bare = tuple(line for line in call.headers if line[0] not in ("content-length", "content-type"))
+            call = replace(call, headers=bare, body=b"")
+        yield maker.make_call_case(call, message)
+
+
+expect_each("receiver/reject/wrong-method", wrong_methods, _is_refused_method)
+expect_each("receiver/reject/wrong-method-is-no-crash", wrong_methods, _is_no_crash_of_method)

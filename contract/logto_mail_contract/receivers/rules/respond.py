@@ -1,240 +1,192 @@
-"""The rules ``receiver/respond/*``: how a receiver responds, whatever it responds."""
+"""The rules ``receiver/respond/*``: how a receiver responds, whatever it responds.
+
+Most of them judge the responses that other rules had, and send only what no other rule sends.
+"""
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ...judging.javascript_json import stringify
 from ...judging.responses import (
     find_internals,
     find_secrets,
     format_outcome,
     format_redirect,
-    is_accepted,
     is_redirect,
     is_timeout,
 )
-from ...judging.typical import template_types
 from ...suite.results import NotApplicable
-from ...wire.outcomes import Outcome, Response
+from ...wire.outcomes import Response
+from ..cases import batch
 from ..checks import check
-from .auth import make_wrong_values
-from .reject import DEPTH, make_broken_messages
+from ..requests import INVITATION
+from .accept import unknown_types
+from .auth import wrong_authorization
+from .ordinary import ordinary
+from .reject import broken_messages, wrong_methods
 
 if TYPE_CHECKING:
-    from ...connector.channel import Channel
-    from ...wire.calls import Call
+    from collections.abc import Iterator
+
+    from ..cases import Case, Exchange
+    from ..requests import RequestMaker
     from ..trial import ReceiverTrial
 
-_LATE_BYTES = 0.1
-"""Seconds in which bytes after the end of a response are still seen."""
+_MAX_REPEATED = 3
+"""Late responses whose requests are repeated without company."""
+
+EVERY_KIND = (ordinary, unknown_types, wrong_authorization, *broken_messages.values())
+"""Batches to each of which a receiver may respond in a way of its own."""
 
 
-def _make_one_of_each(trial: ReceiverTrial) -> list[Call]:
-    """Return requests of every kind that a receiver may respond to in a way of its own."""
-    calls = [
-        trial.requests.make_call(trial.requests.make_typical(type))
-        for type in template_types(trial.receiver.revision)
-    ]
-    calls.append(
-        trial.requests.make_call({**trial.requests.make_typical("SignIn"), "type": "NewTemplate"}, layer=None)
-    )
-    calls += [trial.requests.make_raw_call(bodies[0]) for bodies in make_broken_messages(trial).values()]
-    if trial.receiver.authorization:
-        wrong, _ = make_wrong_values(trial.receiver.authorization)["wrong-authorization"]
-        calls.append(
-            trial.requests.make_call_with_authorization(trial.requests.make_typical("SignIn"), wrong)
-        )
-    return calls
+def list_exchanges(trial: ReceiverTrial) -> list[Exchange]:
+    """Return every exchange of the run so far, after one of each kind."""
+    for chosen in EVERY_KIND:
+        if chosen is not wrong_authorization or trial.receiver.authorization:
+            trial.send(chosen)
+    return trial.list_exchanges()
 
 
-def _exchange_directly(trial: ReceiverTrial, channel: Channel, call: Call) -> Outcome:
-    """Send a request and return the very response to it, for example a redirect."""
-    return trial.retry_unreachable(lambda: channel.exchange(call, trial.settings.fail_after))
-
-
-_SILENCE = "no end of the response in time; see receiver/respond/within-limit"
-
-
-@check("receiver/respond/no-redirect")
+@check("receiver/respond/no-redirect", batches=(ordinary,), requests=1)
 def _no_redirect(trial: ReceiverTrial) -> None:
-    trial.require_responsive()
-    for type in template_types(trial.receiver.revision):
-        call = trial.requests.make_call(trial.requests.make_typical(type))
-        outcome = _exchange_directly(trial, trial.run.channel, call)
-        if is_timeout(outcome):
-            trial.skip(_SILENCE)
-            return
-        actual = f"{format_outcome(outcome)}; {format_redirect(outcome)}"
-        trial.judge(call, not is_redirect(outcome), actual, outcome)
-
-
-@check("receiver/respond/within-limit")
-def _within_limit(trial: ReceiverTrial) -> None:
-    for call in _make_one_of_each(trial):
-        outcome = trial.exchange(call)
-        trial.judge(call, not is_timeout(outcome), format_outcome(outcome), outcome)
-        if is_timeout(outcome):  # each other one would cost as long
-            return
-
-
-@check("receiver/respond/promptly")
-def _promptly(trial: ReceiverTrial) -> None:
-    trial.require_responsive()
-    for call in _make_one_of_each(trial):
-        outcome = trial.exchange(call)
-        if is_timeout(outcome):
-            trial.skip(_SILENCE)
-            return
-        late = outcome.seconds > trial.settings.warn_after
-        actual = f"{format_outcome(outcome)}, later than {trial.settings.warn_after:g} s"
-        trial.judge(call, not late, actual, outcome)
-        if late:
-            return
-
-
-@check("receiver/respond/framing", "wire")
-def _framing(trial: ReceiverTrial) -> None:
-    trial.require_responsive()
-    seen: set[int] = set()
-    for call in _make_one_of_each(trial):
-        trial.run.release_channel()
-        with closing(trial.receiver.target.open()) as channel:
-            outcome = _exchange_directly(trial, channel, call)
-            if isinstance(outcome, Response):
-                # Late bytes come with every response of the same kind: wait long for the first alone.
-                seconds = _LATE_BYTES if outcome.status not in seen else _LATE_BYTES / 10
-                seen.add(outcome.status)
-                faults = outcome.faults or channel.late_bytes(seconds)
-                trial.judge(call, not faults, f"{format_outcome(outcome)}; {', '.join(faults)}", outcome)
-            elif is_timeout(outcome):
-                trial.skip(_SILENCE)
-                return
-            else:
-                trial.judge(call, passed=False, actual=format_outcome(outcome), outcome=outcome)
-
-
-@check("receiver/respond/keep-alive", "wire")
-def _keep_alive(trial: ReceiverTrial) -> None:
-    trial.require_responsive()
-    trial.run.release_channel()
-    with closing(trial.receiver.target.open()) as channel:
-        alone = _exchange_directly(
-            trial, channel, trial.requests.make_call(trial.requests.make_typical("SignIn"))
-        )
-    for call in _make_one_of_each(trial):
-        second = trial.requests.make_call(trial.requests.make_typical("SignIn"))
-        with closing(trial.receiver.target.open()) as channel:
-            first = _exchange_directly(trial, channel, call)
-            if is_timeout(first):
-                trial.skip(_SILENCE)
-                return
-            if not isinstance(first, Response) or first.faults:
-                trial.skip(f"{format_outcome(first)}; see receiver/respond/framing")
-                continue
-            outcome = channel.exchange_again(second, trial.settings.fail_after)
-        if outcome is None:
-            trial.judge(call, passed=True, actual="")
+    trial.send(ordinary)
+    for exchange in trial.list_exchanges():
+        outcome = exchange.outcome
+        if exchange.case.mail == "none" or is_timeout(outcome):
             continue
-        # Any response is not enough: bytes of the first request may have been read as the second.
-        passed = isinstance(outcome, Response) and (
-            outcome.status == _status(alone) or not is_accepted(alone)
-        )
-        actual = f"{format_outcome(first)}, and then on the same connection {format_outcome(outcome)}"
-        trial.judge(second, passed, actual, outcome)
-        if is_timeout(outcome):
-            return
+        redirected = is_redirect(outcome) or bool(outcome.redirects)
+        actual = ""
+        if redirected and not trial.failures:
+            first = trial.exchange_directly(exchange.case) if outcome.redirects else outcome
+            actual = f"{format_outcome(outcome)}; {format_redirect(first)}"
+        trial.judge(exchange.case.call, not redirected, actual or format_outcome(outcome), outcome)
 
 
-def _status(outcome: Outcome) -> int:
-    return outcome.status if isinstance(outcome, Response) else 0
+@check("receiver/respond/within-limit", batches=EVERY_KIND)
+def _within_limit(trial: ReceiverTrial) -> None:
+    for exchange in list_exchanges(trial):
+        outcome = exchange.outcome
+        trial.judge(exchange.case.call, not is_timeout(outcome), format_outcome(outcome), outcome)
 
 
-def _provoke_errors(trial: ReceiverTrial) -> list[tuple[Call, Response]]:
-    """Return the responses of 400 and above to requests that carry what must not come back.
+@check("receiver/respond/promptly", batches=EVERY_KIND, requests=_MAX_REPEATED)
+def _promptly(trial: ReceiverTrial) -> None:
+    limit = trial.settings.warn_after
+    exchanges = [one for one in list_exchanges(trial) if not is_timeout(one.outcome)]
+    late = [one for one in exchanges if one.outcome.seconds > limit]
+    alone = [one for one in late if not one.company]
+    if late and not alone:
+        # Our own load may have made them wait.
+        slowest = sorted(late, key=lambda one: one.outcome.seconds, reverse=True)[:_MAX_REPEATED]
+        repeated = [trial.send_case(trial.run.maker.make_again(one.case)) for one in slowest]
+        alone = [one for one in repeated if one.outcome.seconds > limit]
+    for exchange in [one for one in exchanges if one not in late] + alone:
+        actual = f"{format_outcome(exchange.outcome)}, later than {limit:g} s"
+        is_late = exchange.outcome.seconds > limit
+        trial.judge(exchange.case.call, not is_late, actual, exchange.outcome)
 
-    Raises:
-        NotApplicable: There is none.
-    """
-    trial.require_responsive()
-    base = trial.requests.make_typical("SignIn", code=_CANARY_CODE)
 
-    def message(**changed: Any) -> dict[str, Any]:
-        return {**base, "to": trial.requests.make_recipient(_CANARY_ADDRESS), **changed}
+# Leaks.
 
-    def invitation(**changed: Any) -> dict[str, Any]:
-        payload = {"link": _CANARY_LINK, **changed}
-        return {
-            "to": trial.requests.make_recipient(_CANARY_ADDRESS),
-            "type": "OrganizationInvitation",
-            "payload": payload,
-        }
 
-    unset = dict.fromkeys(("avatar", "name", "primaryEmail", "primaryPhone", "username"))
-    no_name = {"code": _CANARY_CODE, "locale": "en", "user": {"id": "w13v2u89sxbs", **unset, "profile": {}}}
-    bodies = [
-        stringify(message(type="NewTemplate")),
-        stringify(message(type=1)),
-        stringify(message(payload=[_CANARY_CODE])),
-        stringify(message(payload={"code": {"a": _CANARY_CODE}})),
-        stringify(message(to=[trial.requests.make_recipient(_CANARY_ADDRESS)])),
-        stringify(invitation(link={"href": _CANARY_LINK})),
-        stringify({key: value for key, value in invitation(x=1).items() if key != "type"}),
-        stringify(message())[:-1],
-        stringify([message()]),
-        b"[" * DEPTH,
-        b"",
-        # Messages that Logto sends, and that crash receivers: their response reaches a user too.
-        stringify(message(payload={"code": _CANARY_CODE})),
-        stringify(message(type="UserPermissionValidation", payload=no_name)),
-        stringify({**invitation(), "payload": {}}),
-        stringify(invitation(organization="mine", inviter=1)),
+def _without_brotli(case: Case) -> Case:
+    """Return a case that is not responded to in an encoding that Python cannot read."""
+    headers = tuple((name, value.removesuffix(", br")) for name, value in case.call.headers)
+    return replace(case, call=replace(case.call, headers=headers))
+
+
+@batch()
+def provoking(maker: RequestMaker) -> Iterator[Case]:
+    """Requests whose errors tempt a receiver to repeat what was in them."""
+    for number in range(5):
+        message = maker.make_typical()
+        to, payload = message["to"], message["payload"]
+        changed: dict[str, Any] = (
+            {"type": 1},
+            {"type": "NewTemplate"},
+            {"payload": list(payload.values())},
+            {"payload": {name: {"a": value} for name, value in payload.items()}},
+            {"to": [to]},
+        )[number]
+        yield _without_brotli(maker.make_raw_case({**message, **changed}, message))
+    invitation = maker.make_typical(INVITATION)
+    link = {"href": invitation["payload"]["link"]}
+    yield _without_brotli(maker.make_raw_case({**invitation, "payload": {"link": link}}, invitation))
+    invitation = maker.make_typical(INVITATION)
+    del invitation["type"]
+    yield _without_brotli(maker.make_raw_case(invitation, invitation))
+    if maker.receiver.authorization:
+        message = maker.make_typical()
+        wrong = f"{maker.receiver.authorization}canary-credential"
+        yield _without_brotli(maker.make_call_case(maker.make_call(message, wrong), message))
+
+
+def _list_errors(trial: ReceiverTrial) -> list[tuple[Case, Response]]:
+    trial.require_accepted()
+    trial.send(provoking)
+    list_exchanges(trial)
+    errors = [
+        (exchange.case, exchange.outcome)
+        for exchange in trial.list_exchanges()
+        if isinstance(exchange.outcome, Response) and exchange.outcome.status >= 400
     ]
-    calls = [trial.requests.make_raw_call(body) for body in bodies]
-    calls.append(replace(calls[0], method="PUT"))
-    if trial.receiver.authorization:
-        wrong = f"{trial.receiver.authorization}{_CANARY_CREDENTIAL}"
-        calls.append(trial.requests.make_call_with_authorization(message(), wrong))
-    errors = []
-    for call in calls:
-        # Without Brotli, which Python cannot read.
-        headers = [(name, value.removesuffix(", br")) for name, value in call.headers]
-        outcome = trial.exchange(replace(call, headers=tuple(headers)))
-        if is_timeout(outcome):
-            trial.skip(_SILENCE)
-            break
-        if isinstance(outcome, Response) and outcome.status >= 400:
-            errors.append((call, outcome))
     if not errors and not trial.not_judged:
         raise NotApplicable("the receiver responded to no request with an error of its own")
     return errors
 
 
-_CANARY_CODE = "739105"
-_CANARY_LINK = "https://app.example.com/join?token=canary-4711"
-_CANARY_ADDRESS = "canary-address@example.com"
-_CANARY_CREDENTIAL = "canary-credential"
-
-
-@check("receiver/respond/error-without-secrets")
+@check("receiver/respond/error-without-secrets", batches=(*EVERY_KIND, wrong_methods, provoking))
 def _error_without_secrets(trial: ReceiverTrial) -> None:
-    for call, response in _provoke_errors(trial):
+    for case, response in _list_errors(trial):
+        sent = [value for name, value in case.call.headers if name.lower() == "authorization"]
         leaks = find_secrets(
             response,
-            code=_CANARY_CODE,
-            link="canary-4711",
-            address="canary-address",
-            authorizations=(_CANARY_CREDENTIAL, trial.receiver.authorization or ""),
+            code=case.code if len(case.code) == 6 else "",
+            link=_find_mark(case.link),
+            address=case.to.partition("@")[0] if len(case.to) > 6 else "",
+            authorizations=(*sent, trial.receiver.authorization or ""),
         )
         actual = f"{format_outcome(response)}; the body shows {' and '.join(leaks)}"
-        trial.judge(call, not leaks, actual, response)
+        trial.judge(case.call, not leaks, actual, response)
 
 
-@check("receiver/respond/error-without-internals")
+def _find_mark(link: str) -> str:
+    """Return the part by which a link is recognised, also where it is encoded."""
+    return link.rpartition("token=")[2].partition("&")[0] if "token=" in link else ""
+
+
+@check("receiver/respond/error-without-internals", batches=(*EVERY_KIND, wrong_methods, provoking))
 def _error_without_internals(trial: ReceiverTrial) -> None:
-    for call, response in _provoke_errors(trial):
-        leaks = find_internals(response, call.target)
+    for case, response in _list_errors(trial):
+        leaks = find_internals(response, case.call.target)
         actual = f"{format_outcome(response)}; the body shows {' and '.join(leaks)}"
-        trial.judge(call, not leaks, actual, response)
+        trial.judge(case.call, not leaks, actual, response)
+
+
+# Over the whole run.
+
+
+def _is_limit(trial: ReceiverTrial) -> bool:
+    trouble = trial.run.doubts.trouble
+    return trouble is not None and trouble.is_limit
+
+
+@check("receiver/respond/no-shared-limit", batches=(ordinary,))
+def _no_shared_limit(trial: ReceiverTrial) -> None:
+    _judge_trouble(trial, is_limit=True)
+
+
+@check("receiver/respond/keeps-accepting", batches=(ordinary,))
+def _keeps_accepting(trial: ReceiverTrial) -> None:
+    _judge_trouble(trial, is_limit=False)
+
+
+def _judge_trouble(trial: ReceiverTrial, *, is_limit: bool) -> None:
+    trial.send(ordinary)
+    trouble = trial.run.doubts.trouble
+    if trouble is not None and trouble.is_limit == is_limit:
+        trial.judge(trouble.call, passed=False, actual=trouble.actual)
+        return
+    trial.require_accepted()
+    trial.judge(None, passed=True, actual="")

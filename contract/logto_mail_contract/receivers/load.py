@@ -1,0 +1,90 @@
+"""How many requests may be under way at once, learned from how long the responses take."""
+
+from __future__ import annotations
+
+from statistics import median
+
+MIN_WAIT_SECONDS = 0.005
+"""A response that takes less than this is not worth another connection."""
+
+_SAFE_PART = 0.8
+_MAX_SLOWDOWN = 1.5
+"""Responses that take longer than this many times the wait of a lone request show a queue."""
+
+
+class Window:
+    """How many requests may be under way at once.
+
+    It grows while responses come as soon as those to lone requests, and shrinks to what the receiver works on
+    in parallel once they come later.
+
+    Args:
+        most: The most that it may be.
+        fail_after: Seconds in which each response must come, also where the receiver turns out to be serial.
+
+    Attributes:
+        size: What it is.
+    """
+
+    def __init__(self, most: int, fail_after: float) -> None:
+        self.size = 1
+        self._most = most
+        self._fail_after = fail_after
+        self._lone: float | None = None
+        self._since = 0.0
+        self._waits: list[float] = []
+
+    @property
+    def lone_wait(self) -> float | None:
+        """The seconds that the response to a lone request takes; None before the first."""
+        return self._lone
+
+    def widen(self, size: int) -> None:
+        """Allow that many from now on, as far as the most allows, to learn from what comes.
+
+        Args:
+            size: How many.
+        """
+        self.size = max(1, min(self._most, size))
+
+    def restrict(self, most: int) -> None:
+        """Allow no more than that from now on."""
+        self._most = most
+        self.size = min(self.size, most)
+
+    def learn(self, started: float, ended: float) -> None:
+        """Learn from an accepted message.
+
+        Args:
+            started: When it was begun, in seconds of the monotonic clock.
+            ended: When the response was there.
+        """
+        if started < self._since:  # it was begun among more or fewer others than are allowed now
+            return
+        if self._lone is None:
+            self._lone = ended - started
+        self._waits.append(ended - started)
+        if len(self._waits) < max(2, self.size):
+            return
+        wait = median(self._waits)
+        if self.size == 1:
+            self._lone = wait
+        lone = max(self._lone, MIN_WAIT_SECONDS)
+        if wait > _MAX_SLOWDOWN * lone:
+            self._resize(max(1, int(self.size * lone / wait)), ended)
+        elif self._lone >= MIN_WAIT_SECONDS:
+            self._resize(min(self._most, self._next_size(wait)), ended)
+        self._waits.clear()
+
+    def _next_size(self, wait: float) -> int:
+        # What is served in parallel so far may be all that is: then the wait grows as the size does.
+        safe = (
+            size
+            for size in (4 * self.size, 2 * self.size, self.size + 1)
+            if wait * size / self.size <= _SAFE_PART * self._fail_after
+        )
+        return next(safe, self.size)
+
+    def _resize(self, size: int, now: float) -> None:
+        if size != self.size:
+            self.size, self._since = size, now

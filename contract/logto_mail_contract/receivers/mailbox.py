@@ -1,0 +1,133 @@
+"""The mails that a receiver sent, and which message each of them belongs to."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from ..judging.responses import is_accepted
+from .mail_reading import ReadMail
+from .outbox import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from .cases import Case, Exchange
+    from .outbox import Mail
+
+_NO_MAIL: Sequence[ReadMail] = ()
+
+
+class Mailbox:
+    """The mails of one run, found by the recipient first, and by the code or the link then.
+
+    Each message of a run has a recipient of its own, and a code or a link of its own.
+
+    Args:
+        outbox: Returns the mails that the receiver has sent so far, oldest first.
+        quiet_seconds: Seconds without a mail after which no other is expected.
+
+    Attributes:
+        mails: The mails that came since the run began, oldest first.
+    """
+
+    def __init__(self, outbox: Callable[[], Iterable[Mail]], quiet_seconds: float) -> None:
+        self.outbox = outbox
+        self.mails: list[ReadMail] = []
+        self._quiet_seconds = quiet_seconds
+        self._seen = len(list(outbox()))
+        self._by_address: dict[str, list[ReadMail]] = {}
+        self._by_code: dict[str, list[ReadMail]] = {}
+        self._coded = 0
+        self._longest_wait = 0.0
+
+    def fetch(self) -> None:
+        """Read what came since the last time."""
+        mails = list(self.outbox())
+        # An outbox that was cleared meanwhile holds new mails alone.
+        new = mails[self._seen :] if len(mails) >= self._seen else mails
+        self._seen = len(mails)
+        for mail in new:
+            read = ReadMail(mail)
+            self.mails.append(read)
+            for address in {normalize_address(recipient) for recipient in mail.recipients}:
+                self._by_address.setdefault(address, []).append(read)
+
+    def find_by_recipient(self, case: Case) -> Sequence[ReadMail]:
+        """Return the mails to the recipient of a case."""
+        return self._by_address.get(normalize_address(case.to), _NO_MAIL)
+
+    def find(self, case: Case) -> Sequence[ReadMail]:
+        """Return the mails of a case: those to its recipient, else those with its code or its link."""
+        mails = self.find_by_recipient(case)
+        if len(mails) > case.repeats:
+            # Other messages may have gone to the same recipient.
+            mails = [read for read in mails if self._is_of(read, case)] or mails
+        if mails or not (case.code or case.link):
+            return mails
+        # Looking for codes costs more than reading an address: only where a mail went elsewhere.
+        for read in self.mails[self._coded :]:
+            for code in read.codes:
+                self._by_code.setdefault(code, []).append(read)
+        self._coded = len(self.mails)
+        if case.code:
+            return self._by_code.get(case.code, _NO_MAIL)
+        return [read for read in self.mails if self._is_of(read, case)]
+
+    @staticmethod
+    def _is_of(read: ReadMail, case: Case) -> bool:
+        if case.code:
+            return case.code in read.codes
+        return bool(case.link) and case.link in read.everything
+
+    def wait(self, exchanges: Sequence[Exchange], seconds: float, is_over: Callable[[], bool]) -> None:
+        """Wait until each accepted message has as many mails as it was sent, and read them.
+
+        Args:
+            exchanges: The exchanges of the messages.
+            seconds: How long a mail may take after the response to its message.
+            is_over: Returns whether to give up.
+        """
+        awaited = [exchange for exchange in exchanges if is_accepted(exchange.outcome)]
+        missing = list(awaited)
+        late: list[Exchange] | None = None
+
+        def all_came() -> bool:
+            nonlocal late
+            self.fetch()
+            missing[:] = [one for one in missing if len(self.find(one.case)) < one.case.repeats]
+            late = missing.copy() if late is None else late
+            now = time.monotonic()
+            return is_over() or all(now >= one.ended + seconds for one in missing)
+
+        wait_until(all_came, max((one.ended for one in awaited), default=0.0) + seconds - time.monotonic())
+        if late and not missing:
+            wait = time.monotonic() - max(one.ended for one in late)
+            self._longest_wait = max(self._longest_wait, min(seconds, wait))
+
+    def wait_for_more(self, exchanges: Sequence[Exchange], is_over: Callable[[], bool]) -> None:
+        """Wait as long after the last response as a second mail may take, and read what came.
+
+        Args:
+            exchanges: The exchanges of the messages.
+            is_over: Returns whether to give up.
+        """
+        last = max((exchange.ended for exchange in exchanges), default=0.0)
+        patience = max(self._quiet_seconds, 2 * self._longest_wait)
+        wait_until(is_over, last + patience - time.monotonic())
+        self.fetch()
+
+
+def normalize_address(address: str) -> str:
+    """Return an address such that equal ones are equal: case, IDN and quotes make no difference.
+
+    Args:
+        address: An address of an envelope or of a message.
+    """
+    local, _, domain = address.casefold().rpartition("@")
+    if len(local) > 1 and local[0] == local[-1] == '"':
+        local = local[1:-1].replace("\\", "")
+    try:
+        return f"{local}@{domain.encode('idna').decode()}"
+    except UnicodeError:
+        return f"{local}@{domain}"

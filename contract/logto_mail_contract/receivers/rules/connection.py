@@ -1,0 +1,116 @@
+"""The rules ``receiver/respond/*`` about connections: framing, and the next request on the same one."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from ...judging.responses import format_outcome, is_timeout
+from ...suite.results import NotApplicable
+from ...wire.outcomes import Response
+from ..checks import check
+from ..connections import ConnectionPair
+from .auth import make_wrong_values
+from .reject import BROKEN_MESSAGES
+from .respond import EVERY_KIND, list_exchanges
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...wire.outcomes import Outcome
+    from ..cases import Case
+    from ..requests import RequestMaker
+    from ..trial import ReceiverTrial
+
+_LATE_BYTES_SECONDS = 0.1
+"""Seconds in which bytes after the end of a response are still seen."""
+
+_MAX_REQUESTS = 10
+"""Requests on the connections that are looked at."""
+
+
+def _make_first_cases(maker: RequestMaker) -> Iterator[Case]:
+    """Yield requests to each of which a receiver may respond in a way of its own."""
+    yield maker.make_case(maker.make_typical())
+    message = maker.make_typical()
+    yield maker.make_raw_case({**message, "type": "NewTemplate"}, message)
+    message = maker.make_typical()
+    yield maker.make_raw_case(BROKEN_MESSAGES["not-json"][0](message), message)
+    if maker.receiver.authorization:
+        wrong, _ = make_wrong_values(maker.receiver.authorization)["wrong-authorization"]
+        message = maker.make_typical()
+        yield maker.make_call_case(maker.make_call(message, wrong), message)
+
+
+def _probe(trial: ReceiverTrial) -> list[ConnectionPair]:
+    """Return two requests each on connections of their own, sent once in a run.
+
+    Raises:
+        NotJudged: No ordinary message is accepted, or nothing more is sent.
+        ReceiverGone: The receiver cannot be reached.
+    """
+    trial.require_accepted()
+    run = trial.run
+    if run.connection_pairs is None:
+        firsts = list(_make_first_cases(run.maker))
+        seconds = [run.maker.make_case(run.maker.make_typical()) for _ in firsts]
+        clients = max(1, min(run.dispatcher.window.size, len(firsts)))
+        with run.dispatcher.alone(), ThreadPoolExecutor(clients) as pool:
+            run.connection_pairs = list(
+                pool.map(lambda *pair: _probe_connection(trial, *pair), firsts, seconds)
+            )
+    return run.connection_pairs
+
+
+def _probe_connection(trial: ReceiverTrial, case: Case, second: Case) -> ConnectionPair:
+    timeout = trial.settings.fail_after
+    late: tuple[str, ...] = ()
+    outcome: Outcome | None = None
+    with closing(trial.receiver.target.open()) as channel:
+        first = trial.run.dispatcher.exchange_directly(case, lambda: channel.exchange(case.call, timeout))
+        if isinstance(first, Response) and not first.faults:
+            late = channel.late_bytes(_LATE_BYTES_SECONDS)
+            if not late:
+                outcome = trial.run.dispatcher.exchange_directly(
+                    second, lambda: channel.exchange_again(second.call, timeout)
+                )
+    return ConnectionPair(case, first, late, outcome, trial.run.ordinary_status)
+
+
+@check("receiver/respond/framing", "wire", batches=EVERY_KIND, requests=_MAX_REQUESTS)
+def _framing(trial: ReceiverTrial) -> None:
+    for exchange in list_exchanges(trial):
+        outcome = exchange.outcome
+        if isinstance(outcome, Response):
+            faults = f"{format_outcome(outcome)}; {', '.join(outcome.faults)}"
+            trial.judge(exchange.case.call, not outcome.faults, faults, outcome)
+        elif not is_timeout(outcome):
+            trial.judge(exchange.case.call, passed=False, actual=format_outcome(outcome), outcome=outcome)
+    for pair in _probe(trial):
+        if isinstance(pair.first, Response):
+            faults = f"{format_outcome(pair.first)}; {', '.join(pair.late)}"
+            trial.judge(pair.case.call, not pair.late, faults, pair.first)
+
+
+@check("receiver/respond/keep-alive", "wire", requests=_MAX_REQUESTS)
+def _keep_alive(trial: ReceiverTrial) -> None:
+    for pair in _probe(trial):
+        if not isinstance(pair.first, Response) or pair.first.faults:
+            trial.skip(f"{format_outcome(pair.first)}; see receiver/respond/framing")
+        elif not pair.is_closed_after_error:
+            trial.judge(pair.case.call, pair.is_right, _format(pair), pair.second)
+
+
+@check("receiver/respond/keep-alive-after-error", "wire", requests=_MAX_REQUESTS)
+def _keep_alive_after_error(trial: ReceiverTrial) -> None:
+    for pair in _probe(trial):
+        if pair.is_error:
+            trial.judge(pair.case.call, not pair.is_closed_after_error, _format(pair), pair.second)
+    if not trial.cases:
+        raise NotApplicable("the receiver responded to no request with an error of its own")
+
+
+def _format(pair: ConnectionPair) -> str:
+    second = format_outcome(pair.second) if pair.second else "the announced end"
+    return f"{format_outcome(pair.first)}, and then on the same connection {second}"
