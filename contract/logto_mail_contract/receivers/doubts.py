@@ -72,10 +72,10 @@ class Doubts:
         dispatcher = self._run.dispatcher
         if self._looked_at == len(dispatcher.ledger):
             return
-        dispatcher.drain()
+        dispatcher.lanes.drain()
         fresh = dispatcher.ledger[self._looked_at :]
-        if not all(is_accepted(exchange.outcome) for exchange in fresh) and not dispatcher.stopped:
-            with dispatcher.alone():
+        if not all(is_accepted(exchange.outcome) for exchange in fresh) and not dispatcher.lanes.stopped:
+            with dispatcher.lanes.alone():
                 if self._still_accepts(fresh):
                     self._confirm(fresh)
         self._looked_at = len(dispatcher.ledger)
@@ -94,7 +94,7 @@ class Doubts:
         for exchange in fresh:
             if _kind(exchange.outcome) == _kind(control.outcome) and exchange.ended >= last:
                 self._reasons[exchange] = self._trouble_reason
-        run.dispatcher.stop(self._trouble_reason)
+        run.dispatcher.lanes.stop(self._trouble_reason)
         return False
 
     @property

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..suite.checks import Checks
     from .cases import Batch, Exchange
     from .connections import ConnectionPair
-    from .dispatch import Sending
+    from .lanes import Sending
     from .receiver import Receiver
 
 Outbox = Callable[[], Iterable[Mail]]
@@ -189,11 +189,11 @@ class ReceiverRun:
             reason: Why, for the rules that are not judged because of it.
         """
         self.interrupted = reason
-        self.dispatcher.interrupt(reason)
+        self.dispatcher.lanes.interrupt(reason)
 
     def close(self) -> None:
         """Close the connections; the receiver itself stays open."""
-        self.dispatcher.close()
+        self.dispatcher.lanes.close()
 
     # How much there is to do.
 
@@ -294,8 +294,8 @@ class ReceiverRun:
         Raises:
             NotJudged: Nothing more is sent; the text says why.
         """
-        if self.dispatcher.stopped:
-            raise NotJudged(self.dispatcher.stopped)
+        if self.dispatcher.lanes.stopped:
+            raise NotJudged(self.dispatcher.lanes.stopped)
 
     def _find_sending(self, chosen: Batch) -> tuple[Sending, set[str]]:
         if chosen not in self._sendings:
@@ -306,7 +306,7 @@ class ReceiverRun:
             submit = {
                 "alone": self.dispatcher.send_alone,
                 "burst": self.dispatcher.send_burst,
-            }.get(chosen.way, self.dispatcher.submit)
+            }.get(chosen.way, self.dispatcher.lanes.submit)
             sending = submit(accepted)
             for type in dict.fromkeys(case.type for case in cases if case not in accepted):
                 sending.unsent.append(self.explain_refusal(type))

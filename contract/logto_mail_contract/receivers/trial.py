@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ..judging.javascript_json import stringify
-from ..judging.responses import format_outcome, is_accepted, is_timeout
+from ..judging.responses import format_outcome, is_accepted
 from ..masking import escape_unprintable, mask_secrets
 from ..suite.results import NotJudged
-from ..suite.search import MAX_SHRINK_SECONDS, find_smallest
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS, Trial
 from ..wire.outcomes import NoResponse, Response
 from ..wire.urls import resolve_location
@@ -18,9 +16,7 @@ from .dispatch import ReceiverGone
 from .reproduce import list_secrets, reproduce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from hypothesis.strategies import SearchStrategy
+    from collections.abc import Sequence
 
     from ..findings import Rule
     from ..wire.calls import Call
@@ -28,9 +24,6 @@ if TYPE_CHECKING:
     from .cases import Batch, Case, Exchange
     from .mail_reading import ReadMail
     from .run import ReceiverRun
-
-MAX_SEARCH_REQUESTS = 60
-"""Most requests in the search for a smaller message, once one has failed."""
 
 _VARYING = re.compile(r"'[^']*'|\"[^\"]*\"|\S*@\S*|[0-9]+")
 """What differs between responses that say the same."""
@@ -194,78 +187,6 @@ class ReceiverTrial(Trial["Call | None"]):
             self.signature = (self.rule.id.split("/")[1], _VARYING.sub("", came))
         super().judge(case, passed, actual)
 
-    def expect_generated(
-        self,
-        batch: Batch,
-        messages: SearchStrategy[Any],
-        acceptable: Expectation,
-        make_case: Callable[[Any], Case],
-    ) -> None:
-        """Expect the same of each drawn message; the smallest one that fails is noted as one case.
-
-        Args:
-            batch: The batch of the drawn messages.
-            messages: What they were drawn from.
-            acceptable: What is acceptable.
-            make_case: Makes the case of what was drawn.
-
-        Raises:
-            ReceiverGone: The receiver cannot be reached.
-        """
-        exchanges = self.send(batch)
-        failed = [exchange for exchange in exchanges if not acceptable(exchange.outcome)]
-        self.cases += len(exchanges)
-        if not failed:
-            return
-        smallest = min(failed, key=lambda one: len(one.case.call.body))
-        is_flaky = False
-        if not is_timeout(smallest.outcome):  # each try would cost as long
-            smallest, is_flaky = self._search(smallest, messages, acceptable, make_case)
-        self.cases -= 1
-        sometimes = "; not every time that this message is sent" if is_flaky else ""
-        outcome = smallest.outcome
-        self.judge(
-            smallest.case.call, passed=False, actual=format_outcome(outcome) + sometimes, outcome=outcome
-        )
-
-    def _search(
-        self,
-        first: Exchange,
-        messages: SearchStrategy[Any],
-        acceptable: Expectation,
-        make_case: Callable[[Any], Case],
-    ) -> tuple[Exchange, bool]:
-        """Return the smallest failing exchange found, and whether it failed only sometimes."""
-        last = first
-        is_found = False
-        left = MAX_SEARCH_REQUESTS
-        known = stringify(first.case.message and _without_own(first.case.message))
-
-        def fails(drawn: Any) -> bool:
-            nonlocal last, is_found, left
-            # What comes before the one that failed was sent already.
-            if not is_found and stringify(_without_own(make_case(drawn).message or {})) != known:
-                return False
-            is_found = True
-            if left <= 0:
-                return False
-            left -= 1
-            exchange = self.send_case(make_case(drawn))
-            if acceptable(exchange.outcome):
-                return False
-            last = exchange
-            return True
-
-        with self.run.dispatcher.alone():
-            found = find_smallest(
-                messages,
-                fails,
-                examples=self.settings.examples,
-                seed=self.settings.seed,
-                shrink_seconds=lambda: MAX_SHRINK_SECONDS,
-            )
-        return last, found is None or (found.is_flaky and left > 0)
-
     # Mails.
 
     def find_mails(self, exchanges: Sequence[Exchange]) -> dict[Exchange, Sequence[ReadMail]]:
@@ -335,9 +256,3 @@ class ReceiverTrial(Trial["Call | None"]):
 
     def mask(self, text: str) -> str:
         return mask_secrets(text, list_secrets(self.receiver, self.shell))
-
-
-def _without_own(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a message without what is other each time that it is made."""
-    payload = {name: value for name, value in message["payload"].items() if name not in ("code", "link")}
-    return {**message, "to": "", "payload": payload}

@@ -19,8 +19,8 @@ from ...suite.results import NotApplicable
 from ...suite.search import draw_examples
 from ..cases import batch
 from ..checks import check, expect_each
+from ..generated import MAX_SEARCH_REQUESTS, expect_generated
 from ..requests import INVITATION, is_ordinary_address
-from ..trial import MAX_SEARCH_REQUESTS
 from .ordinary import ordinary
 
 if TYPE_CHECKING:
@@ -390,4 +390,6 @@ def generated(maker: RequestMaker) -> Iterator[Case]:
 def _accepts_generated(trial: ReceiverTrial) -> None:
     trial.require_accepted()
     maker = trial.run.maker
-    trial.expect_generated(generated, _draw_from(maker), is_accepted, lambda drawn: _make_drawn(maker, drawn))
+    expect_generated(
+        trial, generated, _draw_from(maker), is_accepted, lambda drawn: _make_drawn(maker, drawn)
+    )

@@ -56,7 +56,7 @@ def _probe(trial: ReceiverTrial) -> list[ConnectionPair]:
         firsts = list(_make_first_cases(run.maker))
         seconds = [run.maker.make_case(run.maker.make_typical()) for _ in firsts]
         clients = max(1, min(run.dispatcher.window.size, len(firsts)))
-        with run.dispatcher.alone(), ThreadPoolExecutor(clients) as pool:
+        with run.dispatcher.lanes.alone(), ThreadPoolExecutor(clients) as pool:
             run.connection_pairs = list(
                 pool.map(lambda *pair: _probe_connection(trial, *pair), firsts, seconds)
             )

@@ -20,6 +20,7 @@ from ...suite.results import NotApplicable
 from ...wire.outcomes import Response
 from ..cases import batch
 from ..checks import check
+from ..lanes import HANGS
 from ..requests import INVITATION
 from .accept import unknown_types
 from .auth import wrong_authorization
@@ -61,6 +62,8 @@ def _no_redirect(trial: ReceiverTrial) -> None:
             first = trial.exchange_directly(exchange.case) if outcome.redirects else outcome
             actual = f"{format_outcome(outcome)}; {format_redirect(first)}"
         trial.judge(exchange.case.call, not redirected, actual or format_outcome(outcome), outcome)
+    if not trial.cases:
+        trial.skip(HANGS)
 
 
 @check("receiver/respond/within-limit", batches=EVERY_KIND)
@@ -85,6 +88,8 @@ def _promptly(trial: ReceiverTrial) -> None:
         actual = f"{format_outcome(exchange.outcome)}, later than {limit:g} s"
         is_late = exchange.outcome.seconds > limit
         trial.judge(exchange.case.call, not is_late, actual, exchange.outcome)
+    if not trial.cases:
+        trial.skip(HANGS)
 
 
 # Leaks.
