@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from _measure import alternate, judge, print_medians
 
+from logto_mail_contract import SmtpSink
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -142,7 +144,11 @@ def time_schemathesis(
     """
     [operation] = document["paths"].values()
     shared = {**document, "paths": {f"/{number}": operation for number in range(WORKERS)}}
-    with tempfile.TemporaryDirectory() as folder, receiving(run.receiver, 0) as url:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        SmtpSink() as sink,
+        receiving(run.receiver, sink.port) as url,
+    ):
         path = Path(folder) / "openapi.json"
         path.write_text(json.dumps(shared))
         command = [
