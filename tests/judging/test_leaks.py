@@ -126,7 +126,7 @@ def test_encoded_links_and_addresses_are_found() -> None:
         '{"message":"The type field is required.","errors":{"type":["The type field is required."]}}',
         "<!doctype html><html lang=en><title>404 Not Found</title><h1>Not Found</h1>",
         "<p>The requested URL was not found on the server. Please check your spelling and try again.</p>",
-        "<html>\r\n<body>\r\n<center><h1>404 Not Found</h1></center>\r\n<hr><center>nginx/1.27.0</center>\r\n",
+        "<html><body>\r\n<center><h1>404 Not Found</h1></center>\r\n<hr><center>nginx/1.27.0</center>\r\n",
         '<p class="at">Look at <a href="/docs/errors.php?line=3">the docs</a>, line 3</p>',
         "Unexpected token ] in JSON at position 12",
         "Expecting value: line 1 column 1 (char 0)",
