@@ -65,7 +65,7 @@ def find_link_change(read: ReadMail, link: str, mark: str) -> LinkChange | None:
         link: The link that was sent.
         mark: Letters and digits of the link that stand in no other text of the mail.
     """
-    hrefs = [href for href in _list_hrefs(read) if _find_marks(href, mark)]
+    hrefs = [href for href in list_hrefs(read) if _find_marks(href, mark)]
     whole = False
     for href in hrefs:
         if not _is_same(href, link):
@@ -93,10 +93,11 @@ def find_script_links(read: ReadMail) -> list[str]:
     """
     # URL parsers overlook control characters and spaces before a URL.
     before = "".join(map(chr, range(33)))
-    return [href for href in _list_hrefs(read) if href.lstrip(before).lower().startswith(_SCRIPT_SCHEMES)]
+    return [href for href in list_hrefs(read) if href.lstrip(before).lower().startswith(_SCRIPT_SCHEMES)]
 
 
-def _list_hrefs(read: ReadMail) -> list[str]:
+def list_hrefs(read: ReadMail) -> list[str]:
+    """Return the links of the HTML of a mail, as URL parsers read them."""
     attributes = read.html.attributes if read.html else ()
     # URL parsers overlook line breaks and tabs inside a URL.
     return [re.sub(r"[\t\r\n]", "", value) for name, value in attributes if name in LINK_ATTRIBUTES]
