@@ -33,6 +33,8 @@ class Settings:
         warn_after: Seconds after which a response is late.
         fail_after: Seconds after which a response counts as never given.
         recipient_domain: The domain of every recipient; reserved domains when None.
+        workers: Most connections at once.
+        pace: Most requests a second; as many as come when None.
     """
 
     examples: int = 25
@@ -41,6 +43,8 @@ class Settings:
     warn_after: float = 2.0
     fail_after: float = 10.0
     recipient_domain: str | None = None
+    workers: int = 32
+    pace: float | None = None
 
     def __post_init__(self) -> None:
         domain = self.recipient_domain

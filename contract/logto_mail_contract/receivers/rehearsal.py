@@ -9,33 +9,28 @@ from typing import TYPE_CHECKING
 from ..suite.engine import run_rule
 from ..wire.outcomes import Response
 from .receiver import Receiver
-from .run import ReceiverRun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..wire.calls import Call
     from ..wire.outcomes import Outcome
-    from .receiver import Settings
+    from .run import ReceiverRun
 
 
-def rehearse(
-    receiver: Receiver, settings: Settings, rules: Sequence[str], *, with_outbox: bool
-) -> tuple[int, set[str]]:
+def rehearse(rehearsed: ReceiverRun, rules: Sequence[str]) -> tuple[int, set[str]]:
     """Return about how many requests a run will send, and the recipients in them.
 
     Args:
-        receiver: The receiver; nothing is sent to it.
-        settings: How it will be tried.
+        rehearsed: The run; nothing is sent to its receiver.
         rules: The ids of the rules.
-        with_outbox: Whether there will be an outbox.
     """
+    receiver = rehearsed.receiver
     target = _AcceptingTarget(receiver)
     # Nothing is waited for: there is nothing to come.
-    hasty = replace(settings, warn_after=0.01, fail_after=0.01)
-    run = ReceiverRun(
-        Receiver(target, receiver.authorization, receiver.revision), hasty, list if with_outbox else None
-    )
+    hasty = replace(rehearsed.settings, warn_after=0.01, fail_after=0.01)
+    outbox = None if rehearsed.outbox is None else list
+    run = type(rehearsed)(Receiver(target, receiver.authorization, receiver.revision), hasty, outbox)
     for rule in rules:
         run_rule(run, rule)
     recipients = set()

@@ -6,9 +6,10 @@ import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..judging.responses import format_outcome, format_status, is_accepted
+from ..suite.causes import Causes
 from ..wire.outcomes import NoResponse, Response
 from .outbox import Mail
 from .receiver import Settings
@@ -16,6 +17,8 @@ from .rules import CHECKS
 from .trial import ReceiverTrial
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..connector.channel import Channel
     from ..findings import Rule
     from ..suite.checks import Checks
@@ -50,6 +53,22 @@ class Exhaustion:
     is_reported: bool = False
 
 
+class Plan(NamedTuple):
+    """At most how much a run will send, and to whom."""
+
+    requests: int
+    recipients: int
+    domains: tuple[str, ...]
+
+
+class Estimate(NamedTuple):
+    """How far a run is."""
+
+    sent: int
+    planned: int
+    seconds_left: float | None
+
+
 class ReceiverRun:
     """One run of rules at one receiver.
 
@@ -69,6 +88,8 @@ class ReceiverRun:
         numbers: Makes recipients unique, other ones in each run: a receiver may limit mails to one recipient.
         rounds: Messages that several rules of one kind look at, so that they are sent once.
         mails_missing: Whether the receiver has sent no mail at all when it was last waited for.
+        causes: The causes of the failures so far.
+        diagnosis: What is wrong with the receiver as a whole, in one line; empty while nothing is known.
     """
 
     def __init__(
@@ -90,7 +111,25 @@ class ReceiverRun:
         self.numbers = count(10_000 + secrets.randbelow(80_000))
         self.rounds: dict[Any, Any] = {}
         self.mails_missing = False
+        self.causes = Causes()
+        self.diagnosis = ""
+        self.sent = 0
+        self._planned = 0
         self._channel: Channel | None = None
+
+    def plan(self, rules: Sequence[str]) -> Plan:
+        from .rehearsal import rehearse
+
+        requests, recipients = rehearse(self, rules)
+        self._planned = requests
+        domains = {recipient.rpartition("@")[2].lower() for recipient in recipients}
+        return Plan(requests, len(recipients), tuple(sorted(domains)))
+
+    def estimate(self) -> Estimate:
+        return Estimate(self.sent, self._planned, None)
+
+    def interrupt(self, reason: str) -> None:
+        """Do nothing: what waits, waits."""
 
     @property
     def checks(self) -> Checks[ReceiverTrial]:

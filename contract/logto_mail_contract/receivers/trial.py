@@ -76,6 +76,7 @@ class ReceiverTrial(Trial["Call | None"]):
         Raises:
             ReceiverGone: The receiver cannot be reached.
         """
+        self.run.sent += 1
         outcome = self.retry_unreachable(
             lambda: deliver(channel or self.run.channel, call, self.settings.fail_after)
         )

@@ -47,7 +47,9 @@ def conclude(result: Result) -> None:
         case "excused":
             pytest.xfail(f"excused: {result.reason}; {result.findings[0].actual}")
         case "warned":
-            pytest.xfail(f"{rule.level}: {rule.requirement} Came: {result.findings[0].actual}")
+            finding = result.findings[0]
+            cause = f" (the same cause as in {finding.cause})" if finding.cause is not None else ""
+            pytest.xfail(f"{rule.level}: {rule.requirement} Came: {finding.actual}{cause}")
         case "failed":
             raise ContractViolation(
                 result.findings,
