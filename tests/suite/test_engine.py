@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from logto_mail_contract import catalogue
+from logto_mail_contract.suite.causes import Causes
 from logto_mail_contract.suite.checks import Checks, UnknownRule, list_rule_ids, select_rules
 from logto_mail_contract.suite.engine import Verification, run_rule
 from logto_mail_contract.suite.excuses import InvalidExcuse, read_excuses
@@ -65,6 +66,12 @@ class StringRun:
         self.strict = strict
         self.revision = revision
         self.finish = finish
+        self.causes = Causes()
+        self.diagnosis = ""
+        self.interrupted: list[str] = []
+
+    def interrupt(self, reason: str) -> None:
+        self.interrupted.append(reason)
 
     def start(self, rule: Rule) -> StringTrial:
         return StringTrial(rule)
@@ -241,7 +248,8 @@ def test_an_own_fault_does_not_end_the_run() -> None:
 
     verification = Verification(StringRun(check), [MUST, SHOULD])
     assert outcomes(verification) == ["passed"]
-    assert verification.faults == [f"{MUST}: ZeroDivisionError: ours"]
+    assert verification.faults == [(MUST, "ZeroDivisionError: ours")]
+    assert str(verification.faults[0]) == f"{MUST}: ZeroDivisionError: ours"
     assert not verification.passed
 
 
@@ -252,8 +260,9 @@ def test_a_lost_subject_ends_the_run() -> None:
         passes(trial)
 
     verification = Verification(StringRun(check), [MUST, SHOULD, LATER])
-    assert outcomes(verification) == ["passed"]
-    assert verification.lost == f"{SHOULD}: gone"
+    assert outcomes(verification) == ["passed", "not judged", "not judged"]
+    assert verification.lost == (SHOULD, "gone")
+    assert verification.ended == "the receiver was lost"
     assert not verification.passed
 
 
