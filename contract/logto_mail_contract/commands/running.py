@@ -15,7 +15,7 @@ from ..suite.engine import Verification
 from ..suite.excuses import InvalidExcuse, read_excuse_lines, read_excuses
 from ..suite.results import Breakdown, NotJudged, SubjectLost
 from .ending import SIGNALS, Ending
-from .exit_codes import FAILED, NOTHING_RUN, OWN_FAULT, PASSED, UNREACHABLE, WrongUse, say
+from .exit_codes import FAILED, NOTHING_RUN, OWN_FAULT, PASSED, UNREACHABLE, OutputBroken, WrongUse, say
 from .progress import Progress, Step
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class _Output:
         except BrokenPipeError as problem:
             self.problem = problem
         except OSError as problem:
-            self.problem = WrongUse(f"the output cannot be written: {problem.strerror or problem}")
+            self.problem = OutputBroken(f"the output cannot be written: {problem.strerror or problem}")
 
 
 def _start(verification: Verification[Any], start: Callable[[Verification[Any]], None]) -> None:
@@ -235,8 +235,11 @@ def _write_reports(
             Path(path).write_text(document, encoding="utf-8")
         except OSError as problem:
             problems.append(f"the report {path} cannot be written: {problem.strerror or problem}")
-    # Last: the reader of standard output may have left.
-    sys.stdout.write("".join(printed))
+    if printed:
+        output = _Output(sys.stdout)
+        output.write("".join(printed))
+        if output.problem is not None:
+            raise output.problem
     if problems:
         raise WrongUse("; ".join(problems))
 
