@@ -13,7 +13,7 @@ class WrongUse(Exception):
 
 
 class OutputBroken(WrongUse):
-    """Standard output cannot be written, for example because the disk is full; the text says why. Exit code 2."""
+    """Standard output cannot be written, for example to a full disk; the text says why. Exit code 2."""
 
 
 def say(line: str) -> None:

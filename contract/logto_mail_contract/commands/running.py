@@ -91,6 +91,7 @@ def run_rules(
     request: Request,
     subject: Subject,
     *,
+    announcement: str = "",
     start: Callable[[Verification[Any]], None],
     look: Callable[[int], Step],
 ) -> int:
@@ -102,6 +103,7 @@ def run_rules(
         run: The run.
         request: What the command line asks.
         subject: What reports say about the subject.
+        announcement: What the run will do, a line; none when empty.
         start: Makes sure that the subject can be tried; raises SubjectLost where it cannot.
         look: Returns how far the run is, by the number of rules that have a result.
 
@@ -119,6 +121,7 @@ def run_rules(
         Progress(lambda: look(len(verification.results))) as progress,
     ):
         try:
+            output.write(_format_heading(subject, request, announcement))
             _start(verification, start)
             for result in verification:
                 if result.outcome == "not judged" and result.reason == verification.ended:
@@ -166,6 +169,12 @@ class _Output:
             self.problem = problem
         except OSError as problem:
             self.problem = OutputBroken(f"the output cannot be written: {problem.strerror or problem}")
+
+
+def _format_heading(subject: Subject, request: Request, announcement: str) -> str:
+    rules = count_noun(len(request.rules), "rule")
+    line = f"{subject.name}: revision {subject.revision}, {rules}, seed {subject.settings['seed']}\n"
+    return f"{line}{announcement}\n\n" if announcement else f"{line}\n"
 
 
 def _start(verification: Verification[Any], start: Callable[[Verification[Any]], None]) -> None:
@@ -273,9 +282,3 @@ def _read_excuses(options: argparse.Namespace, rules: Sequence[str]) -> dict[str
         if rule not in rules:
             raise WrongUse(f"{rule} is excused, but it is not among the rules that are run")
     return excuses | named
-
-
-def format_heading(subject: Subject, request: Request) -> str:
-    """Return the first line of a run: what is tried, by how many rules, and from which seed."""
-    rules = count_noun(len(request.rules), "rule")
-    return f"{subject.name}: revision {subject.revision}, {rules}, seed {subject.settings['seed']}\n"

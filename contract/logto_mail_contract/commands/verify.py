@@ -18,7 +18,7 @@ from ..wire.urls import mask_url
 from .exit_codes import NOTHING_RUN, WrongUse, read_authorization, say
 from .loopback import refuse_remote
 from .progress import Step
-from .running import Subject, format_heading, read_request, run_rules
+from .running import Subject, read_request, run_rules
 
 if TYPE_CHECKING:
     import argparse
@@ -51,9 +51,6 @@ def run(options: argparse.Namespace) -> int:
         stack.enter_context(closing(receiver))
         outbox = _open_sink(options.smtp_sink, stack)
         receiver_run = stack.enter_context(closing(ReceiverRun(receiver, settings, outbox)))
-        heading = format_heading(subject, request)
-        request.lines.write(f"{heading}{_format_plan(receiver_run, request.rules)}\n\n")
-        request.lines.flush()
 
         def wait(verification: Verification[Any]) -> None:
             if not _wait_until_listening(target.address, options.wait, verification):
@@ -65,7 +62,8 @@ def run(options: argparse.Namespace) -> int:
             sent, planned, seconds_left = receiver_run.estimate()
             return Step(done, len(request.rules), sent, planned, seconds_left)
 
-        return run_rules(receiver_run, request, subject, start=wait, look=look)
+        announcement = _format_plan(receiver_run, request.rules)
+        return run_rules(receiver_run, request, subject, announcement=announcement, start=wait, look=look)
 
 
 def _read_receiver(options: argparse.Namespace) -> Receiver:

@@ -14,7 +14,7 @@ from ..senders.sender import Sender, SenderSettings
 from ..suite.search import keep_storage_apart
 from .exit_codes import NOTHING_RUN, UNREACHABLE, WrongUse, say
 from .progress import Step
-from .running import Subject, format_heading, read_request, run_rules
+from .running import Subject, read_request, run_rules
 
 if TYPE_CHECKING:
     import argparse
@@ -41,8 +41,6 @@ def run(options: argparse.Namespace) -> int:
         patience=options.patience,
     )
     subject = Subject(shlex.join(options.command), revision, asdict(settings), {})
-    request.lines.write(format_heading(subject, request) + "\n")
-    request.lines.flush()
     with (
         keep_storage_apart(),
         Destination() as destination,
