@@ -113,31 +113,27 @@ def run_rules(
         KeyboardInterrupt: A second signal came.
     """
     verification = Verification(run, request.rules, request.excuses)
-    output = _Output(request.lines)
+    output = _Output(request.lines, lambda: verification.end("the output cannot be written"))
     problem: BaseException | None = None
     began = time.monotonic()
-    with (
-        Ending(verification.end, request.max_seconds) as ending,
-        Progress(lambda: look(len(verification.results))) as progress,
-    ):
+    with Ending(verification.end, request.max_seconds) as ending:
         try:
             output.write(_format_heading(subject, request, announcement))
             _start(verification, start)
-            for result in verification:
-                if result.outcome == "not judged" and result.reason == verification.ended:
-                    continue
-                with progress.hide():
-                    output.write(format_line(result))
-                if output.problem is not None:
-                    verification.end("the output cannot be written")
+            with Progress(lambda: look(len(verification.results))) as progress:
+                for result in verification:
+                    # What the end left out is counted in the report.
+                    if result.outcome != "not judged" or result.reason != verification.ended:
+                        with progress.hide():
+                            output.write(format_line(result))
         except BaseException as error:  # noqa: BLE001 - raised again below, once the reports are written
             problem = error
             if isinstance(error, Exception):
                 verification.faults.append(Breakdown("", f"{type(error).__name__}: {error}"))
-    seconds = time.monotonic() - began
-    text = format_text_report(verification, seconds, subject.placeholders, verbose=request.verbose)
-    output.write(text)
-    _write_reports(request, subject, verification, seconds, text)
+        seconds = time.monotonic() - began
+        text = format_text_report(verification, seconds, subject.placeholders, verbose=request.verbose)
+        output.write(text)
+        _write_reports(request, subject, verification, seconds, text)
     if problem is not None:
         raise problem
     if output.problem is not None:
@@ -151,13 +147,18 @@ def run_rules(
 class _Output:
     """A stream that is written to until it breaks.
 
+    Args:
+        stream: The stream.
+        on_broken: Called when it breaks.
+
     Attributes:
         problem: Why it can no longer be written to; None while it can.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, on_broken: Callable[[], None] = lambda: None) -> None:
         self.problem: Exception | None = None
         self._stream = stream
+        self._on_broken = on_broken
 
     def write(self, text: str) -> None:
         if self.problem is not None:
@@ -169,6 +170,8 @@ class _Output:
             self.problem = problem
         except OSError as problem:
             self.problem = OutputBroken(f"the output cannot be written: {problem.strerror or problem}")
+        if self.problem is not None:
+            self._on_broken()
 
 
 def _format_heading(subject: Subject, request: Request, announcement: str) -> str:
