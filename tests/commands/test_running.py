@@ -19,7 +19,7 @@ from logto_mail_contract import catalogue
 from logto_mail_contract.commands.exit_codes import OutputBroken, WrongUse
 from logto_mail_contract.commands.parser import build_parser
 from logto_mail_contract.commands.progress import Step
-from logto_mail_contract.commands.running import Subject, read_request, run_rules
+from logto_mail_contract.commands.running import Subject, read_run_options, run_rules
 from logto_mail_contract.suite.results import NotJudged, OwnFault, SubjectLost
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ def drive(
     start: Callable[[Verification[Any]], None] = lambda verification: None,  # noqa: ARG005 - all is ready
 ) -> int:
     """Run rules as a command does."""
-    request = read_request("receiver", parse(*options, *([] if "--rules" in options else RULES)))
+    wanted = read_run_options("receiver", parse(*options, *([] if "--rules" in options else RULES)))
     subject = Subject("http://127.0.0.1:1/", "1.35", SETTINGS, {})
-    return run_rules(run, request, subject, start=start, look=lambda done: Step(done, len(request.rules)))
+    return run_rules(run, wanted, subject, start=start, look=lambda done: Step(done, len(wanted.rules)))
 
 
 def passes(trial: StringTrial) -> None:
@@ -148,7 +148,7 @@ def test_the_longest_time_ends_a_run_with_what_is_known(capsys: pytest.CaptureFi
     assert read_reports() == {MUST: "passed", SHOULD: "not judged", LATER: "not judged"}
     assert read_json()["ended"] == "--max-time 0.3 is over"
     out = capsys.readouterr().out
-    assert "The run ended early: --max-time 0.3 is over. 2 rules were not judged because of that." in out
+    assert "The run ended early: --max-time 0.3 is over. Because of that, 2 rules were not judged." in out
     assert out.endswith("\nnot passed: 1 rule of level MUST was not judged\n")
 
 
@@ -318,6 +318,22 @@ def test_a_diagnosis_is_reported() -> None:
     assert Path("out.txt").read_text().startswith(f"\n{advice}\n\n")
 
 
+def test_a_diagnosis_is_printed_before_the_rules_as_soon_as_it_is_known(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = StringRun(fails)
+
+    def check(trial: StringTrial) -> None:
+        fails(trial)
+        run.diagnosis = "Every message got 404: check the path of the URL"
+
+    run.check = check
+    assert drive(run) == 1
+    heading, blank, first, second, *_ = capsys.readouterr().out.splitlines()
+    assert (heading[:4], blank, first) == ("http", "", run.diagnosis)
+    assert second.split()[:3] == ["failed", "MUST", MUST]
+
+
 # Options.
 
 
@@ -329,8 +345,8 @@ def test_an_option_that_is_repeated_adds_up() -> None:
     assert options.rules == [MUST, SHOULD, LATER]
     assert options.exclude == [MUST, SHOULD]
     assert options.excuse == [f"{LATER}=x", f"{MUST}=y"]
-    request = read_request("receiver", parse("--rules", MUST, "--report", "json=a", "--report", "text=b"))
-    assert request.reports == [("json", "a"), ("text", "b")]
+    wanted = read_run_options("receiver", parse("--rules", MUST, "--report", "json=a", "--report", "text=b"))
+    assert wanted.reports == [("json", "a"), ("text", "b")]
     # The next command line starts from nothing.
     assert parse().exclude == []
     assert parse().rules is None
@@ -343,8 +359,8 @@ def test_excuses_of_files_are_applied_to_the_rules_that_are_run() -> None:
     )
     Path("two.txt").write_text(f"{LATER}: in two\n{SHOULD}: in two\n", encoding="utf-8")
     options = "--excuses", "one.txt", "--excuses", "two.txt", "--excuse", f"{LATER}=on the line"
-    request = read_request("receiver", parse("--rules", MUST, LATER, *options))
-    assert request.excuses == {MUST: "in one: file", LATER: "on the line"}
+    wanted = read_run_options("receiver", parse("--rules", MUST, LATER, *options))
+    assert wanted.excuses == {MUST: "in one: file", LATER: "on the line"}
     assert drive(StringRun(fails), "--rules", MUST, LATER, *options, *REPORTS) == 0
     assert read_reports() == {MUST: "excused", LATER: "excused"}
     # An excuse of a file that is not needed fails the run, like any other.
@@ -355,7 +371,7 @@ def test_excuses_of_files_are_applied_to_the_rules_that_are_run() -> None:
     ("content", "part"),
     [
         (b"# one\nreceiver/accept/sing-in: x\n", "--excuses f.txt, line 2: There is no rule"),
-        (b"receiver/accept/sign-in\n", "--excuses f.txt, line 1: expected ID: REASON"),
+        (b"receiver/accept/sign-in=x\n", "--excuses f.txt, line 1: There is no rule"),
         (
             b"receiver/accept/sign-in:\n",
             "--excuses f.txt, line 1: The excuse of receiver/accept/sign-in gives",
@@ -371,7 +387,7 @@ def test_an_invalid_file_of_excuses_is_wrong_use(
     if content is not None:
         Path("f.txt").write_bytes(content)
     with pytest.raises(WrongUse) as raised:
-        read_request(role, parse("--excuses", "f.txt", command=command))
+        read_run_options(role, parse("--excuses", "f.txt", command=command))
     assert str(raised.value).startswith(part)
 
 
@@ -402,5 +418,5 @@ def test_pace_and_workers_are_options_of_verify_alone() -> None:
 
 
 def test_lines_go_to_standard_error_where_a_report_goes_to_standard_output() -> None:
-    assert read_request("receiver", parse("--report", "json=-")).lines is sys.stderr
-    assert read_request("receiver", parse("--report", "json=out.json")).lines is sys.stdout
+    assert read_run_options("receiver", parse("--report", "json=-")).lines is sys.stderr
+    assert read_run_options("receiver", parse("--report", "json=out.json")).lines is sys.stdout

@@ -165,5 +165,5 @@ def test_an_early_end_is_reported_with_the_number_of_rules_left() -> None:
     verification = Verification(StringRun(check), [MUST, LATER, SHOULD])
     list(verification)
     text = format_text_report(verification, 1.0)
-    assert "\nThe run ended early: interrupted. 2 rules were not judged because of that.\n" in text
+    assert "\nThe run ended early: interrupted. Because of that, 2 rules were not judged.\n" in text
     assert text.endswith("\nnot passed: 1 rule of level MUST was not judged\n")

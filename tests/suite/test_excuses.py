@@ -25,8 +25,8 @@ def test_lines_are_parsed_and_comments_and_blank_lines_left_out() -> None:
 @pytest.mark.parametrize(
     ("line", "part"),
     [
-        ("receiver/accept/bind-mfa", "expected ID: REASON"),
-        ("receiver/accept/bind-mfa=why", "expected ID: REASON"),
+        ("receiver/accept/bind-mfa", "The excuse of receiver/accept/bind-mfa gives no reason"),
+        ("receiver/accept/bind-mfa=why", "There is no rule 'receiver/accept/bind-mfa=why' to excuse"),
         ("receiver/accept/bind-mfa:  ", "The excuse of receiver/accept/bind-mfa gives no reason"),
         (
             "receiver/accept/bind-mfaa: x",

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
 
+MAX_SECONDS = 1_000_000.0
+"""Longest time until a deadline; no socket waits much longer, and no run lasts as long."""
+
 SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 """The signals that end a run, and what they are called."""
 
@@ -67,7 +70,7 @@ class Ending:
         self.signal = signal.Signals(number)
 
     def _watch(self) -> None:
-        self._reader.settimeout(self._seconds)
+        self._reader.settimeout(None if self._seconds is None else min(self._seconds, MAX_SECONDS))
         while True:
             try:
                 received = self._reader.recv(1)

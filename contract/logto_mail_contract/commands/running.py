@@ -29,7 +29,7 @@ FORMATS = ("text", "json", "junit")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RunOptions:
     """What a command line asks of a run, whatever the role.
 
     Attributes:
@@ -69,7 +69,7 @@ class Subject:
     placeholders: Mapping[str, str]
 
 
-def read_request(role: str, options: argparse.Namespace) -> Request:
+def read_run_options(role: str, options: argparse.Namespace) -> RunOptions:
     """Return what a command line asks of a run; without a rule left to run, it says so.
 
     Raises:
@@ -83,12 +83,12 @@ def read_request(role: str, options: argparse.Namespace) -> Request:
     excuses = _read_excuses(options, rules)
     if not rules:
         say("no rule is left to run")
-    return Request(rules, excuses, reports, options.max_time, options.verbose)
+    return RunOptions(rules, excuses, reports, options.max_time, options.verbose)
 
 
 def run_rules(
     run: Run[Any],
-    request: Request,
+    wanted: RunOptions,
     subject: Subject,
     *,
     announcement: str = "",
@@ -101,7 +101,7 @@ def run_rules(
 
     Args:
         run: The run.
-        request: What the command line asks.
+        wanted: What the command line asks.
         subject: What reports say about the subject.
         announcement: What the run will do, a line; none when empty.
         start: Makes sure that the subject can be tried; raises SubjectLost where it cannot.
@@ -112,16 +112,21 @@ def run_rules(
         BrokenPipeError: The reader of standard output has left.
         KeyboardInterrupt: A second signal came.
     """
-    verification = Verification(run, request.rules, request.excuses)
-    output = _Output(request.lines, lambda: verification.end("the output cannot be written"))
+    verification = Verification(run, wanted.rules, wanted.excuses)
+    output = _Output(wanted.lines, lambda: verification.end("the output cannot be written"))
     problem: BaseException | None = None
+    diagnosis = ""
     began = time.monotonic()
-    with Ending(verification.end, request.max_seconds) as ending:
+    with Ending(verification.end, wanted.max_seconds) as ending:
         try:
-            output.write(_format_heading(subject, request, announcement))
+            output.write(_format_heading(subject, wanted, announcement))
             _start(verification, start)
             with Progress(lambda: look(len(verification.results))) as progress:
                 for result in verification:
+                    if verification.diagnosis != diagnosis:
+                        diagnosis = verification.diagnosis
+                        with progress.hide():
+                            output.write(f"{diagnosis}\n")
                     # What the end left out is counted in the report.
                     if result.outcome != "not judged" or result.reason != verification.ended:
                         with progress.hide():
@@ -131,9 +136,9 @@ def run_rules(
             if isinstance(error, Exception):
                 verification.faults.append(Breakdown("", f"{type(error).__name__}: {error}"))
         seconds = time.monotonic() - began
-        text = format_text_report(verification, seconds, subject.placeholders, verbose=request.verbose)
+        text = format_text_report(verification, seconds, subject.placeholders, verbose=wanted.verbose)
         output.write(text)
-        _write_reports(request, subject, verification, seconds, text)
+        _write_reports(wanted, subject, verification, seconds, text)
     if problem is not None:
         raise problem
     if output.problem is not None:
@@ -174,8 +179,8 @@ class _Output:
             self._on_broken()
 
 
-def _format_heading(subject: Subject, request: Request, announcement: str) -> str:
-    rules = count_noun(len(request.rules), "rule")
+def _format_heading(subject: Subject, wanted: RunOptions, announcement: str) -> str:
+    rules = count_noun(len(wanted.rules), "rule")
     line = f"{subject.name}: revision {subject.revision}, {rules}, seed {subject.settings['seed']}\n"
     return f"{line}{announcement}\n\n" if announcement else f"{line}\n"
 
@@ -223,12 +228,12 @@ def _read_reports(given: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _write_reports(
-    request: Request, subject: Subject, verification: Verification[Any], seconds: float, text: str
+    wanted: RunOptions, subject: Subject, verification: Verification[Any], seconds: float, text: str
 ) -> None:
     """Write each report, also where another one cannot be written."""
     problems = []
     printed = []
-    for name, path in request.reports:
+    for name, path in wanted.reports:
         document = text
         if name == "json":
             from ..reports.json import format_json_report

@@ -18,7 +18,7 @@ from ..wire.urls import mask_url
 from .exit_codes import NOTHING_RUN, WrongUse, read_authorization, say
 from .loopback import refuse_remote
 from .progress import Step
-from .running import Subject, read_request, run_rules
+from .running import Subject, read_run_options, run_rules
 
 if TYPE_CHECKING:
     import argparse
@@ -37,10 +37,10 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         WrongUse: The options cannot be followed.
     """
-    request = read_request("receiver", options)
+    wanted = read_run_options("receiver", options)
     receiver = _read_receiver(options)
     settings = _read_settings(options)
-    if not request.rules:
+    if not wanted.rules:
         return NOTHING_RUN
     target = receiver.target
     assert isinstance(target, UrlTarget)
@@ -60,10 +60,10 @@ def run(options: argparse.Namespace) -> int:
 
         def look(done: int) -> Step:
             sent, planned, seconds_left = receiver_run.estimate()
-            return Step(done, len(request.rules), sent, planned, seconds_left)
+            return Step(done, len(wanted.rules), sent, planned, seconds_left)
 
-        announcement = _format_plan(receiver_run, request.rules)
-        return run_rules(receiver_run, request, subject, announcement=announcement, start=wait, look=look)
+        announcement = _format_plan(receiver_run, wanted.rules)
+        return run_rules(receiver_run, wanted, subject, announcement=announcement, start=wait, look=look)
 
 
 def _read_receiver(options: argparse.Namespace) -> Receiver:

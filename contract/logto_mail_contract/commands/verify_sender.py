@@ -14,7 +14,7 @@ from ..senders.sender import Sender, SenderSettings
 from ..suite.search import keep_storage_apart
 from .exit_codes import NOTHING_RUN, UNREACHABLE, WrongUse, say
 from .progress import Step
-from .running import Subject, read_request, run_rules
+from .running import Subject, read_run_options, run_rules
 
 if TYPE_CHECKING:
     import argparse
@@ -26,12 +26,12 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         WrongUse: The options cannot be followed.
     """
-    request = read_request("sender", options)
+    wanted = read_run_options("sender", options)
     try:
         revision = catalogue.resolve_revision(options.revision or catalogue.current_revision())
     except catalogue.UnknownRevision as problem:
         raise WrongUse(str(problem)) from None
-    if not request.rules:
+    if not wanted.rules:
         return NOTHING_RUN
     settings = SenderSettings(
         examples=options.examples,
@@ -49,10 +49,10 @@ def run(options: argparse.Namespace) -> int:
         sender_run = SenderRun(sender, destination, settings)
         code = run_rules(
             sender_run,
-            request,
+            wanted,
             subject,
             start=lambda _: sender_run.require_usable(),
-            look=lambda done: Step(done, len(request.rules)),
+            look=lambda done: Step(done, len(wanted.rules)),
         )
         if sender_run.lost is not None:
             say(str(sender_run.lost))

@@ -74,18 +74,15 @@ def format_text_report(
         parts.append(
             f"The {verification.role} was lost, and what is left was not tried.\n  {verification.lost}"
         )
-    elif verification.ended:
-        left = sum(result.reason == verification.ended for result in results)
-        rules = f"{count_noun(left, 'rule')} {'was' if left == 1 else 'were'}"
-        parts.append(f"The run ended early: {verification.ended}. {rules} not judged because of that.")
+    elif left := sum(result.reason == verification.ended != "" for result in results):
+        rules = f"{count_noun(left, 'rule')} {'was' if left == 1 else 'were'} not judged"
+        parts.append(f"The run ended early: {verification.ended}. Because of that, {rules}.")
     counts = Counter(result.outcome for result in results)
     summary = ", ".join(f"{counts[outcome]} {outcome}" for outcome in get_args(Outcome) if counts[outcome])
     cases = sum(result.cases for result in results)
-    verdict = _format_verdict(verification)
-    parts.append(
-        f"{count_noun(len(results), 'rule')}: {summary or 'none'}. "
-        f"{count_noun(cases, 'case')} in {seconds:.1f} s.{verdict and f'{chr(10)}{verdict}'}"
-    )
+    rules = count_noun(len(results), "rule")
+    count = f"{rules}: {summary or 'none'}. {count_noun(cases, 'case')} in {seconds:.1f} s."
+    parts.append("\n".join(filter(None, [count, _format_verdict(verification)])))
     return "\n" + "\n\n".join(parts) + "\n"
 
 

@@ -46,15 +46,13 @@ def read_excuse_lines(lines: Iterable[str], source: str) -> dict[str, str]:
         source: The name of their file, for the text of an error.
 
     Raises:
-        InvalidExcuse: A line is none of these, names no rule, or gives no reason.
+        InvalidExcuse: A line names no rule, or gives no reason.
     """
     excuses: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        rule, colon, reason = line.partition(":")
-        if not colon:
-            raise InvalidExcuse(f"{source}, line {number}: expected ID: REASON, where ID is that of a rule")
+        rule, _, reason = line.partition(":")
         try:
             excuses |= read_excuses([(rule.strip(), reason)])
         except InvalidExcuse as problem:
