@@ -415,10 +415,13 @@ def test_https_needs_the_certificate_authority_of_the_receiver(capsys: pytest.Ca
 
 
 def test_reports_are_written_in_every_format(capsys: pytest.CaptureFixture[str]) -> None:
-    reports = "--report", "json=out.json", "junit=out.xml", "text=out.txt"
-    assert verify_good(*FEW, *reports, make=CONTROLS["RefusesBindMfa"].make) == 1
+    reports = "--report", "json=out.json", "--report", "junit=out.xml", "text=out.txt"
+    limits = "--workers", "3", "--pace", "500"
+    assert verify_good(*FEW, *reports, *limits, make=CONTROLS["RefusesBindMfa"].make) == 1
     document = json.loads(Path("out.json").read_text())
     Draft202012Validator(catalogue.load("verification-report.schema.json")).validate(document)
+    assert document["role"] == "receiver"
+    assert (document["settings"]["workers"], document["settings"]["pace"]) == (3, 500)
     assert document["passed"] is False
     outcomes = {entry["rule"]: (entry["outcome"], entry["fails_run"]) for entry in document["rules"]}
     assert outcomes == {

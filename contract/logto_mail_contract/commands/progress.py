@@ -129,7 +129,7 @@ class Progress:
         from rich.progress import Progress as Bar
 
         bar = Bar(
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=12),
             TextColumn("{task.description}", markup=False),
             console=Console(stderr=True),
             # The thread of this class refreshes. Output is not redirected: rich would wrap the lines.
