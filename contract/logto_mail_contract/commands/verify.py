@@ -59,8 +59,8 @@ def run(options: argparse.Namespace) -> int:
                 raise SubjectLost(problem)
 
         def look(done: int) -> Step:
-            sent, planned, seconds_left = receiver_run.estimate()
-            return Step(done, len(wanted.rules), sent, planned, seconds_left)
+            estimate = receiver_run.estimate()
+            return Step(done, len(wanted.rules), estimate.sent, estimate.planned, estimate.seconds_left)
 
         announcement = _format_plan(receiver_run, wanted.rules)
         return run_rules(receiver_run, wanted, subject, announcement=announcement, start=wait, look=look)
@@ -133,8 +133,8 @@ def _open_sink(port: int | None, stack: ExitStack) -> Outbox | None:
 
 
 def _format_plan(receiver_run: ReceiverRun, rules: Sequence[str]) -> str:
-    requests, recipients, domains = receiver_run.plan(rules)
+    plan = receiver_run.plan(rules)
     return (
-        f"At most {count_noun(requests, 'request')}, for {count_noun(recipients, 'recipient')} at "
-        f"{', '.join(domains[:8]) or 'no domain'}. A receiver under test may really send."
+        f"At most {count_noun(plan.requests, 'request')}, for {count_noun(plan.recipients, 'recipient')} at "
+        f"{', '.join(plan.domains[:8]) or 'no domain'}. A receiver under test may really send."
     )
