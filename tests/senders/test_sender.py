@@ -1056,7 +1056,7 @@ def test_a_command_that_ends_after_a_failure_exits_3_and_the_failure_is_printed(
     assert result.code == 3
     assert "ended with status 7 without a result\n  rule      sender/request/target\n" in result.err
     assert re.search(r"^  failed +MUST +sender/request/target ", result.out, re.MULTILINE)
-    assert re.search(r"^1 rule: 1 failed\. ", result.out, re.MULTILINE)
+    assert re.search(r"^2 rules: 1 failed, 1 not judged\. ", result.out, re.MULTILINE)
     assert "The sender was lost, and what is left was not tried." in result.out
 
 

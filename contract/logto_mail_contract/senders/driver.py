@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from ..masking import escape_unprintable, format_value
-from ..suite.results import SubjectLost
+from ..suite.results import NotJudged, SubjectLost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +89,11 @@ class Driver(Protocol):
 
         Raises:
             SenderUnusable: The sender cannot be driven.
+            NotJudged: The driver was interrupted.
         """
+
+    def interrupt(self, reason: str) -> None:
+        """End what ``send`` waits for, now and later. May be called in any thread."""
 
     def close(self) -> None:
         """End what still runs."""
@@ -141,6 +145,9 @@ class CallableDriver:
             )
         return Report(None, f"within {patience:g} s, then {report}") if late.is_set() else report
 
+    def interrupt(self, reason: str) -> None:
+        """Do nothing: a function cannot be ended from outside."""
+
     def close(self) -> None:
         """Nothing runs between two messages."""
 
@@ -173,6 +180,13 @@ class CommandDriver:
         self._jobs: queue.Queue[bytes | None] = queue.Queue()
         self._stderr: IO[bytes] | None = None
         self._threads: list[threading.Thread] = []
+        self._interrupted = ""
+
+    def interrupt(self, reason: str) -> None:
+        self._interrupted = reason
+        # Wakes `send`; where the queue is full, it does not wait.
+        with contextlib.suppress(queue.Full):
+            self._results.put_nowait(None)
 
     def send(
         self,
@@ -183,9 +197,12 @@ class CommandDriver:
         release: Callable[[], None],
     ) -> Report:
         """See ``Driver.send``."""
+        self._require_not_interrupted()
         if self._process is not None:
             self._require_quiet(self._process)
         process = self._process or self._start()
+        # Again: an interrupt until now may have gone to the queue of an earlier process.
+        self._require_not_interrupted()
         job: dict[str, Any] = {"message": message, "endpoint": endpoint}
         if authorization is not None:
             job["authorization"] = authorization
@@ -202,10 +219,15 @@ class CommandDriver:
                 said = self._format_stderr()
                 self._end(0)
                 return Report(None, f"within {patience + self._grace_seconds:g} s{said}")
+        self._require_not_interrupted()
         if line is None:
             raise self._ended(process, "without a result")
         report = self._report(line)
         return Report(None, f"within {patience:g} s, then {report}") if late else report
+
+    def _require_not_interrupted(self) -> None:
+        if self._interrupted:
+            raise NotJudged(self._interrupted)
 
     def _start(self) -> subprocess.Popen[bytes]:
         # A file: a full pipe would stop the command, since it is read only at the end.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import catalogue
 from ..judging.typical import minimal
+from ..suite.causes import Causes
 from .driver import SenderUnusable
 from .rules import CHECKS
 from .sender import SenderSettings
@@ -34,7 +35,11 @@ class SenderRun:
         settings: How it is tried.
         attempts: The prepared and the generated messages that several rules judge; None until they are sent.
         lost: Why the sender cannot be driven; None while it can.
+        causes: The causes of the failures so far.
+        diagnosis: Empty: nothing is said of a sender as a whole.
     """
+
+    diagnosis = ""
 
     def __init__(
         self, sender: Sender, destination: Destination, settings: SenderSettings | None = None
@@ -44,6 +49,7 @@ class SenderRun:
         self.settings = settings or SenderSettings()
         self.attempts: tuple[list[Attempt], list[Attempt]] | None = None
         self.lost: SenderUnusable | None = None
+        self.causes = Causes()
 
     @property
     def checks(self) -> Checks[SenderTrial]:
@@ -70,6 +76,9 @@ class SenderRun:
 
     def prepare(self, rules: Sequence[str]) -> None:
         """Do nothing: a sender is driven one message at a time."""
+
+    def interrupt(self, reason: str) -> None:
+        self.sender.driver.interrupt(reason)
 
     def require_usable(self) -> None:
         """Have one plain message sent, whatever comes of it.
