@@ -79,7 +79,7 @@ def test_receiver_class_and_verify_agree(
         pytester.makeini(f"[pytest]\nmail_contract_excuses = {EXCUSED}: known\n")
         pytester.makepyfile(SOURCE.format(url=served.url, token=TOKEN))
         ran = pytester.runpytest_inprocess(
-            "-v", "-p", "no:cacheprovider", "-k", "accept or auth or reject", "--tb=no"
+            "-v", "-p", "no:cacheprovider", "-k", "accept/ or auth/ or reject/", "--tb=no"
         )
     entries = json.loads(report.read_text())["rules"]
     noted = [json.loads(line) for line in Path("class.ndjson").read_text().splitlines()]

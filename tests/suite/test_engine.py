@@ -138,14 +138,6 @@ def test_an_exception_ends_a_rule_with_its_outcome(
     assert (result.outcome, result.reason) == (outcome, reason)
 
 
-def test_finishing_a_trial_may_withdraw_its_failures() -> None:
-    def finish(trial: StringTrial) -> None:
-        trial.failures.clear()
-        raise NotJudged("exhausted")
-
-    assert run_rule(StringRun(fails, finish=finish), MUST).outcome == "not judged"
-
-
 def test_a_missing_need_or_an_older_revision_is_not_applicable() -> None:
     result = run_rule(StringRun(fails, needs=("wire", "outbox")), MUST)
     assert (result.outcome, result.reason, result.cases) == ("not applicable", "there is no outbox", 0)

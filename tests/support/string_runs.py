@@ -12,7 +12,7 @@ from logto_mail_contract.suite.results import NotJudged
 from logto_mail_contract.suite.trial import Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
     from logto_mail_contract.findings import Rule
 
@@ -62,7 +62,6 @@ class StringRun:
         needs: tuple[str, ...] = (),
         strict: bool = False,
         revision: str = "1.35",
-        finish: Callable[[StringTrial], None] = lambda trial: None,  # noqa: ARG005 - nothing to look at
         diagnosis: str = "",
     ) -> None:
         self.checks: Checks[StringTrial] = Checks("receiver")
@@ -71,11 +70,13 @@ class StringRun:
         self.check = check
         self.strict = strict
         self.revision = revision
-        self.finish = finish
         self.causes = Causes()
         self.diagnosis = diagnosis
         self.interrupted: list[str] = []
         self._interrupt = threading.Event()
+
+    def prepare(self, rules: Sequence[str]) -> None:
+        """Do nothing: nothing is sent ahead."""
 
     def start(self, rule: Rule) -> StringTrial:
         return StringTrial(rule)

@@ -304,7 +304,9 @@ class ReceiverRun:
         if chosen not in self._sendings:
             cases = chosen.make_cases(self.maker)
             accepted = [
-                case for case in cases if chosen is ordinary or case.type in self.maker.accepted_types
+                case
+                for case in cases
+                if chosen is ordinary or not case.type or case.type in self.maker.accepted_types
             ]
             submit = {
                 "alone": self.dispatcher.send_alone,
