@@ -1,4 +1,4 @@
-"""The messages that rules have senders send, and what is judged of each request."""
+"""The messages that senders are given."""
 
 from __future__ import annotations
 
@@ -9,23 +9,21 @@ from ..judging.typical import minimal, organization, template_types, typical, us
 from ..judging.validation import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from ..wire.requests import Request
-    from .destination import Attempt
-    from .trial import SenderTrial
+    from hypothesis.strategies import SearchStrategy
 
 
-def make_plain_message(trial: SenderTrial) -> dict[str, Any]:
+def make_plain_message(revision: str) -> dict[str, Any]:
     """Return a message that no sender finds odd."""
-    return minimal("SignIn", trial.sender.revision)
+    return minimal("SignIn", revision)
 
 
-def make_usual_messages(trial: SenderTrial) -> Iterator[dict[str, Any]]:
+def make_usual_messages(revision: str) -> Iterator[dict[str, Any]]:
     """Yield messages of every template type, with as much as Logto sends and with as little."""
-    for kind in template_types(trial.sender.revision):
-        yield minimal(kind, trial.sender.revision)
-        yield typical(kind, revision=trial.sender.revision)
+    for kind in template_types(revision):
+        yield minimal(kind, revision)
+        yield typical(kind, revision=revision)
 
 
 def make_unusual_messages(revision: str | None = None) -> list[dict[str, Any]]:
@@ -70,16 +68,8 @@ def make_unusual_messages(revision: str | None = None) -> list[dict[str, Any]]:
     return [message for message in found if not validate(message, revision, "guard")]
 
 
-def judge_every_message(trial: SenderTrial, problem: Callable[[Attempt], str | None]) -> None:
-    """Judge every kind of message: usual, unusual and generated."""
-    trial.judge_every((*make_usual_messages(trial), *make_unusual_messages(trial.sender.revision)), problem)
+def make_generated_messages(revision: str) -> SearchStrategy[dict[str, Any]]:
+    """Return the strategy that generated messages are drawn from."""
+    from ..strategies import messages
 
-
-def find_missing_request(attempt: Attempt) -> str | None:
-    """Return that no request came; None when one did."""
-    return None if attempt.arrivals else f"no request came; {attempt.report}"
-
-
-def find_problem(attempt: Attempt, problem: Callable[[Request], str | None]) -> str | None:
-    """Return what is wrong with the first request that something is wrong with."""
-    return find_missing_request(attempt) or next(filter(None, map(problem, attempt.requests)), None)
+    return messages(revision, "guard") | messages(revision, "emitted")

@@ -9,7 +9,7 @@ from ... import catalogue
 from ...judging.javascript_json import NotJson, NotUtf8, TooDeep, parse, parse_with_duplicates, walk
 from ...masking import format_value
 from ..checks import check
-from ..messages import find_problem, judge_every_message
+from .request import REQUEST_SERIES, find_problem, judge_requests
 
 if TYPE_CHECKING:
     from ...wire.requests import Request
@@ -31,7 +31,7 @@ def _utf8(request: Request) -> str | None:
 
 @check("sender/body/utf-8")
 def _check_utf8(trial: SenderTrial) -> None:
-    judge_every_message(trial, lambda attempt: find_problem(attempt, _utf8))
+    judge_requests(trial, _utf8)
 
 
 def _text(request: Request) -> str:
@@ -52,7 +52,7 @@ def _json(request: Request) -> str | None:
 
 @check("sender/body/json")
 def _check_json(trial: SenderTrial) -> None:
-    judge_every_message(trial, lambda attempt: find_problem(attempt, _json))
+    judge_requests(trial, _json)
 
 
 def _unique_keys(request: Request) -> str | None:
@@ -68,7 +68,7 @@ def _unique_keys(request: Request) -> str | None:
 
 @check("sender/body/unique-keys")
 def _check_unique_keys(trial: SenderTrial) -> None:
-    judge_every_message(trial, lambda attempt: find_problem(attempt, _unique_keys))
+    judge_requests(trial, _unique_keys)
 
 
 def _leaf(value: Any) -> tuple[object, ...]:
@@ -129,8 +129,10 @@ def _values(attempt: Attempt, *, knows_ip: bool) -> str | None:
 
 @check("sender/body/values")
 def _check_values(trial: SenderTrial) -> None:
-    knows_ip = "ip" in catalogue.schema(trial.sender.revision, "guard")["properties"]
-    judge_every_message(trial, lambda attempt: _values(attempt, knows_ip=knows_ip))
+    knows_ip = "ip" in catalogue.schema(trial.run.revision, "guard")["properties"]
+    trial.judge_each(
+        trial.run.take_attempts(*REQUEST_SERIES), lambda attempt: _values(attempt, knows_ip=knows_ip)
+    )
 
 
 def _members(request: Request) -> dict[str, Any]:
@@ -152,7 +154,7 @@ def _check_no_other_members(trial: SenderTrial) -> None:
 
         return find_problem(attempt, problem_of_request)
 
-    judge_every_message(trial, problem)
+    trial.judge_each(trial.run.take_attempts(*REQUEST_SERIES), problem)
 
 
 @check("sender/body/ip")
@@ -164,4 +166,4 @@ def _check_ip(trial: SenderTrial) -> None:
     def problem(attempt: Attempt) -> str | None:
         return None if attempt.message.get("ip") else find_problem(attempt, problem_of_request)
 
-    judge_every_message(trial, problem)
+    trial.judge_each(trial.run.take_attempts(*REQUEST_SERIES), problem)
