@@ -6,6 +6,7 @@ import re
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from weakref import WeakValueDictionary
@@ -30,10 +31,12 @@ class Arrival(NamedTuple):
     Attributes:
         request: The request as it came.
         elsewhere: Whether it came to the other origin of the destination.
+        time: When it came, by the monotonic clock.
     """
 
     request: Request
     elsewhere: bool
+    time: float
 
 
 Script = Callable[[Arrival, int], Reply]
@@ -66,13 +69,15 @@ class Attempt:
 
     Attributes:
         arrivals: What arrived, in that order.
-        redirects: How many of them got a redirect.
+        redirects: The target of each request that got a redirect, and the value of its ``Location``.
         unmatched: The problems on its connections with bytes that were no request.
         report: What the sender said; set when it has.
+        ended: When it has, by the monotonic clock.
         over: Set when the attempt has ended.
     """
 
     report: Report
+    ended: float
 
     def __init__(
         self,
@@ -92,7 +97,7 @@ class Attempt:
         self.expected = expected
         self.is_generated = is_generated
         self.arrivals: list[Arrival] = []
-        self.redirects = 0
+        self.redirects: list[tuple[str, str]] = []
         self.unmatched: list[str] = []
         self.over = threading.Event()
         self._script = script
@@ -112,7 +117,8 @@ class Attempt:
             self._changed.notify_all()
             # Late requests are accepted, so that a sender which tries for ever ends.
             reply = ScriptedResponse(200) if self.over.is_set() else self._script(arrival, number)
-            self.redirects += isinstance(reply, ScriptedResponse) and "Location" in reply.headers
+            if isinstance(reply, ScriptedResponse) and "Location" in reply.headers:
+                self.redirects.append((arrival.request.target, reply.headers["Location"]))
             return reply
 
     def wait(self, seconds: float) -> None:
@@ -139,7 +145,7 @@ class _Origin:
         # Each connection has a thread of its own.
         self._attempts.last = attempt
         connection.closing = attempt.over
-        attempt.record(Arrival(request, self._elsewhere)).send(connection)
+        attempt.record(Arrival(request, self._elsewhere, time.monotonic())).send(connection)
         return True
 
     def note_unmatched(self, what: str) -> None:

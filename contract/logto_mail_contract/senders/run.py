@@ -61,7 +61,7 @@ class SenderRun:
         self.requests = 0
         self.lost: SenderUnusable | None = None
         self._unsent = 0
-        self._last_sent = -math.inf
+        self._last_ended = -math.inf
         self._rule = ""
         self._series: dict[str, Series] = {}
 
@@ -102,6 +102,8 @@ class SenderRun:
         """
         try:
             attempt = self.send(minimal("SignIn", self.sender.revision))
+        except NotJudged:
+            return  # the deadline is over, as each rule will say
         except SenderUnusable as problem:
             problem.context = ""  # no rule and no message of interest
             raise
@@ -150,7 +152,7 @@ class SenderRun:
 
     def _settle(self) -> None:
         """Wait until the last attempt is as long ago as the settings want."""
-        time.sleep(self.limit_wait(self._last_sent + self.settings.settle - time.monotonic()))
+        time.sleep(self.limit_wait(self._last_ended + self.settings.settle - time.monotonic()))
 
     def require_request(self) -> None:
         """Have plain messages sent until a request comes.
@@ -226,16 +228,20 @@ class SenderRun:
                 lambda: self.destination.release(attempt),
             )
         except SenderUnusable as lost:
-            lost.context = f"\n  rule      {self._rule}\n  message   {format_message(message)}"
+            lost.context = (
+                f"\n  rule      {self._rule}\n  message   {format_message(message)}\n  response  {what}"
+            )
             self.lost = lost
             raise
         finally:
             attempt.over.set()
-            self._last_sent = time.monotonic()
+            attempt.ended = self._last_ended = time.monotonic()
         if attempt.report.ok is None and time.monotonic() >= self.deadline:
             raise NotJudged(TIME_IS_OVER)
         if origin is None:
-            attempt.wait(self.limit_wait(self.settings.settle))
+            if attempt.report.ok is not False:
+                # A sender may report success, and send only then. What was cut off arrives a little later.
+                attempt.wait(self.limit_wait(self.settings.settle))
             self.requests += bool(attempt.arrivals)
             self._unsent += not attempt.arrivals
         return attempt
@@ -245,5 +251,5 @@ class SenderRun:
         return max(0.0, min(seconds, self.deadline - time.monotonic()))
 
     def pause(self, seconds: float) -> None:
-        """Wait for what should not come, at most until the deadline."""
+        """Wait, at most until the deadline."""
         time.sleep(self.limit_wait(seconds))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ..judging.typical import template_types, typical
 from ..suite.results import NotJudged
 from ..suite.search import draw_examples
 from ..wire.replies import Garbage, Reply, Reset, ScriptedResponse
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 MAX_SILENT_MESSAGES = 3
 """Messages without a report after which a series is cut: each costs all patience."""
+
+_MAX_MISSING_REQUESTS = 10
+"""Messages without a request after which a series is cut: each may cost a wait for its request."""
 
 CREDENTIAL = "Bearer s3cret-canary"
 
@@ -136,6 +140,7 @@ class Series:
         self._attempts = attempts
         self._made: list[Attempt] = []
         self._silent = 0
+        self._missing = 0
         self._cut = ""
 
     def __iter__(self) -> Iterator[Attempt]:
@@ -161,6 +166,9 @@ class Series:
             self._silent += attempt.report.ok is None
             if self._silent == MAX_SILENT_MESSAGES:
                 self._cut = f"the sender gave no report {self._silent} times, and the rest was not sent"
+            self._missing += not attempt.arrivals
+            if self._missing == _MAX_MISSING_REQUESTS:
+                self._cut = f"no request came {self._missing} times, and the rest was not sent"
             yield attempt
         raise NotJudged(self._cut)
 
@@ -212,6 +220,11 @@ def _answer(run: SenderRun) -> Iterator[Attempt]:
         yield _send(run, str(status), ScriptedResponse(status), expected=True)
     for status in _FAILURES:
         yield _send(run, str(status), ScriptedResponse(status, b'{"error":"no"}', _JSON), expected=False)
+    # A sender may treat one type of message differently, or messages without a credential.
+    for kind in template_types(run.revision):
+        message = typical(kind, revision=run.revision)
+        script = always(ScriptedResponse(500, b'{"error":"no"}', _JSON))
+        yield run.send(message, script, what=f"500 to {kind}", expected=False)
     for what, (body, headers) in _BODIES.items():
         for status in (200, 202, 400, 500):
             response = ScriptedResponse(status, body, headers)
@@ -317,7 +330,7 @@ def make_redirect_script(
     """
 
     def script(arrival: Arrival, number: int) -> Reply:  # noqa: ARG001 - a Script
-        if is_moved(arrival):
+        if _MOVED in arrival.request.target:
             return then
         current = run.destination.current
         assert current is not None
@@ -325,11 +338,6 @@ def make_redirect_script(
         return ScriptedResponse(status, b"", {"Location": location(token)})
 
     return script
-
-
-def is_moved(arrival: Arrival) -> bool:
-    """Return whether a request came to where a redirect pointed."""
-    return _MOVED in arrival.request.target
 
 
 def _redirect(run: SenderRun, statuses: tuple[int, ...] = _POST_REDIRECTS) -> Iterator[Attempt]:

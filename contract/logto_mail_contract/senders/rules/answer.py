@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ...suite.results import NotJudged
 from ..checks import check
 from ..series import CREDENTIAL
 from .request import REQUEST_SERIES
@@ -56,10 +57,12 @@ def _check_failure(trial: SenderTrial) -> None:
 
 @check("sender/answer/connection-failure")
 def _check_connection_failure(trial: SenderTrial) -> None:
-    for attempt in trial.run.take_attempts("refused"):
-        problem = _report_problem(attempt)
+    run = trial.run
+    for attempt in run.take_attempts("refused", *([] if run.missing("https") else ["untrusted"])):
+        # Another rule reports that a request came to an untrusted endpoint.
+        problem = None if attempt.arrivals else _report_problem(attempt)
         trial.judge(attempt, problem is None, problem or "")
-    _judge_reports(trial, trial.run.take_attempts("broken"), ok=False)
+    _judge_reports(trial, run.take_attempts("broken"), ok=False)
 
 
 @check("sender/answer/closed-connection")
@@ -79,9 +82,16 @@ def _check_no_credential(trial: SenderTrial) -> None:
 
 @check("sender/answer/slow")
 def _check_slow(trial: SenderTrial) -> None:
+    slow = trial.run.settings.slow
+
     def problem(attempt: Attempt) -> str | None:
-        # A second request means that the sender did not wait for the response to the first.
-        return _report_problem(attempt) or _find_repetition(attempt)
+        first, *later = [arrival.time for arrival in attempt.arrivals]
+        # A clock may be a little fast, and a response never comes early.
+        if later and later[0] - first < 0.9 * slow:
+            return f"posted again after {later[0] - first:.1f} s, before {attempt.what}; {attempt.report}"
+        if attempt.report.ok is True and attempt.ended - first < 0.9 * slow:
+            return f"{attempt.report} after {attempt.ended - first:.1f} s, before {attempt.what}"
+        return _report_problem(attempt)
 
     trial.judge_each(trial.run.take_attempts("slow"), problem)
 
@@ -90,7 +100,7 @@ def _find_repetition(attempt: Attempt) -> str | None:
     """Return how often a message was sent where it was more than once; a followed redirect is allowed."""
     count = len(attempt.arrivals)
     places = Counter((arrival.elsewhere, arrival.request.target) for arrival in attempt.arrivals)
-    if count <= 1 + attempt.redirects and max(places.values()) == 1:
+    if count <= 1 + len(attempt.redirects) and max(places.values()) == 1:
         return None
     return f"{count} requests after {attempt.what}; {attempt.report}"
 
@@ -99,10 +109,16 @@ def _find_repetition(attempt: Attempt) -> str | None:
 def _check_no_retry(trial: SenderTrial) -> None:
     run = trial.run
     attempts = run.take_settled_attempts(*REQUEST_SERIES, "closed", *_RESPONSE_SERIES)
-    trial.judge_each(attempts, _find_repetition)
+    cut: NotJudged | None = None
+    try:
+        trial.judge_each(attempts, _find_repetition)
+    except NotJudged as problem:
+        cut = problem
     if not run.requests:
-        return
+        raise cut or NotJudged("no request came")
     for attempt in run.take_attempts(*_RESPONSE_SERIES):
         # A sender that stops sending after failures, for example.
         if not attempt.arrivals:
             trial.judge(attempt, False, f"no request came for {attempt.what}; {attempt.report}")
+    if cut is not None:
+        raise cut

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
 
 from ...masking import format_value
-from ...suite.results import NotApplicable
+from ...suite.results import NotApplicable, NotJudged
 from ..checks import check
-from ..series import CREDENTIAL, is_moved
+from ..series import CREDENTIAL
 
 if TYPE_CHECKING:
     from ...wire.requests import Request
@@ -18,7 +19,14 @@ _SECRET = CREDENTIAL.partition(" ")[2]
 
 
 def _moved(attempt: Attempt) -> list[Request]:
-    return [arrival.request for arrival in attempt.arrivals if is_moved(arrival)]
+    """Return the requests that came to where a redirect pointed."""
+    targets = set()
+    for target, location in attempt.redirects:
+        # A sender that changes the target may resolve against either.
+        for base in (urljoin(attempt.url, target), attempt.url):
+            parts = urlsplit(urljoin(base, location))
+            targets.add(parts.path + (f"?{parts.query}" if parts.query else ""))
+    return [request for request in attempt.requests[1:] if request.target in targets]
 
 
 def _after(attempt: Attempt, problem: str) -> str:
@@ -30,7 +38,8 @@ def _not_repeated(attempt: Attempt) -> str | None:
     moved = _moved(attempt)
     if not moved:
         return _after(attempt, f"not followed; {attempt.report}")
-    first = attempt.requests[0]
+    # The last one: a request of another kind before it is reported by another rule.
+    first = attempt.requests[attempt.requests.index(moved[0]) - 1]
     for request in moved:
         if (request.method, request.body) != (first.method, first.body):
             return _after(attempt, f"{format_value(request.method)} with {len(request.body)} bytes of body")
@@ -63,6 +72,8 @@ def _check_see_other(trial: SenderTrial) -> None:
 @check("sender/redirect/relative")
 def _check_relative(trial: SenderTrial) -> None:
     whole = [attempt for attempt in trial.run.take_attempts("redirects") if attempt.what == "307"]
+    if not any(attempt.arrivals for attempt in whole):
+        raise NotJudged("no request came")
     if not any(map(_moved, whole)):
         raise NotApplicable("the sender follows no 307")
 
