@@ -21,7 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
+import httpx
 import pytest
+
+# Import it before the runs below: each run removes the modules that it imported itself, and a compiled module
+# can be loaded only once.
+import trustme  # noqa: F401
 from examples.sender_python import send as example_send
 from tests.support.raw_sender import (
     EMPTY,
@@ -100,6 +105,53 @@ def test_a_correct_sender_passes_every_rule(
     waived = {rule for rule, result in outcomes.items() if result.outcome == "not applicable"}
     # Logto sends an ip since 1.35.
     assert waived == ({"sender/body/ip"} if revision else set())
+
+
+def frame_in_chunks(body: bytes) -> tuple[list[str], bytes]:
+    parts = [body[start : start + 1000] for start in range(0, len(body), 1000)]
+    return ["Transfer-Encoding: chunked"], b"".join(
+        b"%x\r\n%b\r\n" % (len(part), part) for part in (*parts, b"")
+    )
+
+
+GOOD_SENDERS = {
+    "chunks": RawSender(frame=frame_in_chunks),
+    "the charset": RawSender(content_types=('application/json; charset="UTF-8"',)),
+    "no encoding": RawSender(extra_lines=("Content-Encoding: identity",)),
+    "escapes": RawSender(encode=lambda message: json.dumps(select_members(message)).encode()),
+    "other spaces and order": RawSender(
+        encode=lambda message: json.dumps(select_members(message), indent=2, sort_keys=True).encode()
+    ),
+    "more header lines": RawSender(extra_lines=("Accept: */*", "Accept-Encoding: gzip", "X-Id: 1")),
+}
+
+
+@pytest.mark.parametrize("name", GOOD_SENDERS)
+def test_senders_that_differ_in_what_is_free_pass_every_rule(name: str, destination: Destination) -> None:
+    assert find_failed(Sender.calling(GOOD_SENDERS[name].send), destination) == {}
+
+
+@pytest.mark.parametrize("follow_redirects", [True, False])
+def test_a_client_that_keeps_connections_breaks_no_must(
+    follow_redirects: bool, destination: Destination
+) -> None:
+    """It replaces what the endpoint has closed, and reads every response."""
+    with httpx.Client(timeout=30, follow_redirects=follow_redirects, trust_env=False) as client:
+
+        def send(message: Message, endpoint: str, authorization: str | None) -> None:
+            headers = {"Content-Type": "application/json"}
+            if authorization is not None:
+                headers["Authorization"] = authorization
+            body = json.dumps(select_members(message)).encode()
+            client.post(endpoint, content=body, headers=headers).raise_for_status()
+
+        run = SenderRun(Sender.calling(send), destination, QUICK)
+        results = [run_rule(run, rule) for rule in RULES]
+    assert [result.findings for result in results if result.outcome == "failed"] == []
+    warned = {result.rule.id for result in results if result.outcome == "warned"}
+    assert warned == {"sender/answer/not-modified", "sender/redirect/post-again"} | (
+        set() if follow_redirects else {"sender/redirect/see-other"}
+    )
 
 
 def test_the_example_passes_every_rule_as_a_command(destination: Destination) -> None:
@@ -632,7 +684,7 @@ CONTROLS: dict[str, tuple[RawSender, set[str]]] = {
     ),
     **{
         f"once more after {statuses}": (RawSender(resends=has_status(*statuses)), {"sender/answer/no-retry"})
-        for statuses in ((401, 407), (409,), (410,), (421, 425), (501,), (504, 524))
+        for statuses in ((401, 407), (409,), (410,), (423, 425), (501,), (504, 524))
     },
     "invitations twice": (RepeatsInvitations(), {"sender/answer/no-retry"}),
     "redirects from the start": (StartsRedirectsAgain(), {"sender/answer/no-retry"}),
@@ -675,7 +727,7 @@ CONTROLS: dict[str, tuple[RawSender, set[str]]] = {
     "a 4xx is success": (RawSender(succeeds=accepts(400, 401, 404, 422)), {"sender/answer/failure"}),
     **{
         f"a {status} is success": (RawSender(succeeds=accepts(status)), {"sender/answer/failure"})
-        for status in (402, 403, 405, 407, 409, 410, 418, 421, 423, 425, 428, 451, 499, 501, 507, 511, 599)
+        for status in (402, 403, 405, 407, 409, 410, 418, 422, 423, 425, 428, 451, 499, 501, 507, 511, 599)
     },
     "any status below 400 is success": (
         RawSender(succeeds=lambda response: response.status < 400),
@@ -1201,7 +1253,12 @@ def alive(process: int) -> bool:
 # In pytest.
 
 GOOD = """
+import httpx
 import pytest
+
+# Import it before the runs below: each run removes the modules that it imported itself, and a compiled module
+# can be loaded only once.
+import trustme  # noqa: F401
 from examples.sender_python import send
 from logto_mail_contract import SenderContract, SenderSettings
 
@@ -1303,6 +1360,22 @@ def test_a_failed_should_fails_the_run_only_when_strict(
     result.assert_outcomes(passed=2, skipped=2, deselected=len(RULES) - 6, **outcomes)
     result.stdout.fnmatch_lines(["XFAIL *see-other* INFO: *"])
     result.stdout.fnmatch_lines(["SKIPPED *not applicable: the sender follows no redirect"])
+
+
+INVALID_MESSAGE = """
+from logto_mail_contract.senders import messages
+
+@pytest.fixture(autouse=True)
+def send_invalid(monkeypatch):
+    monkeypatch.setattr(messages, "minimal", lambda type, revision: {"type": type, "payload": {}})
+"""
+
+
+def test_an_own_fault_is_an_error_and_no_failure(suite: Callable[..., pytest.RunResult]) -> None:
+    """An invalid message of the suite itself does not fail the sender."""
+    result = suite(GOOD + INVALID_MESSAGE, "-k", "sender/answer/slow or sender/body/ip")
+    result.assert_outcomes(errors=2, deselected=len(RULES) - 2)
+    result.stdout.fnmatch_lines(["*OwnFault: sender/body/ip wanted a message of 1.35, but: *"])
 
 
 COMMAND = """
