@@ -630,6 +630,22 @@ CONTROLS: dict[str, tuple[RawSender, set[str]]] = {
         RawSender(encode=on_text(lambda text: unicodedata.normalize("NFC", text))),
         {"sender/body/values"},
     ),
+    "links parsed": (
+        RawSender(encode=on_text(lambda text: urlsplit(text).geturl() if "://" in text else text)),
+        {"sender/body/values"},
+    ),
+    "tags cut off recipients": (
+        RawSender(encode=lambda message: with_members(to=re.sub(r"\+.*@", "@", message["to"]))(message)),
+        {"sender/body/values"},
+    ),
+    "recipients of 254 characters": (
+        RawSender(encode=lambda message: with_members(to=message["to"][:254])(message)),
+        {"sender/body/values"},
+    ),
+    "dates in another form": (
+        RawSender(encode=on_text(lambda text: re.sub(r"(T\d\d:\d\d:\d\d)Z", r"\1.000Z", text))),
+        {"sender/body/values"},
+    ),
     "text trimmed": (RawSender(encode=on_text(str.strip)), {"sender/body/values"}),
     "lone surrogates replaced": (
         RawSender(encode=on_text(lambda text: re.sub("[\ud800-\udfff]", "\ufffd", text))),
@@ -753,6 +769,7 @@ CONTROLS: dict[str, tuple[RawSender, set[str]]] = {
         RawSender(redirects=make_redirects(s301=GET, s302=GET)),
         {"sender/redirect/post-again"},
     ),
+    "three redirects": (RawSender(max_redirects=3), {"sender/redirect/post-again"}),
     "no body after a 307": (RawSender(redirects=make_redirects(s307=EMPTY)), {"sender/redirect/post-again"}),
     "no 308": (RawSender(redirects=make_redirects(s308="none")), {"sender/redirect/post-again"}),
     "POST after a 303": (RawSender(redirects=make_redirects(s303=SAME)), {"sender/redirect/see-other"}),
@@ -990,7 +1007,7 @@ def test_unusual_messages_are_all_valid_and_all_sent() -> None:
         found = make_unusual_messages(revision)
         assert len(found) > 60
         assert [message for message in found if validate(message, revision, "guard")] == []
-    assert len(make_unusual_messages()) == 89
+    assert len(make_unusual_messages()) == 110
     first = [value for message in make_unusual_messages("1.22") for value in message["payload"].values()]
     assert {type(value) for value in first} == {str}
 

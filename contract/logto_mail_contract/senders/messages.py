@@ -37,7 +37,17 @@ def make_unusual_messages(revision: str | None = None) -> list[dict[str, Any]]:
         *("é", "e\u0301", "ß", "İ", "中文", "שלום", "\u202e", "\u200b", "\u00a0", "\ufeff", "\u2028\u2029"),
         *("😀", "👩\u200d👧", "\uffff", "\ud800", "x\udfff", "\udc00\ud800"),
         *('"', "'", "\\", "/", "</script>", "<b>&amp;", "&lt;", "%41", "+", "{{code}}", "\\u0041"),
+        *("2026-01-01T00:00:00Z", "2026-1-1", "yes", "NaN", "None", "undefined", "[object Object]"),
         *("\r\n", "\n", "\t", "\0", "\x1b", "\x7f", "\u0085", "x" * 100_000, "é" * 50_000),
+    )
+    links = (
+        *("https://example.com", "HTTP://Example.COM:80/%7ea/../b?b=2&a=%2f+x#Part", "app://open?x=1&amp;y"),
+        *("/invitations/1", "not a link", "https://xn--exmple-cua.com/ä b", "javascript:alert(1)"),
+    )
+    recipients = (
+        *("", "Foo@EXAMPLE.com", " foo@example.com ", "é\ud800@example.com", "foo.bar+tag@example.com"),
+        *("ä@exämple.test", '"foo bar"@example.com', "foo@example.com,bar@example.com", "15551234567"),
+        *("Foo <foo@example.com>", f"{'x' * 300}@example.com"),
     )
     values: tuple[Any, ...] = (
         *(None, True, False, 0, -1, 1.0, 0.1, -0.0, 1e21, 1e-7, 5e-324, 1.7976931348623157e308),
@@ -54,10 +64,8 @@ def make_unusual_messages(revision: str | None = None) -> list[dict[str, Any]]:
     found = [
         *({**plain, "payload": {}} for _ in range(1)),
         *({**plain, "payload": {**payload, "code": text}} for text in texts),
-        *(
-            {**plain, "to": text}
-            for text in ("", "Foo@EXAMPLE.com", " foo@example.com ", "é\ud800@example.com")
-        ),
+        *({**plain, "payload": {"link": text}} for text in links),
+        *({**plain, "to": text} for text in recipients),
         *({**plain, "payload": {**payload, "more": value}} for value in (*values, deep)),
         *({**plain, "payload": {**payload, key: "x"}} for key in keys),
         {**plain, "ip": ""},

@@ -71,6 +71,7 @@ _FAILURES = (
 _REDIRECTS = (300, 301, 302, 303, 307, 308)
 _POST_REDIRECTS = (301, 302, 307, 308)
 _MOVED = "moved"
+_LONG_CHAIN = 5
 _SURPLUS_REDIRECTS = 60
 
 _JSON = {"Content-Type": "application/json"}
@@ -227,9 +228,11 @@ def _answer(run: SenderRun) -> Iterator[Attempt]:
         script = always(ScriptedResponse(500, b'{"error":"no"}', _JSON))
         yield run.send(message, script, what=f"500 to {kind}", expected=False)
     for what, (body, headers) in _BODIES.items():
-        for status in (200, 202, 400, 500):
+        for status in (200, 500):
             response = ScriptedResponse(status, body, headers)
             yield _send(run, f"{status} with {what}", response, expected=status < 300)
+    yield _send(run, "202 with JSON", replace(ACCEPTED, status=202), expected=True)
+    yield _send(run, "400 without body", ScriptedResponse(400), expected=False)
     yield _send(run, "a 200 in gzip", _compress, expected=True)
     for what, reply in _WHOLE.items():
         yield _send(run, what, reply, expected=True)
@@ -341,10 +344,24 @@ def make_redirect_script(
     return script
 
 
-def _redirect(run: SenderRun, statuses: tuple[int, ...] = _POST_REDIRECTS) -> Iterator[Attempt]:
-    for status in statuses:
-        script = make_redirect_script(run, status, lambda token: f"{run.destination.url}/{token}/{_MOVED}")
-        yield _send(run, str(status), script, expected=None)
+def _redirect(run: SenderRun) -> Iterator[Attempt]:
+    for status in _POST_REDIRECTS:
+        yield _redirect_to_whole_url(run, status)
+
+    def repeat(arrival: Arrival, number: int) -> Reply:
+        url = f"{run.destination.url}{arrival.request.target.partition('?')[0]}?{number}"
+        return ACCEPTED if number >= _LONG_CHAIN else ScriptedResponse(307, b"", {"Location": url})
+
+    yield _send(run, f"{_LONG_CHAIN} times 307", repeat, expected=None)
+
+
+def _see_other(run: SenderRun) -> Iterator[Attempt]:
+    yield _redirect_to_whole_url(run, 303)
+
+
+def _redirect_to_whole_url(run: SenderRun, status: int) -> Attempt:
+    script = make_redirect_script(run, status, lambda token: f"{run.destination.url}/{token}/{_MOVED}")
+    return _send(run, str(status), script, expected=None)
 
 
 def _redirect_relatively(run: SenderRun) -> Iterator[Attempt]:
@@ -404,7 +421,7 @@ _SERIES: Mapping[str, Callable[[SenderRun], Iterator[Attempt]]] = {
     "closed": _close_connections,
     "slow": _respond_slowly,
     "redirects": _redirect,
-    "see other": lambda run: _redirect(run, (303,)),
+    "see other": _see_other,
     "relative redirects": _redirect_relatively,
     "redirects elsewhere": _redirect_elsewhere,
     "loops": _redirect_without_end,
