@@ -29,11 +29,13 @@ GRACE_SECONDS = 2.0
 END_SECONDS = 2.0
 """Seconds in which a command is to end by itself, once its input has ended."""
 
+MAX_WAIT_SECONDS = 0.1
+"""Longest wait until the next look at the deadline of a run, which may have been set meanwhile."""
+
 _MAX_ANSWER_BYTES = 1 << 20
 _MAX_SHOWN_LINES = 20
 _MAX_UNASKED_RESULTS = 1000
 _POLL_INTERVAL = 0.01
-_MAX_WAIT_SECONDS = 0.1
 
 Send = Callable[[dict[str, Any], str, "str | None"], object]
 """Sends a message to an endpoint with an authorization; returns when it was accepted, else raises."""
@@ -92,7 +94,7 @@ class Patience:
     def next_wait(self) -> float:
         """Return how many seconds to wait until the next look at the deadline."""
         left = min(self._end, self.deadline()) - time.monotonic()
-        return max(0.0, min(left, _MAX_WAIT_SECONDS))
+        return max(0.0, min(left, MAX_WAIT_SECONDS))
 
     def is_over(self) -> bool:
         """Return whether nothing more is waited for."""

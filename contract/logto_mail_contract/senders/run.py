@@ -13,7 +13,7 @@ from ..judging.typical import minimal
 from ..judging.validation import validate
 from ..suite.results import NotJudged, OwnFault
 from .destination import ACCEPTING, Attempt
-from .driver import Patience, SenderUnusable
+from .driver import MAX_WAIT_SECONDS, Patience, SenderUnusable
 from .rules import CHECKS
 from .sender import SenderSettings
 from .series import Series, make_attempts
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 MAX_UNSENT_MESSAGES = 5
 """Messages without a request after which a sender counts as one that sends nothing."""
+
+MAX_SILENT_IN_A_ROW = 4
+"""Messages in a row without a report after which nothing more is sent. A single series is cut before."""
 
 TIME_IS_OVER = "the time for the run is over"
 
@@ -46,7 +49,7 @@ class SenderRun:
         destination: The endpoint that it is given.
         settings: How it is tried.
         deadline: The time of the monotonic clock at which every wait ends and nothing more is sent. It may
-            be set during the run, from any thread; a wait that is under way ends within 0.1 s.
+            be set during the run, from any thread. A wait that is under way ends within about 0.1 s.
         requests: How many messages had a request.
         lost: Why the sender cannot be driven; None while it can.
     """
@@ -61,6 +64,7 @@ class SenderRun:
         self.requests = 0
         self.lost: SenderUnusable | None = None
         self._unsent = 0
+        self._silent = 0
         self._last_ended = -math.inf
         self._rule = ""
         self._series: dict[str, Series] = {}
@@ -152,7 +156,7 @@ class SenderRun:
 
     def _settle(self) -> None:
         """Wait until the last attempt is as long ago as the settings want."""
-        time.sleep(self.limit_wait(self._last_ended + self.settings.settle - time.monotonic()))
+        self.pause(self._last_ended + self.settings.settle - time.monotonic())
 
     def require_request(self) -> None:
         """Have plain messages sent until a request comes.
@@ -191,7 +195,7 @@ class SenderRun:
             late: Seconds until each response.
 
         Raises:
-            NotJudged: The time of the run is over, or the sender has sent nothing so far.
+            NotJudged: The time of the run is over, or the sender sends nothing or gives no report.
             OwnFault: The message is none that the revision allows.
             SenderUnusable: The sender cannot be driven.
         """
@@ -199,6 +203,8 @@ class SenderRun:
             raise NotJudged(TIME_IS_OVER)
         if not self.requests and self._unsent >= MAX_UNSENT_MESSAGES:
             raise NotJudged(f"no request came for any of the first {self._unsent} messages")
+        if self._silent >= MAX_SILENT_IN_A_ROW:
+            raise NotJudged(f"the sender gave no report {self._silent} times in a row")
         findings = validate(dict(message), self.sender.revision, "guard")
         if findings:
             problem = "; ".join(f"{finding.rule} at {finding.pointer!r}" for finding in findings)
@@ -238,6 +244,7 @@ class SenderRun:
             attempt.ended = self._last_ended = time.monotonic()
         if attempt.report.ok is None and time.monotonic() >= self.deadline:
             raise NotJudged(TIME_IS_OVER)
+        self._silent = self._silent + 1 if attempt.report.ok is None else 0
         if origin is None:
             if attempt.report.ok is not False:
                 # A sender may report success, and send only then. What was cut off arrives a little later.
@@ -252,4 +259,6 @@ class SenderRun:
 
     def pause(self, seconds: float) -> None:
         """Wait, at most until the deadline."""
-        time.sleep(self.limit_wait(seconds))
+        end = time.monotonic() + seconds
+        while (left := self.limit_wait(end - time.monotonic())) > 0:
+            time.sleep(min(left, MAX_WAIT_SECONDS))

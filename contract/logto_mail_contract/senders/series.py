@@ -336,23 +336,27 @@ def make_redirect_script(
     def script(arrival: Arrival, number: int) -> Reply:  # noqa: ARG001 - a Script
         if _MOVED in arrival.request.target:
             return then
-        current = run.destination.current
-        assert current is not None
-        token = urlsplit(current.url).path.split("/")[1]
-        return ScriptedResponse(status, b"", {"Location": location(token)})
+        return ScriptedResponse(status, b"", {"Location": location(_find_token(run))})
 
     return script
+
+
+def _find_token(run: SenderRun) -> str:
+    """Return the first segment of the endpoint's path, for the message under way."""
+    current = run.destination.current
+    assert current is not None
+    return urlsplit(current.url).path.split("/")[1]
 
 
 def _redirect(run: SenderRun) -> Iterator[Attempt]:
     for status in _POST_REDIRECTS:
         yield _redirect_to_whole_url(run, status)
 
-    def repeat(arrival: Arrival, number: int) -> Reply:
-        url = f"{run.destination.url}{arrival.request.target.partition('?')[0]}?{number}"
-        return ACCEPTED if number >= _LONG_CHAIN else ScriptedResponse(307, b"", {"Location": url})
+    def lead_on(arrival: Arrival, number: int) -> Reply:  # noqa: ARG001 - a Script
+        location = f"{run.destination.url}/{_find_token(run)}/mail?{number}"
+        return ACCEPTED if number >= _LONG_CHAIN else ScriptedResponse(307, b"", {"Location": location})
 
-    yield _send(run, f"{_LONG_CHAIN} times 307", repeat, expected=None)
+    yield _send(run, f"{_LONG_CHAIN} times 307", lead_on, expected=None)
 
 
 def _see_other(run: SenderRun) -> Iterator[Attempt]:
