@@ -220,7 +220,8 @@ def test_a_sender_that_gives_no_report_is_asked_a_few_times_in_all(destination: 
         calls.append(endpoint)
         parts = urlsplit(endpoint)
         body = json.dumps(select_members(message)).encode()
-        head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
+        target = parts._replace(scheme="", netloc="").geturl()
+        head = f"POST {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
         head += "" if authorization is None else f"Authorization: {authorization}\r\n"
         with socket.create_connection((parts.hostname, parts.port)) as connection:
             connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)

@@ -143,6 +143,24 @@ class DropsAuthorization(RawSender):
         super().send(message, endpoint, authorization)
 
 
+class DropsAuthorizationOfOneType(RawSender):
+    """Drops the authorization of invitations."""
+
+    def send(self, message: Message, endpoint: str, authorization: str | None) -> None:
+        """Send a message."""
+        self.authorizations = lambda value: () if message["type"] == "OrganizationInvitation" else (value,)
+        super().send(message, endpoint, authorization)
+
+
+class ChoosesTargetByType(RawSender):
+    """Adds the type to the target of MFA messages."""
+
+    def send(self, message: Message, endpoint: str, authorization: str | None) -> None:
+        """Send a message."""
+        self.target = lambda target: f"{target}/mfa" if message["type"] == "BindMfa" else target
+        super().send(message, endpoint, authorization)
+
+
 class IgnoresFailedInvitations(RawSender):
     """Reports every invitation as sent."""
 
@@ -397,6 +415,8 @@ CONTROLS: dict[str, tuple[RawSender, set[str]]] = {
         {"sender/request/content-encoding"},
     ),
     "authorization without query alone": (DropsAuthorization(), {"sender/request/authorization"}),
+    "authorization by type": (DropsAuthorizationOfOneType(), {"sender/request/authorization"}),
+    "the target by type": (ChoosesTargetByType(), {"sender/request/target"}),
     "any certificate": (RawSender(trusts=True), {"sender/request/certificate"}),
     "two lengths": (RawSender(frame=frame_with_two_lengths), {"sender/request/framing"}),
     "a length and chunks": (RawSender(frame=frame_with_length_and_chunks), {"sender/request/framing"}),
@@ -566,6 +586,14 @@ CONTROLS: dict[str, tuple[RawSender, set[str]]] = {
         for statuses in ((401, 407), (409,), (410,), (423, 425), (501,), (504, 524))
     },
     "invitations twice": (RepeatsInvitations(), {"sender/answer/no-retry"}),
+    "a look at what was created": (
+        RawSender(
+            resends=lambda result: (
+                isinstance(result, Response) and "location" in result.headers and result.status in (201, 202)
+            )
+        ),
+        {"sender/answer/no-retry"},
+    ),
     "redirects from the start": (StartsRedirectsAgain(), {"sender/answer/no-retry"}),
     "nothing after failures": (StopsAfterFailures(), {"sender/answer/no-retry"}),
     "a look first": (LooksFirst(), {"sender/answer/no-retry", "sender/request/method"}),

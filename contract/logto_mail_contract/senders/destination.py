@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"/([0-9a-f]{12})(?![0-9a-f])")
 _MAX_ARRIVALS = 200
 
+REDIRECTS = (300, 301, 302, 303, 307, 308)
+"""The statuses whose ``Location`` Logto's connector follows, apart from 304."""
+
 
 class Arrival(NamedTuple):
     """One request that arrived.
@@ -117,7 +120,11 @@ class Attempt:
             self._changed.notify_all()
             # Late requests are accepted, so that a sender which tries for ever ends.
             reply = ScriptedResponse(200) if self.over.is_set() else self._script(arrival, number)
-            if isinstance(reply, ScriptedResponse) and "Location" in reply.headers:
+            if (
+                isinstance(reply, ScriptedResponse)
+                and reply.status in REDIRECTS
+                and "Location" in reply.headers
+            ):
                 self.redirects.append((arrival.request.target, reply.headers["Location"]))
             return reply
 

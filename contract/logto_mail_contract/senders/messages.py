@@ -5,25 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import catalogue
-from ..judging.typical import minimal, organization, template_types, typical, user
+from ..judging.typical import minimal, organization, user
 from ..judging.validation import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hypothesis.strategies import SearchStrategy
 
 
 def make_plain_message(revision: str) -> dict[str, Any]:
     """Return a message that no sender finds odd."""
     return minimal("SignIn", revision)
-
-
-def make_usual_messages(revision: str) -> Iterator[dict[str, Any]]:
-    """Yield messages of every template type, with as much as Logto sends and with as little."""
-    for kind in template_types(revision):
-        yield minimal(kind, revision)
-        yield typical(kind, revision=revision)
 
 
 def make_unusual_messages(revision: str | None = None) -> list[dict[str, Any]]:

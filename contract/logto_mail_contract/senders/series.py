@@ -7,16 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ..judging.typical import template_types, typical
+from ..judging.typical import minimal, template_types, typical
 from ..suite.results import NotJudged
 from ..suite.search import draw_examples
 from ..wire.replies import Garbage, Reply, Reset, ScriptedResponse
-from .destination import ACCEPTED, ACCEPTING, always
+from .destination import ACCEPTED, ACCEPTING, REDIRECTS, always
 from .messages import (
     make_generated_messages,
     make_plain_message,
     make_unusual_messages,
-    make_usual_messages,
 )
 
 if TYPE_CHECKING:
@@ -68,7 +67,6 @@ _FAILURES = (
     *range(500, 509),
     *(510, 511, 520, 521, 522, 523, 524, 525, 526, 527, 530, 599),
 )
-_REDIRECTS = (300, 301, 302, 303, 307, 308)
 _POST_REDIRECTS = (301, 302, 307, 308)
 _MOVED = "moved"
 _LONG_CHAIN = 5
@@ -187,7 +185,12 @@ def make_attempts(name: str, run: SenderRun) -> Iterator[Attempt]:
 
 def _send_messages(run: SenderRun) -> Iterator[Attempt]:
     """Send messages of every kind: usual, unusual and generated."""
-    for message in (*make_usual_messages(run.revision), *make_unusual_messages(run.revision)):
+    for kind in template_types(run.revision):
+        yield run.send(minimal(kind, run.revision))
+        # A sender may treat one type differently: its target and its credential are judged together.
+        message = typical(kind, revision=run.revision)
+        yield run.send(message, path="/mail?tenant=foo&x=1", authorization=CREDENTIAL)
+    for message in make_unusual_messages(run.revision):
         yield run.send(message)
     settings = run.settings
     for message in draw_examples(make_generated_messages(run.revision), settings.examples, settings.seed):
@@ -238,7 +241,11 @@ def _answer(run: SenderRun) -> Iterator[Attempt]:
         yield _send(run, what, reply, expected=True)
     for what, reply in _INVITES.items():
         yield _send(run, what, reply, expected=False)
-    for status in _REDIRECTS:
+    # Only some statuses make a redirect of it.
+    for status in (201, 202, 305, 400, 503):
+        response = ScriptedResponse(status, b"", {"Location": f"/{_MOVED}", "Retry-After": "0"})
+        yield _send(run, f"{status} with Location", response, expected=status < 300)
+    for status in REDIRECTS:
         yield _send(run, f"{status} without Location", ScriptedResponse(status), expected=False)
     for status in (302, 307):
         failing = make_redirect_script(run, status, then=ScriptedResponse(500, b"{}", _JSON))
@@ -257,6 +264,8 @@ def _compress(arrival: Arrival, number: int) -> Reply:  # noqa: ARG001 - a Scrip
 def _break_connections(run: SenderRun) -> Iterator[Attempt]:
     for what, reply in _BROKEN.items():
         yield _send(run, what, reply, expected=False)
+    refusing = make_redirect_script(run, 307, lambda token: f"{run.destination.dead_url}/{token}/{_MOVED}")
+    yield _send(run, "307 to a refused connection", refusing, expected=False)
 
 
 def _refuse_connections(run: SenderRun) -> Iterator[Attempt]:

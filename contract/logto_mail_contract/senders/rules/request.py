@@ -110,7 +110,7 @@ def _check_authorization(trial: SenderTrial) -> None:
                 )
         return None
 
-    attempts = trial.run.take_attempts("endpoints")
+    attempts = trial.run.take_attempts(*REQUEST_SERIES)
     trial.judge_each((attempt for attempt in attempts if attempt.authorization is not None), problem)
 
 
