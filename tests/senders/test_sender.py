@@ -520,6 +520,16 @@ def impatient(arguments: list[str]) -> Sender:
     return Sender(CommandDriver(arguments, grace_seconds=0.2, end_seconds=0.5), None, arguments)
 
 
+def test_a_send_method_that_exits_reports_a_failure(destination: Destination) -> None:
+    def send(message: Message, endpoint: str, authorization: str | None) -> None:
+        try:
+            example_send(message, endpoint, authorization)
+        except Exception as problem:
+            raise SystemExit(1) from problem
+
+    assert find_failed(Sender.calling(send), destination) == {}
+
+
 def test_an_async_send_method_is_refused(destination: Destination) -> None:
     async def send(message: Message, endpoint: str, authorization: str | None) -> None:
         example_send(message, endpoint, authorization)
