@@ -10,6 +10,7 @@ from pathlib import Path
 # Import here: each run below drops the modules that it imports first.
 import hypothesis.core  # noqa: F401
 import pytest
+import trustme  # noqa: F401
 from tests.support.broken_receivers import CONTROLS, TOKEN, Good, Served
 
 import logto_mail_contract.receivers.contract  # noqa: F401
