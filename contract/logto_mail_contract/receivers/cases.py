@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from ..wire.calls import Call
     from ..wire.outcomes import Outcome
+    from .attempts import Refusal
     from .requests import RequestMaker
 
 MailNeed = Literal["MUST", "SHOULD", "none"]
@@ -28,6 +29,7 @@ class Case:
         mail: Whether the receiver must mail it once it has accepted it.
         repeats: How often it is sent, one after the other.
         group: The name of the batch that it came in.
+        refusal: How the mail server fails for its recipient; None where it does not.
     """
 
     call: Call
@@ -36,6 +38,7 @@ class Case:
     mail: MailNeed = "none"
     repeats: int = 1
     group: str = ""
+    refusal: Refusal | None = None
 
     @property
     def to(self) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .trial import Expectation, ReceiverTrial
 
 CHECKS: Checks[ReceiverTrial] = Checks("receiver")
-"""Needs are ``wire``, ``authorization`` and ``outbox``."""
+"""Needs are ``wire``, ``authorization``, ``outbox``, and ``refusals``: an outbox that refuses when asked."""
 
 
 class Declared(NamedTuple):

@@ -17,12 +17,24 @@ if TYPE_CHECKING:
     from ..wire.calls import Call
     from .receiver import Receiver, Settings
 
-_NOT_BY_CURL = {"receiver/respond/keep-alive", "receiver/concurrent/burst"}
+_NOT_BY_CURL = {
+    "receiver/respond/keep-alive",
+    "receiver/concurrent/burst",
+    "receiver/mail-server/later-messages",
+}
 """Rules that one request cannot show again."""
 
 
 def reproduce(
-    rule: str, receiver: Receiver, settings: Settings, call: Call, shell: Mapping[str, str], *, follows: bool
+    rule: str,
+    receiver: Receiver,
+    settings: Settings,
+    call: Call,
+    shell: Mapping[str, str],
+    *,
+    follows: bool,
+    is_shown_by_curl: bool = True,
+    sink_port: int | None = None,
 ) -> str:
     """Return a command to copy: curl where one request shows it, else ``mail-contract verify`` or pytest.
 
@@ -33,14 +45,18 @@ def reproduce(
         call: The request that failed.
         shell: How a shell makes an ``Authorization`` that must not be printed, by its value.
         follows: Whether the request was redirected, and followed.
+        is_shown_by_curl: Whether the request alone shows the failure again.
+        sink_port: The port of the SMTP sink; None without one.
     """
     target = receiver.target
     if not isinstance(target, UrlTarget):
         return format_pytest_command(rule)
     url = '"${ENDPOINT}"' if target.has_query else shlex.quote(target.plain_url)
     headers = _header_options(call, receiver, shell)
-    if rule in _NOT_BY_CURL or len(call.body) > MAX_SHOWN_MESSAGE_CHARACTERS or headers is None:
-        return _verify_command(rule, receiver, settings, url)
+    is_shown_by_curl = is_shown_by_curl and rule not in _NOT_BY_CURL
+    if not is_shown_by_curl or len(call.body) > MAX_SHOWN_MESSAGE_CHARACTERS or headers is None:
+        sink = "" if sink_port is None else f" --smtp-sink {sink_port}"
+        return _verify_command(rule, receiver, settings, url) + sink
     arguments = ["curl", "-i"]
     # As the connector follows: posting again, but for 303. With -X it would post again there too.
     arguments += ["-L", "--post301", "--post302"] if follows else []

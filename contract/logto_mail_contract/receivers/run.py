@@ -183,6 +183,8 @@ class ReceiverRun:
             return "the receiver is given no authorization"
         if need == "outbox" and self.outbox is None:
             return "the test gives no outbox with the mails that the receiver sends"
+        if need == "refusals" and not hasattr(self.outbox, "refuse"):
+            return "the outbox refuses no recipient, as SmtpSink does"
         return ""
 
     def interrupt(self, reason: str) -> None:
@@ -206,7 +208,8 @@ class ReceiverRun:
         Args:
             rules: The ids of the rules.
         """
-        maker = RequestMaker(self.receiver, self.settings, count(10_000))
+        refuse = None if self.missing("refusals") else lambda *_, **__: None
+        maker = RequestMaker(self.receiver, self.settings, count(10_000), refuse=refuse)
         batches = self._list_batches(rules)
         cases = [case for chosen in batches if chosen.way != "drawn" for case in chosen.make_cases(maker)]
         recipients = {case.to for case in cases if case.to}
@@ -246,7 +249,8 @@ class ReceiverRun:
         """
         if self._maker is not None:
             return
-        maker = RequestMaker(self.receiver, self.settings, self._numbers)
+        refuse = getattr(self.outbox, "refuse", None)
+        maker = RequestMaker(self.receiver, self.settings, self._numbers, refuse=refuse)
         cases = ordinary.make_cases(maker)
         sending = self.dispatcher.send_first(cases)
         self._sendings[ordinary] = sending, set()

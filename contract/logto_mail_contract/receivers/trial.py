@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..findings import Rule
     from ..wire.calls import Call
     from ..wire.outcomes import Outcome
+    from .attempts import Attempt
     from .cases import Batch, Case, Exchange
     from .mail_reading import ReadMail
     from .run import ReceiverRun
@@ -57,6 +58,7 @@ class ReceiverTrial(Trial["Call | None"]):
         self.shell: dict[str, str] = {}
         self._redirected: set[Call] = set()
         self._came: str | None = None
+        self._refused: set[Call] = set()
 
     # Sending.
 
@@ -82,6 +84,8 @@ class ReceiverTrial(Trial["Call | None"]):
                 judged.append(exchange)
             if exchange.outcome.redirects:
                 self._redirected.add(exchange.case.call)
+            if exchange.case.refusal:
+                self._refused.add(exchange.case.call)
         return judged
 
     def send_case(self, case: Case) -> Exchange:
@@ -223,12 +227,17 @@ class ReceiverTrial(Trial["Call | None"]):
         """Return that a message has no mail, for a person to read."""
         return (
             f"{format_outcome(exchange.outcome)}, and no mail to {exchange.case.to} "
-            f"within {self.settings.fail_after:g} s{self._format_attempts(exchange.case)}"
+            f"within {self.settings.fail_after:g} s{self.format_attempts(exchange.case)}"
         )
 
-    def _format_attempts(self, case: Case) -> str:
+    def list_attempts(self, case: Case) -> list[Attempt]:
+        """Return the attempts to mail a message; none where the outbox is no SMTP sink."""
         attempts = getattr(self.run.outbox, "attempts", None)
-        answers = [attempt.answer for attempt in attempts(case.to)] if attempts else []
+        return attempts(case.to) if attempts else []
+
+    def format_attempts(self, case: Case) -> str:
+        """Return what the SMTP sink answered to a message's mail, after a semicolon; empty where nothing."""
+        answers = [attempt.answer for attempt in self.list_attempts(case)]
         return f"; the SMTP sink answered {' and '.join(dict.fromkeys(answers))}" if answers else ""
 
     def _is_interrupted(self) -> bool:
@@ -255,7 +264,14 @@ class ReceiverTrial(Trial["Call | None"]):
         if case is None:
             return ""
         return reproduce(
-            self.rule.id, self.receiver, self.settings, case, self.shell, follows=case in self._redirected
+            self.rule.id,
+            self.receiver,
+            self.settings,
+            case,
+            self.shell,
+            follows=case in self._redirected,
+            is_shown_by_curl=case not in self._refused,
+            sink_port=getattr(self.run.outbox, "port", None),
         )
 
     def mask(self, text: str) -> str:

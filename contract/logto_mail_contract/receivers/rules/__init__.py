@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..checks import CHECKS
-from . import accept, auth, concurrent, connection, deliver, injection, reject, respond
+from . import accept, auth, concurrent, connection, deliver, injection, mail_server, reject, respond
 
 __all__ = [
     "CHECKS",
@@ -13,6 +13,7 @@ __all__ = [
     "connection",
     "deliver",
     "injection",
+    "mail_server",
     "reject",
     "respond",
 ]

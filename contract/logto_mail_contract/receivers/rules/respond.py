@@ -24,6 +24,7 @@ from ..lanes import HANGS
 from ..requests import INVITATION
 from .accept import unknown_types
 from .auth import wrong_authorization
+from .mail_server import refused_recipients
 from .ordinary import ordinary
 from .reject import broken_messages, wrong_methods
 
@@ -127,9 +128,13 @@ def provoking(maker: RequestMaker) -> Iterator[Case]:
         yield _without_brotli(maker.make_call_case(maker.make_call(message, wrong), message))
 
 
+_FAILING = (*EVERY_KIND, wrong_methods, provoking, refused_recipients)
+
+
 def _list_errors(trial: ReceiverTrial) -> list[tuple[Case, Response]]:
     trial.require_accepted()
     trial.send(provoking)
+    trial.send(refused_recipients)
     list_exchanges(trial)
     errors = [
         (exchange.case, exchange.outcome)
@@ -141,7 +146,7 @@ def _list_errors(trial: ReceiverTrial) -> list[tuple[Case, Response]]:
     return errors
 
 
-@check("receiver/respond/error-without-secrets", batches=(*EVERY_KIND, wrong_methods, provoking))
+@check("receiver/respond/error-without-secrets", batches=_FAILING)
 def _error_without_secrets(trial: ReceiverTrial) -> None:
     for case, response in _list_errors(trial):
         sent = [value for name, value in case.call.headers if name.lower() == "authorization"]
@@ -161,7 +166,7 @@ def _find_mark(link: str) -> str:
     return link.rpartition("token=")[2].partition("&")[0] if "token=" in link else ""
 
 
-@check("receiver/respond/error-without-internals", batches=(*EVERY_KIND, wrong_methods, provoking))
+@check("receiver/respond/error-without-internals", batches=_FAILING)
 def _error_without_internals(trial: ReceiverTrial) -> None:
     for case, response in _list_errors(trial):
         leaks = find_internals(response, case.call.target)
