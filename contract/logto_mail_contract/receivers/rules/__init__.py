@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from ..checks import CHECKS
-from . import accept, auth, concurrent, connection, deliver, injection, mail_server, reject, respond
+from . import (
+    accept,
+    addresses,
+    auth,
+    concurrent,
+    connection,
+    deliver,
+    injection,
+    mail_server,
+    reject,
+    respond,
+)
 
 __all__ = [
     "CHECKS",
     "accept",
+    "addresses",
     "auth",
     "concurrent",
     "connection",
