@@ -114,14 +114,33 @@ def _is_response(outcome: Outcome) -> bool:
     return not isinstance(outcome, NoResponse) or outcome.kind == "raised"
 
 
-@check("receiver/mail-server/later-messages", *_NEEDS, batches=(refused_recipients, _later))
+@check(
+    "receiver/mail-server/later-messages",
+    *_NEEDS,
+    batches=(refused_recipients, _later),
+    requests=2 * len(Refusal),
+)
 def _later_messages(trial: ReceiverTrial) -> None:
     trial.require_accepted()
-    trial.send(refused_recipients)
+    refused = trial.send(refused_recipients)
     exchanges = trial.send(_later)
+    if any(
+        isinstance(one.outcome, Response) and one.outcome.status >= 500 and not trial.list_attempts(one.case)
+        for one in refused
+    ):
+        # Nobody tried to mail it: it may have met what another failure broke, in place of the later message.
+        exchanges += _send_pairs(trial, [one.case for one in refused if trial.list_attempts(one.case)])
     found = trial.find_mails(exchanges)
     for exchange in exchanges:
         if is_accepted(exchange.outcome) and not found[exchange]:
             trial.judge(exchange.case.call, passed=False, actual=trial.format_missing(exchange))
         else:
             trial.expect(is_accepted, exchange)
+
+
+def _send_pairs(trial: ReceiverTrial, cases: list[Case]) -> Iterator[Exchange]:
+    """Send each case once more, and yield what comes of an ordinary message right after it."""
+    maker = trial.run.maker
+    for case in cases:
+        trial.send_case(maker.make_again(case))
+        yield trial.send_case(maker.make_case(maker.make_typical()))
