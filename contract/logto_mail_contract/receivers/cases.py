@@ -72,6 +72,7 @@ class Exchange:
         started: When it was begun, in seconds of the monotonic clock.
         ended: When the outcome was there, in the same seconds.
         company: How many other requests were under way, at most, that the case did not ask for.
+        is_burst: Whether the case asked for the company of others.
     """
 
     case: Case
@@ -80,6 +81,7 @@ class Exchange:
     started: float
     ended: float
     company: int
+    is_burst: bool = False
 
 
 Way = Literal["shared", "alone", "burst", "drawn"]

@@ -8,8 +8,8 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, TypeVar
 
 from ..connector.posting import deliver
-from ..judging.responses import is_accepted, is_timeout
-from ..suite.results import SubjectLost
+from ..judging.responses import is_accepted, is_refused_for_now, is_timeout
+from ..suite.results import NotJudged, SubjectLost
 from ..wire.outcomes import NoResponse
 from .cases import Exchange
 from .lanes import HANGS, Lanes, Sending
@@ -67,6 +67,11 @@ class Dispatcher:
         self._hangs = 0
         self._last_hang = 0.0
 
+    @property
+    def has_accepted(self) -> bool:
+        """Whether the receiver has accepted a message in the run."""
+        return any(is_accepted(one.outcome) for one in self.ledger)
+
     # Sending.
 
     def send_first(self, cases: Sequence[Case]) -> Sending:
@@ -100,7 +105,7 @@ class Dispatcher:
                     self.window.restrict(1)
         together = self.lanes.submit(others)
         together.wait()
-        if self.gone:
+        if self.gone and not self.has_accepted:
             raise ReceiverGone(self.gone)
         for one in together.exchanges:
             sending.finish(one)
@@ -209,11 +214,13 @@ class Dispatcher:
                 break
         ended = time.monotonic()
         company = 0 if is_burst else max(company, self.lanes.active - 1)
-        exchange = Exchange(case, outcomes[-1], tuple(outcomes[:-1]), started, ended, company)
+        exchange = Exchange(case, outcomes[-1], tuple(outcomes[:-1]), started, ended, company, is_burst)
         with self.lanes.changed:
             self.ledger.append(exchange)
             if is_accepted(exchange.outcome) and not is_burst:
                 self.window.learn(started, ended)
+            elif company and is_refused_for_now(exchange.outcome):
+                self.window.learn_refusal(started, ended)
             elif is_timeout(exchange.outcome):
                 self._note_hang(started, ended)
         return exchange
@@ -243,5 +250,6 @@ class Dispatcher:
             if self.gone or time.monotonic() > until:
                 self.gone = self.gone or f"the receiver cannot be reached: {outcome.problem}"
                 self.lanes.stop(self.gone)
-                raise ReceiverGone(self.gone)
+                # What ended it is told by a rule: that it cannot be reached, by the run.
+                raise NotJudged(self.gone) if self.has_accepted else ReceiverGone(self.gone)
             time.sleep(self._restart_seconds / 20)

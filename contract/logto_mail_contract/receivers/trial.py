@@ -146,7 +146,7 @@ class ReceiverTrial(Trial["Call | None"]):
         """
         for exchange in self.send(batch):
             self.expect(acceptable, exchange)
-        if self.run.dispatcher.gone:
+        if self.run.dispatcher.gone and not self.run.dispatcher.has_accepted:
             raise ReceiverGone(self.run.dispatcher.gone)
 
     def expect(self, acceptable: Expectation, exchange: Exchange) -> None:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from ...judging.responses import format_outcome, is_timeout
+from ...judging.responses import format_outcome, is_refused_for_now, is_timeout
 from ...suite.results import NotApplicable
 from ...wire.outcomes import Response
 from ..checks import check
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _LATE_BYTES_SECONDS = 0.1
 """Seconds in which bytes after the end of a response are still seen."""
 
-_MAX_REQUESTS = 10
-"""Requests on the connections that are looked at."""
+_MAX_REQUESTS = 16
+"""Requests on the connections that are looked at, twice each where others may have failed them."""
 
 
 def _make_first_cases(maker: RequestMaker) -> Iterator[Case]:
@@ -60,7 +60,21 @@ def _probe(trial: ReceiverTrial) -> list[ConnectionPair]:
             run.connection_pairs = list(
                 pool.map(lambda *pair: _probe_connection(trial, *pair), firsts, seconds)
             )
+            for number, pair in enumerate(run.connection_pairs if clients > 1 else []):
+                if _may_be_load(pair):
+                    again, second = (
+                        run.maker.make_again(pair.case),
+                        run.maker.make_case(run.maker.make_typical()),
+                    )
+                    run.connection_pairs[number] = _probe_connection(trial, again, second)
     return run.connection_pairs
+
+
+def _may_be_load(pair: ConnectionPair) -> bool:
+    """Return whether the other pairs that were under way may have failed one of the two requests."""
+    return not pair.is_right and any(
+        isinstance(outcome, Response) and outcome.status >= 500 for outcome in (pair.first, pair.second)
+    )
 
 
 def _probe_connection(trial: ReceiverTrial, case: Case, second: Case) -> ConnectionPair:
@@ -98,6 +112,8 @@ def _keep_alive(trial: ReceiverTrial) -> None:
     for pair in _probe(trial):
         if not isinstance(pair.first, Response) or pair.first.faults:
             trial.skip(f"{format_outcome(pair.first)}; see receiver/respond/framing")
+        elif pair.second is not None and is_refused_for_now(pair.second):
+            trial.skip(f"{_format(pair)}; see receiver/respond/no-shared-limit")
         elif not pair.is_closed_after_error:
             trial.judge(pair.case.call, pair.is_right, _format(pair), pair.second)
 
