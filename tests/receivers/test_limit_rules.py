@@ -9,6 +9,7 @@ from tests.support.broken_receivers import TOKEN, Good, Served
 from tests.support.limited_receivers import (
     LIMITED,
     STRAINED,
+    Killable,
     LimitPerRecipient,
     LimitPerSecond,
     Poisoned,
@@ -26,9 +27,7 @@ from logto_mail_contract.suite.engine import Verification
 if TYPE_CHECKING:
     from logto_mail_contract.suite.results import Result
 
-RULES = tuple(
-    rule for rule in list_rule_ids("receiver") if not rule.startswith(("receiver/deliver/", "receiver/mail-"))
-)
+RULES = tuple(rule for rule in list_rule_ids("receiver") if not rule.startswith("receiver/deliver/"))
 SETTINGS = Settings(examples=5)
 
 
@@ -91,3 +90,17 @@ def test_a_message_that_breaks_the_receiver_is_among_those_named(make: type[Good
     assert failed.keys() <= {"respond/keeps-accepting", "accept/unknown-variable"}, failed
     assert results["respond/keeps-accepting"].outcome == "failed"
     assert "; it may be due to " in failed["respond/keeps-accepting"]
+
+
+def test_a_receiver_that_dies_of_a_message_fails_for_it_and_names_it() -> None:
+    receiver = Killable()
+    with Served(receiver) as served:
+        receiver.on_death = served.stop_listening
+        verified = ReceiverRun(Receiver.url(served.url, authorization=TOKEN), SETTINGS, restart_seconds=0.1)
+        verification = Verification(verified, RULES)
+        results = {result.rule.id.removeprefix("receiver/"): result for result in verification}
+        verified.close()
+    failed = find_failed(results)
+    assert "respond/keeps-accepting" in failed
+    assert "unknown variable" in failed["respond/keeps-accepting"]
+    assert not verification.lost

@@ -1,4 +1,4 @@
-"""The rules ``receiver/mail-server/*``: what a receiver does when its mail server fails."""
+"""The rules ``receiver/deliver/*`` about failures: what a receiver does when its mail server fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from tests.support.runs import has_failed, try_rule, try_rules
 
 from logto_mail_contract.receivers.outbox import SmtpSink
 from logto_mail_contract.receivers.receiver import Receiver, Settings
-from logto_mail_contract.suite.checks import list_rule_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +19,11 @@ if TYPE_CHECKING:
     from logto_mail_contract.suite.results import Result
 
 RULES = [
-    *(rule for rule in list_rule_ids("receiver") if rule.startswith("receiver/mail-server/")),
+    "receiver/deliver/temporary-refusal",
+    "receiver/deliver/permanent-refusal",
+    "receiver/deliver/cut-connection",
+    "receiver/deliver/response-to-failure",
+    "receiver/deliver/later-messages",
     "receiver/respond/error-without-internals",
     "receiver/respond/keeps-accepting",
 ]
@@ -64,13 +67,13 @@ def test_a_receiver_that_keeps_its_connection_to_the_mail_server_passes(sink: Sm
 
 def test_a_queue_mails_after_a_temporary_refusal_and_hides_a_permanent_one(sink: SmtpSink) -> None:
     results = run(GOOD["queue"], sink)
-    hidden = {"mail-server/permanent-refusal", "mail-server/cut-connection"}
+    hidden = {"deliver/permanent-refusal", "deliver/cut-connection"}
     assert find_failed(results) == hidden
     assert {results[name].outcome for name in hidden} == {"warned"}
 
 
 def test_a_finding_shows_what_the_mail_server_answered_and_how_to_see_it_again(sink: SmtpSink) -> None:
-    finding = run(FAILING["swallows"][0], sink)["mail-server/permanent-refusal"].findings[0]
+    finding = run(FAILING["swallows"][0], sink)["deliver/permanent-refusal"].findings[0]
     assert finding.actual.startswith("200 OK after")
     assert finding.actual.endswith("; the SMTP sink answered 550 5.1.1 No such mailbox")
     assert "verify" in finding.reproduce
@@ -80,18 +83,18 @@ def test_a_finding_shows_what_the_mail_server_answered_and_how_to_see_it_again(s
 def test_a_receiver_that_accepts_nothing_after_a_cut_keeps_accepting_none(sink: SmtpSink) -> None:
     results = run(DeadSession, sink)
     assert find_failed(results) == {"respond/keeps-accepting"}
-    assert results["mail-server/later-messages"].outcome == "not judged"
+    assert results["deliver/later-messages"].outcome == "not judged"
 
 
 def test_a_queue_that_ends_with_the_first_failure_mails_no_later_message(sink: SmtpSink) -> None:
     failed = find_failed(run(DeadQueue, sink))
-    assert "mail-server/later-messages" in failed
+    assert "deliver/later-messages" in failed
     assert "respond/keeps-accepting" not in failed
 
 
 def test_an_outbox_that_refuses_nobody_makes_the_rules_not_applicable() -> None:
     receiver = Receiver.wsgi(wsgi(Good()), authorization=TOKEN)
-    result = try_rule("receiver/mail-server/responds", receiver, SETTINGS, list)
+    result = try_rule("receiver/deliver/response-to-failure", receiver, SETTINGS, list)
     receiver.close()
     assert result.outcome == "not applicable"
     assert result.reason == "the outbox refuses no recipient, as SmtpSink does"
@@ -103,6 +106,6 @@ def test_a_receiver_that_mails_nothing_is_not_judged(sink: SmtpSink) -> None:
             """Lose the mail."""
 
     results = run(MailsNothing, sink, Settings(fail_after=0.5))
-    assert results["mail-server/permanent-refusal"].outcome == "not judged"
-    assert results["mail-server/permanent-refusal"].reason == "no mail came; see receiver/deliver/one-mail"
-    assert results["mail-server/responds"].outcome == "passed"
+    assert results["deliver/permanent-refusal"].outcome == "not judged"
+    assert results["deliver/permanent-refusal"].reason == "no mail came; see receiver/deliver/one-mail"
+    assert results["deliver/response-to-failure"].outcome == "passed"

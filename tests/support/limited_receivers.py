@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support.broken_receivers import Good, Refused, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 class Slow(Good):
@@ -240,3 +240,25 @@ class Poisoned(Good):
 
 class SlowPoisoned(Poisoned, Slow):
     """Fails, and is slow enough to be sent to in parallel."""
+
+
+class Killable(Slow):
+    """Stops listening and closes its connections, as a process that ends, once it has read the poison.
+
+    Attributes:
+        on_death: Ends the server; set by who serves it.
+    """
+
+    def __init__(self) -> None:
+        self.on_death: Callable[[], None] = lambda: None
+        self._is_dead = False
+
+    def handle(self, message: Any, request: Request) -> None:
+        if is_poison(message):
+            self._is_dead = True
+            self.on_death()
+
+    def raw(self, status: int, headers: dict[str, str], body: bytes) -> Iterable[bytes]:
+        if self._is_dead:
+            raise ConnectionAbortedError
+        yield from super().raw(status, headers, body)

@@ -179,16 +179,14 @@ class DeadQueue(Mailing):
 FAILING: dict[str, tuple[type[Mailing], frozenset[str]]] = {
     "swallows": (
         Swallows,
-        frozenset(
-            f"mail-server/{name}" for name in ("temporary-refusal", "permanent-refusal", "cut-connection")
-        ),
+        frozenset(f"deliver/{name}" for name in ("temporary-refusal", "permanent-refusal", "cut-connection")),
     ),
-    "swallows-temporary": (SwallowsTemporary, frozenset({"mail-server/temporary-refusal"})),
-    "swallows-permanent": (SwallowsPermanent, frozenset({"mail-server/permanent-refusal"})),
-    "swallows-cut": (SwallowsCut, frozenset({"mail-server/cut-connection"})),
-    "hangs": (Hangs, frozenset({"mail-server/responds"})),
-    "closes": (Closes, frozenset({"mail-server/responds"})),
+    "swallows-temporary": (SwallowsTemporary, frozenset({"deliver/temporary-refusal"})),
+    "swallows-permanent": (SwallowsPermanent, frozenset({"deliver/permanent-refusal"})),
+    "swallows-cut": (SwallowsCut, frozenset({"deliver/cut-connection"})),
+    "hangs": (Hangs, frozenset({"deliver/response-to-failure"})),
+    "closes": (Closes, frozenset({"deliver/response-to-failure"})),
     "shows-trace": (ShowsTrace, frozenset({"respond/error-without-internals"})),
-    "late-session": (LateSession, frozenset({"mail-server/later-messages"})),
+    "late-session": (LateSession, frozenset({"deliver/later-messages"})),
 }
 """Each receiver with exactly the rules that it fails, of those that the tests of this kind run."""

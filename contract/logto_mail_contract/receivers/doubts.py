@@ -97,8 +97,10 @@ class Doubts:
 
     def _report_gone(self) -> None:
         dispatcher = self._run.dispatcher
-        last = self._find_last_accepted()
-        suspects = [one for one in dispatcher.ledger if one.ended >= last.started]
+        last = _find_last_accepted(self._run.dispatcher.ledger)
+        after = [one for one in dispatcher.ledger if one.ended >= last.started]
+        first = min((one.ended for one in after if not is_accepted(one.outcome)), default=last.ended)
+        suspects = [one for one in after if one.started <= first]
         self.trouble = Trouble(
             dispatcher.gone,
             suspects[0].case.call,
@@ -114,10 +116,10 @@ class Doubts:
         if is_accepted(control.outcome):
             return True
         # A receiver may still be busy with what was sent before, and a limit may be one for a second.
-        is_lifted = self._wait_for_limit(control.outcome) and is_accepted(self._send_ordinary().outcome)
+        is_lifted = _wait_for_limit(control.outcome) and is_accepted(self._send_ordinary().outcome)
         if is_lifted and not _is_turned_away(control.outcome):
             return True
-        last = self._find_last_accepted()
+        last = _find_last_accepted(self._run.dispatcher.ledger)
         self._report_trouble(control, "accepted later" if is_lifted else "accepted before")
         for one in fresh:
             is_alike = _kind(one.outcome) == _kind(control.outcome)
@@ -128,39 +130,9 @@ class Doubts:
             self._run.dispatcher.lanes.stop(self._trouble_reason)
         return is_lifted
 
-    def _find_last_accepted(self) -> Exchange:
-        accepted = [one for one in self._run.dispatcher.ledger if is_accepted(one.outcome)]
-        return max(accepted, key=lambda one: one.started)
-
-    def _find_suspects(self, refused: Exchange) -> list[Exchange]:
-        """Return what was under way from the last accepted message to the first refused as this one."""
-        ledger, last = self._run.dispatcher.ledger, self._find_last_accepted()
-        alike = [
-            one
-            for one in ledger
-            if one.started >= last.started and _kind(one.outcome) == _kind(refused.outcome)
-        ]
-        first = min((one.ended for one in alike), default=refused.ended)
-        return [
-            one for one in ledger if one.ended >= last.started and one.started < first and one is not refused
-        ]
-
     def _send_ordinary(self) -> Exchange:
         run = self._run
         return run.dispatcher.exchange(run.maker.make_case(run.maker.make_typical()))
-
-    @staticmethod
-    def _wait_for_limit(outcome: Outcome) -> bool:
-        """Wait as long as a response asks for, and return whether that is short enough to wait for."""
-        if not _is_turned_away(outcome):
-            return True
-        assert isinstance(outcome, Response)
-        after = next(iter(outcome.values("retry-after")), "")
-        seconds = float(after) if after.isdecimal() else _PAUSE_SECONDS
-        if seconds > MAX_PAUSE_SECONDS:
-            return False
-        time.sleep(max(seconds, _PAUSE_SECONDS))
-        return True
 
     @property
     def _trouble_reason(self) -> str:
@@ -180,7 +152,7 @@ class Doubts:
             f"an ordinary message was {contrast}"
         )
         if not is_limit:
-            suspects = self._find_suspects(exchange)
+            suspects = _find_suspects(self._run.dispatcher.ledger, exchange)
             actual += _format_suspects(suspects)
             call = suspects[0].case.call if len(suspects) == 1 else call
         rule = "no-shared-limit" if is_limit else "keeps-accepting"
@@ -195,17 +167,17 @@ class Doubts:
 
     def _look_for_limit(self, fresh: Sequence[Exchange]) -> None:
         """Withdraw what a limit refused that all messages share; one of each recipient is another matter."""
-        limited = [
-            one
-            for one in fresh
-            if _is_limit(one.outcome)
-            or (one.case.mail != "none" and _is_turned_away(one.outcome))
-            or _kind(one.outcome) == self._limit
-        ]
-        if limited and not self._is_limit_known:
-            self._confirm_limit([one for one in limited if not self._has_earlier(one)])
-        for one in limited:
-            if self._is_limit_known:
+        if not self._is_limit_known:
+            self._confirm_limit(
+                [
+                    one
+                    for one in fresh
+                    if (_is_limit(one.outcome) or (one.case.mail != "none" and _is_turned_away(one.outcome)))
+                    and not self._has_earlier(one)
+                ]
+            )
+        for one in fresh:
+            if self._is_limit_known and (_is_limit(one.outcome) or _kind(one.outcome) == self._limit):
                 self._reasons[one] = self._trouble_reason
         for one in fresh:
             if is_refused(one.outcome) and not one.earlier and self._is_resend_refused(one):
@@ -225,7 +197,7 @@ class Doubts:
         groups = {one.case.group: one for one in limited}
         for first in list(groups.values())[:_MAX_CONFIRMED_LIMITS]:
             again = run.dispatcher.exchange(run.maker.make_again(first.case))
-            if _is_turned_away(again.outcome) and self._wait_for_limit(again.outcome):
+            if _is_turned_away(again.outcome) and _wait_for_limit(again.outcome):
                 again = run.dispatcher.exchange(run.maker.make_again(first.case))
             if _kind(again.outcome) != _kind(first.outcome):
                 self._report_trouble(first, "accepted later")
@@ -320,18 +292,43 @@ class Doubts:
             }
 
 
+def _wait_for_limit(outcome: Outcome) -> bool:
+    """Wait as long as a response asks for, and return whether that is short enough to wait for."""
+    if not _is_turned_away(outcome):
+        return True
+    assert isinstance(outcome, Response)
+    after = next(iter(outcome.values("retry-after")), "")
+    seconds = float(after) if after.isdecimal() else _PAUSE_SECONDS
+    if seconds > MAX_PAUSE_SECONDS:
+        return False
+    time.sleep(max(seconds, _PAUSE_SECONDS))
+    return True
+
+
+def _find_last_accepted(ledger: Sequence[Exchange]) -> Exchange:
+    return max((one for one in ledger if is_accepted(one.outcome)), key=lambda one: one.started)
+
+
+def _find_suspects(ledger: Sequence[Exchange], refused: Exchange) -> list[Exchange]:
+    """Return what was under way from the last accepted message to the first refused as this one was."""
+    last = _find_last_accepted(ledger)
+    alike = [
+        one for one in ledger if one.started >= last.started and _kind(one.outcome) == _kind(refused.outcome)
+    ]
+    first = min((one.ended for one in alike), default=refused.ended)
+    return [one for one in ledger if one.ended >= last.started and one.started < first and one is not refused]
+
+
 def _format_suspects(suspects: Sequence[Exchange]) -> str:
     """Return which requests may have broken the receiver, after a semicolon; empty where none is known."""
-    shown = [
-        " ".join(
-            filter(None, [one.case.group.strip("_").replace("_", " "), one.case.to and f"to {one.case.to}"])
-        )
-        or "a request"
-        for one in suspects[:_MAX_SHOWN_SUSPECTS]
-    ]
-    if len(suspects) > len(shown):
-        shown.append(f"{len(suspects) - len(shown)} more")
-    return f"; it may be due to {' or '.join(shown)}" if shown else ""
+    if not suspects:
+        return ""
+    groups = [one.case.group.strip("_").replace("_", " ") or "ordinary" for one in suspects]
+    if len(suspects) > _MAX_SHOWN_SUSPECTS:
+        kinds = ", ".join(dict.fromkeys(groups))
+        return f"; it may be due to one of {len(suspects)} requests that were under way: {kinds}"
+    named = [f"{group} to {one.case.to or 'nobody'}" for group, one in zip(groups, suspects, strict=True)]
+    return f"; it may be due to {' or '.join(named)}"
 
 
 def _may_be_load(exchange: Exchange) -> bool:

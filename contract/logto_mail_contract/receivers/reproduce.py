@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _NOT_BY_CURL = {
     "receiver/respond/keep-alive",
     "receiver/concurrent/burst",
-    "receiver/mail-server/later-messages",
+    "receiver/deliver/later-messages",
 }
 """Rules that one request cannot show again."""
 

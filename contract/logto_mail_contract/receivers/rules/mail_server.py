@@ -1,4 +1,4 @@
-"""The rules ``receiver/mail-server/*``: what a receiver does when its mail server fails.
+"""The rules ``receiver/deliver/*`` about a mail server that fails, and about what comes after that.
 
 The SMTP sink fails for recipients of these rules alone.
 """
@@ -53,7 +53,7 @@ def _judge_success(trial: ReceiverTrial, *refusals: Refusal) -> None:
             if isinstance(outcome, Response):
                 trial.judge(case.call, outcome.status >= 400, actual, outcome)
             else:
-                trial.skip(f"{actual}; see receiver/mail-server/responds")
+                trial.skip(f"{actual}; see receiver/deliver/response-to-failure")
         elif not trial.list_attempts(case):
             trial.skip(f"{actual}, and nobody tried to mail it; see receiver/deliver/one-mail")
         else:
@@ -88,22 +88,22 @@ def _is_mailed(trial: ReceiverTrial, case: Case) -> bool:
 _NEEDS = ("outbox", "refusals")
 
 
-@check("receiver/mail-server/temporary-refusal", *_NEEDS, batches=(ordinary, refused_recipients))
+@check("receiver/deliver/temporary-refusal", *_NEEDS, batches=(ordinary, refused_recipients))
 def _temporary_refusal(trial: ReceiverTrial) -> None:
     _judge_success(trial, Refusal.TEMPORARY)
 
 
-@check("receiver/mail-server/permanent-refusal", *_NEEDS, batches=(ordinary, refused_recipients))
+@check("receiver/deliver/permanent-refusal", *_NEEDS, batches=(ordinary, refused_recipients))
 def _permanent_refusal(trial: ReceiverTrial) -> None:
     _judge_success(trial, Refusal.PERMANENT)
 
 
-@check("receiver/mail-server/cut-connection", *_NEEDS, batches=(ordinary, refused_recipients))
+@check("receiver/deliver/cut-connection", *_NEEDS, batches=(ordinary, refused_recipients))
 def _cut_connection(trial: ReceiverTrial) -> None:
     _judge_success(trial, Refusal.CUT_AT_RCPT, Refusal.CUT_AT_DATA)
 
 
-@check("receiver/mail-server/responds", *_NEEDS, batches=(refused_recipients,))
+@check("receiver/deliver/response-to-failure", *_NEEDS, batches=(refused_recipients,))
 def _responds(trial: ReceiverTrial) -> None:
     trial.require_accepted()
     trial.expect_each(refused_recipients, _is_response)
@@ -115,7 +115,7 @@ def _is_response(outcome: Outcome) -> bool:
 
 
 @check(
-    "receiver/mail-server/later-messages",
+    "receiver/deliver/later-messages",
     *_NEEDS,
     batches=(refused_recipients, _later),
     requests=2 * len(Refusal),
