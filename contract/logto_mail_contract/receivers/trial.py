@@ -120,8 +120,11 @@ class ReceiverTrial(Trial["Call | None"]):
         self.run.doubts.look()
         return [one for one in self.run.dispatcher.ledger if not self.run.doubts.explain(one)]
 
-    def require_accepted(self) -> None:
+    def require_accepted(self, *, may_be_stopped: bool = False) -> None:
         """Go on only if an ordinary message of any type is accepted, and more may be sent.
+
+        Args:
+            may_be_stopped: Whether it is enough to look at what was sent before.
 
         Raises:
             NotJudged: None is, or nothing more is sent.
@@ -130,7 +133,8 @@ class ReceiverTrial(Trial["Call | None"]):
         self.run.send_ordinary()
         if not self.run.maker.accepted_types:
             raise NotJudged(self.run.explain_refusal("SignIn"))
-        self.run.require_running()
+        if not may_be_stopped:
+            self.run.require_running()
 
     # Judging.
 

@@ -135,7 +135,7 @@ _FAILING = (*EVERY_KIND, wrong_methods, provoking, refused_recipients)
 
 
 def _list_errors(trial: ReceiverTrial) -> list[tuple[Case, Response]]:
-    trial.require_accepted()
+    trial.require_accepted(may_be_stopped=True)
     trial.send(provoking)
     trial.send(refused_recipients)
     list_exchanges(trial)
