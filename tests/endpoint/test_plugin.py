@@ -814,7 +814,7 @@ NEVER_USED: dict[str, tuple[str, list[str]]] = {
 """,
         [
             "*  503, scripted at test_it.py:7, was removed by reset_replies() or begin()",
-            "  1, *, response 200",
+            "*  1, *, response 200",
         ],
     ),
     "begun again": (
