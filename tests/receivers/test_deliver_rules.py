@@ -565,8 +565,8 @@ class LosesTaggedAddresses(Small):
 MISTAKES: list[tuple[type[Small], str]] = [
     (
         SendsNothing,
-        "one-mail one-mail-to-odd-addresses link-intact unknown-type-carries-code codes-do-not-cross "
-        "resend-is-sent",
+        "one-mail one-mail-to-odd-addresses link-intact unknown-type-carries-code"
+        " codes-do-not-cross resend-is-sent",
     ),
     (SendsTwice, "one-mail one-mail-to-odd-addresses"),
     (SendsAgainLater, "one-mail one-mail-to-odd-addresses"),

@@ -150,21 +150,20 @@ def _recipient(trial: ReceiverTrial) -> None:
     for exchange, mails in _find_mails(trial, "MUST").items():
         wanted = exchange.case.to
         elsewhere = trial.run.mailbox.find_by_content(exchange.case)
-        mails = [
-            read for read in dict.fromkeys((*mails, *elsewhere)) if not _find_stranger(trial, exchange, read)
-        ]
+        united = dict.fromkeys((*mails, *elsewhere))
+        found = [read for read in united if not _is_crossed(trial, exchange, read)]
         others = [
             f"the envelope names {address}"
-            for read in mails
+            for read in found
             for address in read.mail.recipients
             if normalize_address(address) != normalize_address(wanted)
         ] + [
             f"a header names {address}"
-            for read in mails
+            for read in found
             for address in read.mail.addresses("to", "cc", "bcc")
             if normalize_address(address) != normalize_address(wanted)
         ]
-        if mails:  # that none came is for a rule of its own
+        if found:  # that none came is for a rule of its own
             problem = f"{format_outcome(exchange.outcome)}; {others[0] if others else ''}, not {wanted}"
             trial.judge(exchange.case.call, not others, problem)
     if not trial.cases:
@@ -178,18 +177,22 @@ def _find_coded(trial: ReceiverTrial) -> Iterator[tuple[Exchange, ReadMail]]:
     for exchange, mails in _find_mails(trial, "MUST").items():
         if len(exchange.case.code) == _CODE_DIGITS:
             for read in mails:
-                if not _find_stranger(trial, exchange, read):
+                if not _is_crossed(trial, exchange, read):
                     yield exchange, read
 
 
 def _find_stranger(trial: ReceiverTrial, exchange: Exchange, read: ReadMail) -> str:
-    """Return the code in a mail that belongs to another recipient; empty where none does.
-
-    That is for a rule of its own: other rules say nothing of such a mail.
-    """
+    """Return the code in a mail that belongs to another recipient; empty where none does."""
     owners = trial.run.list_code_owners()
     own = normalize_address(exchange.case.to)
     return next((code for code in sorted(read.codes) if owners.get(code, own) != own), "")
+
+
+def _is_crossed(trial: ReceiverTrial, exchange: Exchange, read: ReadMail) -> bool:
+    """Return whether a mail is that of two messages: a rule of its own reports that, and others say nothing."""
+    recipients = set(trial.run.list_code_owners().values()) - {normalize_address(exchange.case.to)}
+    went_elsewhere = any(normalize_address(one) in recipients for one in read.mail.recipients)
+    return went_elsewhere or bool(_find_stranger(trial, exchange, read))
 
 
 @check("receiver/deliver/code-intact", "outbox", batches=_MAILED)
