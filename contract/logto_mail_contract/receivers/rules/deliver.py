@@ -189,7 +189,7 @@ def _find_stranger(trial: ReceiverTrial, exchange: Exchange, read: ReadMail) -> 
 
 
 def _is_crossed(trial: ReceiverTrial, exchange: Exchange, read: ReadMail) -> bool:
-    """Return whether a mail is that of two messages: a rule of its own reports that, and others say nothing."""
+    """Return whether a mail is that of two messages, which a rule of its own reports."""
     recipients = set(trial.run.list_code_owners().values()) - {normalize_address(exchange.case.to)}
     went_elsewhere = any(normalize_address(one) in recipients for one in read.mail.recipients)
     return went_elsewhere or bool(_find_stranger(trial, exchange, read))
