@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..judging.responses import is_accepted
+from .attempts import normalize_address
 from .mail_reading import ReadMail
 from .outbox import wait_until
 
@@ -132,18 +133,3 @@ class Mailbox:
         patience = max(self._quiet_seconds, 2 * self._longest_wait)
         wait_until(is_over, last + patience - time.monotonic())
         self.fetch()
-
-
-def normalize_address(address: str) -> str:
-    """Return an address such that equal ones are equal: case, IDN and quotes make no difference.
-
-    Args:
-        address: An address of an envelope or of a message.
-    """
-    local, _, domain = address.casefold().rpartition("@")
-    if len(local) > 1 and local[0] == local[-1] == '"':
-        local = local[1:-1].replace("\\", "")
-    try:
-        return f"{local}@{domain.encode('idna').decode()}"
-    except UnicodeError:
-        return f"{local}@{domain}"

@@ -11,11 +11,12 @@ from ..judging.responses import format_outcome, is_accepted
 from ..suite.causes import Causes
 from ..suite.results import NotJudged
 from ..wire.outcomes import Response
+from .attempts import normalize_address
 from .checks import DECLARED
 from .diagnosis import diagnose
 from .dispatch import Dispatcher
 from .doubts import Doubts
-from .mailbox import Mailbox, normalize_address
+from .mailbox import Mailbox
 from .outbox import Mail
 from .receiver import Settings
 from .requests import RequestMaker
@@ -226,7 +227,7 @@ class ReceiverRun:
 
     def estimate(self) -> Estimate:
         """Return how far the run is."""
-        sent = len(self.dispatcher.ledger)
+        sent = sum(1 + len(one.earlier) for one in self.dispatcher.ledger)
         left = max(0, self._planned - sent)
         window = self.dispatcher.window
         if window.lone_wait is None:

@@ -14,10 +14,10 @@ from ...judging.responses import format_outcome, is_accepted
 from ...judging.typical import application, organization, template_types
 from ...suite.results import NotJudged
 from ...wire.outcomes import Response
+from ..attempts import normalize_address
 from ..cases import batch
 from ..checks import check
 from ..mail_reading import LINK_ATTRIBUTES, ReadMail, shows_code
-from ..mailbox import normalize_address
 from ..requests import INVITATION
 from .accept import odd_addresses, resend, unknown_types
 from .concurrent import burst
