@@ -11,7 +11,6 @@ from ..judging.responses import format_outcome, is_accepted
 from ..suite.causes import Causes
 from ..suite.results import NotJudged
 from ..wire.outcomes import Response
-from .attempts import normalize_address
 from .checks import DECLARED
 from .diagnosis import diagnose
 from .dispatch import Dispatcher
@@ -25,7 +24,7 @@ from .rules.ordinary import ordinary
 from .trial import ReceiverTrial
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ..findings import Rule
     from ..suite.checks import Checks
@@ -114,8 +113,6 @@ class ReceiverRun:
         self._maker: RequestMaker | None = None
         self._baselines: dict[str, Exchange] = {}
         self._sendings: dict[Batch, tuple[Sending, set[str]]] = {}
-        self._code_owners: dict[str, str] = {}
-        self._owned = 0
         self._planned = 0
         self.outbox = outbox
 
@@ -298,15 +295,6 @@ class ReceiverRun:
         """The status that an ordinary message gets; 0 where none is accepted."""
         outcome = self._baselines[self.maker.base_type].outcome
         return outcome.status if isinstance(outcome, Response) else 0
-
-    def list_code_owners(self) -> Mapping[str, str]:
-        """Return the recipient of each message of the run that has a code, by the code."""
-        for exchange in self.dispatcher.ledger[self._owned :]:
-            case = exchange.case
-            if case.code and case.to:
-                self._code_owners[case.code] = normalize_address(case.to)
-        self._owned = len(self.dispatcher.ledger)
-        return self._code_owners
 
     def explain_refusal(self, type: str) -> str:
         """Return why a case says nothing whose type is not accepted, for a person to read."""
