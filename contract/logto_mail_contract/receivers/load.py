@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statistics import median
+from statistics import fmean
 
 MIN_WAIT_SECONDS = 0.005
 """A response that takes less than this is not worth another connection."""
@@ -12,7 +12,7 @@ _MIN_REFUSED = 4
 _MIN_SIZE_REFUSED = 4
 """Fewer would take long, and at a limit of requests a second they would be too many all the same."""
 
-_MAX_SLOWDOWN = 1.5
+_MAX_SLOWDOWN = 1.4
 """Responses that take longer than this many times the wait of a lone request show a queue."""
 
 
@@ -73,7 +73,7 @@ class Window:
         self._waits.append(ended - started)
         if len(self._waits) < max(2, self.size):
             return
-        wait = median(self._waits)
+        wait = fmean(self._waits)
         if self.size == 1:
             self._lone = wait
         lone = max(self._lone, MIN_WAIT_SECONDS)

@@ -135,8 +135,12 @@ class ReceiverRun:
 
     @outbox.setter
     def outbox(self, outbox: Outbox | None) -> None:
-        if outbox is not self.outbox:
-            self._mailbox = None if outbox is None else Mailbox(outbox, self._quiet_seconds)
+        if outbox is None:
+            self._mailbox = None
+        elif self._mailbox is None:
+            self._mailbox = Mailbox(outbox, self._quiet_seconds)
+        else:
+            self._mailbox.outbox = outbox
 
     @property
     def mailbox(self) -> Mailbox:
@@ -173,6 +177,7 @@ class ReceiverRun:
                 self._find_sending(chosen)
 
     def start(self, rule: Rule) -> ReceiverTrial:
+        self._fetch_mails()
         return ReceiverTrial(rule, self)
 
     def missing(self, need: str) -> str:
@@ -222,7 +227,7 @@ class ReceiverRun:
 
     def estimate(self) -> Estimate:
         """Return how far the run is."""
-        sent = len(self.dispatcher.ledger)
+        sent = sum(1 + len(one.earlier) for one in self.dispatcher.ledger)
         left = max(0, self._planned - sent)
         window = self.dispatcher.window
         if window.lone_wait is None:
@@ -281,7 +286,13 @@ class ReceiverRun:
             sending, rules = self._find_sending(chosen)
         rules.add(rule)
         sending.wait()
+        self._fetch_mails()
         return sending
+
+    def _fetch_mails(self) -> None:
+        # Often: an outbox of pytest may be cleared after each test.
+        if self._mailbox is not None:
+            self._mailbox.fetch()
 
     @property
     def ordinary_status(self) -> int:
