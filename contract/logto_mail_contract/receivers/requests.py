@@ -62,6 +62,7 @@ class RequestMaker:
         self.group = ""
         self._numbers = numbers
         self._refuse = refuse
+        self._refused_bodies: set[bytes] = set()
         # The same seed, the same codes. They are no secret.
         self._random = Random(settings.seed)  # noqa: S311
         self._codes: set[str] = set()
@@ -175,13 +176,18 @@ class RequestMaker:
         if mail is None:
             mail = "MUST" if is_ordinary_address(message["to"]) else "SHOULD"
         call = connector_call(self.receiver.target, stringify(message), self.receiver.authorization)
-        self._arrange_refusal(message["to"], refusal)
+        self._arrange_refusal(message["to"], refusal, call)
         return Case(call, type or message["type"], message, mail, repeats, self.group, refusal)
 
-    def _arrange_refusal(self, recipient: str, refusal: Refusal | None) -> None:
+    def is_refused_by_mail_server(self, call: Call) -> bool:
+        """Return whether the mail server fails for the recipient of a request."""
+        return call.body in self._refused_bodies
+
+    def _arrange_refusal(self, recipient: str, refusal: Refusal | None, call: Call) -> None:
         if refusal is not None:
             assert self._refuse is not None, "only batches of rules that need refusals have any"
             # A 451 asks for a later try, and that one is accepted.
+            self._refused_bodies.add(call.body)
             self._refuse(recipient, refusal, times=1 if refusal is Refusal.TEMPORARY else None)
 
     def make_raw_case(
@@ -226,8 +232,8 @@ class RequestMaker:
         if case.code:
             payload = {**message["payload"], "code": own[case.code]}
         message = {**message, "to": own[case.to], "payload": payload}
-        self._arrange_refusal(own[case.to], case.refusal)
         call = case.call.replace_body(body)
+        self._arrange_refusal(own[case.to], case.refusal, call)
         return Case(call, case.type, message, group=case.group, refusal=case.refusal)
 
 

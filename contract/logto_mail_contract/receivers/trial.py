@@ -58,7 +58,6 @@ class ReceiverTrial(Trial["Call | None"]):
         self.shell: dict[str, str] = {}
         self._redirected: set[Call] = set()
         self._came: str | None = None
-        self._refused: set[Call] = set()
 
     # Sending.
 
@@ -84,8 +83,6 @@ class ReceiverTrial(Trial["Call | None"]):
                 judged.append(exchange)
             if exchange.outcome.redirects:
                 self._redirected.add(exchange.case.call)
-            if exchange.case.refusal:
-                self._refused.add(exchange.case.call)
         return judged
 
     def send_case(self, case: Case) -> Exchange:
@@ -283,7 +280,7 @@ class ReceiverTrial(Trial["Call | None"]):
             case,
             self.shell,
             follows=case in self._redirected,
-            is_shown_by_curl=case not in self._refused,
+            is_shown_by_curl=not self.run.maker.is_refused_by_mail_server(case),
             sink_port=getattr(self.run.outbox, "port", None),
         )
 
