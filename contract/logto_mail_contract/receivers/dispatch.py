@@ -187,10 +187,13 @@ class Dispatcher:
             ReceiverGone: The receiver cannot be reached.
         """
         self._wait_for_turn()
-        started = time.monotonic()
-        outcome = self._retry_unreachable(send)
+        with self.lanes.occupy():
+            company = self.lanes.active - 1
+            started = time.monotonic()
+            outcome = self._retry_unreachable(send)
+            company = max(company, self.lanes.active - 1)
         if outcome is not None:
-            self.ledger.append(Exchange(case, outcome, (), started, time.monotonic(), 0))
+            self.ledger.append(Exchange(case, outcome, (), started, time.monotonic(), company))
         return outcome
 
     def _exchange_unless_stopped(
