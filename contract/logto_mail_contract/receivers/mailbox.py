@@ -105,9 +105,7 @@ class Mailbox:
 
     @staticmethod
     def _is_of(read: ReadMail, case: Case) -> bool:
-        if case.code:
-            return case.code in read.codes
-        return bool(case.link) and case.link in read.everything
+        return case.code in read.codes or bool(case.link and case.link in read.everything)
 
     def wait(self, exchanges: Sequence[Exchange], seconds: float, is_over: Callable[[], bool]) -> None:
         """Wait until each accepted message has as many mails as it was sent, and read them.

@@ -175,7 +175,8 @@ def _recipient(trial: ReceiverTrial) -> None:
 
 def _find_coded(trial: ReceiverTrial) -> Iterator[tuple[Exchange, ReadMail]]:
     for exchange, mails in _find_mails(trial, "MUST").items():
-        if len(exchange.case.code) == _CODE_DIGITS:
+        # An invitation that has a code too is about its link.
+        if len(exchange.case.code) == _CODE_DIGITS and not exchange.case.link:
             for read in mails:
                 if not _is_crossed(trial, exchange, read):
                     yield exchange, read
