@@ -116,9 +116,6 @@ class Dispatcher:
 
         Args:
             cases: The cases.
-
-        Raises:
-            ReceiverGone: The receiver cannot be reached.
         """
         sending = Sending(cases, self.lanes.changed)
         clients = max(1, min(self.window.size, len(cases)))
@@ -134,9 +131,6 @@ class Dispatcher:
 
         Args:
             cases: The cases.
-
-        Raises:
-            ReceiverGone: The receiver cannot be reached.
         """
 
         def send(own: Sequence[Case], channel: Channel) -> None:
@@ -191,7 +185,11 @@ class Dispatcher:
     def _exchange_unless_stopped(
         self, case: Case, channel: Channel | None = None, *, is_burst: bool = False
     ) -> Exchange | None:
-        return None if self.lanes.stopped else self.exchange(case, channel, is_burst=is_burst)
+        try:
+            return None if self.lanes.stopped else self.exchange(case, channel, is_burst=is_burst)
+        except ReceiverGone:
+            # What came of the others tells why: they are kept, and nothing more is sent.
+            return None
 
     # One case.
 
@@ -212,7 +210,7 @@ class Dispatcher:
         exchange = Exchange(case, outcomes[-1], tuple(outcomes[:-1]), started, ended, company)
         with self.lanes.changed:
             self.ledger.append(exchange)
-            if is_accepted(exchange.outcome) and not is_burst:
+            if is_accepted(exchange.outcome) and not is_burst and not case.call.cuts:
                 self.window.learn(started, ended)
             elif is_timeout(exchange.outcome):
                 self._note_hang(started, ended)

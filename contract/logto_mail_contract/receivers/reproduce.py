@@ -64,7 +64,7 @@ def _header_options(call: Call, receiver: Receiver, shell: Mapping[str, str]) ->
         if header.lower() == "authorization":
             # A credential is never printed: the shell puts it in.
             is_own = value == receiver.authorization
-            expanded = f"${{{receiver.authorization_name}}}" if is_own else shell.get(value)
+            expanded = f"${{{receiver.authorization_name}}}" if is_own else shell.get(value) or None
             if expanded is None and any(secret in value for secret in list_secrets(receiver, shell)):
                 return None
             # curl sends an empty header only when it is written with a semicolon.

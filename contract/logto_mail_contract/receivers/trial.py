@@ -127,6 +127,15 @@ class ReceiverTrial(Trial["Call | None"]):
             raise NotJudged(self.run.explain_refusal("SignIn"))
         self.run.require_running()
 
+    def require_reachable(self) -> None:
+        """Go on only if the receiver can be reached.
+
+        Raises:
+            ReceiverGone: It cannot.
+        """
+        if self.run.dispatcher.gone:
+            raise ReceiverGone(self.run.dispatcher.gone)
+
     # Judging.
 
     def expect_each(self, batch: Batch, acceptable: Expectation = is_accepted) -> None:
@@ -141,8 +150,7 @@ class ReceiverTrial(Trial["Call | None"]):
         """
         for exchange in self.send(batch):
             self.expect(acceptable, exchange)
-        if self.run.dispatcher.gone:
-            raise ReceiverGone(self.run.dispatcher.gone)
+        self.require_reachable()
 
     def expect(self, acceptable: Expectation, exchange: Exchange) -> None:
         """Count an exchange as a case, and note it as failed unless its outcome is acceptable.

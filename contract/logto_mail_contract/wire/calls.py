@@ -11,10 +11,12 @@ class Call:
 
     Attributes:
         target: The request target: path, and query if any.
-        headers: The header lines in order; a value is written as UTF-8, as Node writes it.
+        headers: The header lines in order; a value is written as UTF-8, as Node writes it. A byte that is no
+            UTF-8 stands there as ``os.fsdecode`` writes it.
         body: The body.
         method: The method.
         scheme: ``http`` or ``https``; the bytes do not show it, and a redirect may change it.
+        cuts: After how many bytes, in rising order, the sending pauses so that a new TCP segment begins.
     """
 
     target: str
@@ -22,6 +24,7 @@ class Call:
     body: bytes
     method: str = "POST"
     scheme: str = "http"
+    cuts: tuple[int, ...] = ()
 
     def encode(self) -> bytes:
         """Return the bytes of the request."""
@@ -29,7 +32,7 @@ class Call:
             f"{self.method} {self.target} HTTP/1.1",
             *(f"{name}: {value}" for name, value in self.headers),
         ]
-        return "\r\n".join([*lines, "", ""]).encode() + self.body
+        return "\r\n".join([*lines, "", ""]).encode(errors="surrogateescape") + self.body
 
     def replace_body(self, body: bytes) -> Call:
         """Return the request with another body, and its length where a header line says it.

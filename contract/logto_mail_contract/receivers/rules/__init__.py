@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..checks import CHECKS
-from . import accept, auth, concurrent, connection, deliver, injection, reject, respond
+from . import accept, auth, concurrent, connection, context, deliver, injection, pieces, reject, respond
 
 __all__ = [
     "CHECKS",
@@ -11,8 +11,10 @@ __all__ = [
     "auth",
     "concurrent",
     "connection",
+    "context",
     "deliver",
     "injection",
+    "pieces",
     "reject",
     "respond",
 ]
