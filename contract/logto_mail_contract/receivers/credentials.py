@@ -40,8 +40,11 @@ def make_wrong_values(authorization: str) -> dict[str, dict[str, str | None]]:
         "Bearer wrong": None,
         "wrong": None,
     }
-    for values in found.values():
+    for name, values in found.items():
         values.pop(authorization, None)
+        if name != "scheme-only-authorization":
+            # Of a credential of one character, nothing is left behind the scheme.
+            values.pop(f"{scheme} ", None)
     return found
 
 

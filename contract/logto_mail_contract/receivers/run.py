@@ -8,6 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..judging.responses import format_outcome, is_accepted
+from ..suite.causes import Causes
 from ..suite.results import NotJudged
 from ..wire.outcomes import Response
 from .checks import DECLARED
@@ -85,6 +86,7 @@ class ReceiverRun:
         settings: How it is tried.
         dispatcher: Sends the cases, and keeps what came of them.
         doubts: What the run's own load or a shared limit may have caused.
+        causes: The causes of the failures so far.
         connection_pairs: What came on connections that were looked at; None before that.
         interrupted: Why the run ends early; empty while it does not.
     """
@@ -102,6 +104,7 @@ class ReceiverRun:
         self.settings = settings or Settings()
         self.dispatcher = Dispatcher(receiver.target, self.settings, restart_seconds=restart_seconds)
         self.doubts = Doubts(self)
+        self.causes = Causes()
         self.connection_pairs: list[ConnectionPair] | None = None
         self.interrupted = ""
         self._quiet_seconds = quiet_seconds
@@ -301,7 +304,9 @@ class ReceiverRun:
         if chosen not in self._sendings:
             cases = chosen.make_cases(self.maker)
             accepted = [
-                case for case in cases if chosen is ordinary or case.type in self.maker.accepted_types
+                case
+                for case in cases
+                if chosen is ordinary or not case.type or case.type in self.maker.accepted_types
             ]
             submit = {
                 "alone": self.dispatcher.send_alone,

@@ -56,6 +56,7 @@ class ReceiverTrial(Trial["Call | None"]):
         self.settings = run.settings
         self.shell: dict[str, str] = {}
         self._redirected: set[Call] = set()
+        self._came: str | None = None
 
     # Sending.
 
@@ -186,14 +187,17 @@ class ReceiverTrial(Trial["Call | None"]):
             actual: The outcome, for a person to read.
             outcome: The outcome of the request, where that is what failed.
         """
-        if not passed and not self.signature:
-            came = actual
-            if isinstance(outcome, Response):
-                came = f"{outcome.status} {outcome.content[:200].decode(errors='replace')}"
-            elif outcome is not None:
-                came = outcome.kind
-            self.signature = (self.rule.id.split("/")[1], _VARYING.sub("", came))
         super().judge(case, passed, actual)
+        if not passed and self._came is None:
+            self._came = actual
+            if isinstance(outcome, Response):
+                self._came = f"{outcome.status} {outcome.content[:200].decode(errors='replace')}"
+            elif outcome is not None:
+                self._came = outcome.kind
+
+    def signature(self) -> tuple[str, str]:
+        """Return the group of the rule and what came first, without what differs each time."""
+        return self.rule.id.split("/")[1], _VARYING.sub("", self._came or "")
 
     # Mails.
 

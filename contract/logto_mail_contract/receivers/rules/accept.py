@@ -253,7 +253,8 @@ def _accepts_large_invitation(trial: ReceiverTrial) -> None:
 
 
 @batch()
-def _odd_addresses(maker: RequestMaker) -> Iterator[Case]:
+def odd_addresses(maker: RequestMaker) -> Iterator[Case]:
+    """Messages to addresses that a mail server may refuse, and to some that only look odd."""
     for address in (
         '"><svg/onload=1>@example.com',
         "FOO@example.com",
@@ -264,7 +265,7 @@ def _odd_addresses(maker: RequestMaker) -> Iterator[Case]:
         yield maker.make_case(maker.make_typical("SignIn", to=maker.make_recipient(address)))
 
 
-expect_each("receiver/accept/odd-addresses", _odd_addresses, is_no_crash)
+expect_each("receiver/accept/odd-addresses", odd_addresses, is_no_crash)
 
 
 def _make_unknown(maker: RequestMaker, type: str) -> Case:

@@ -19,7 +19,7 @@ from ..checks import check
 from ..mail_reading import LINK_ATTRIBUTES, ReadMail, shows_code
 from ..mailbox import normalize_address
 from ..requests import INVITATION
-from .accept import resend, unknown_types
+from .accept import odd_addresses, resend, unknown_types
 from .concurrent import burst
 from .ordinary import ordinary
 from .reject import broken_messages, wrong_methods
@@ -100,8 +100,9 @@ def _one_mail(trial: ReceiverTrial) -> None:
     _judge_counts(trial, "MUST")
 
 
-@check("receiver/deliver/one-mail-to-odd-addresses", "outbox", batches=_MAILED)
+@check("receiver/deliver/one-mail-to-odd-addresses", "outbox", batches=(*_MAILED, odd_addresses))
 def _one_mail_to_odd_addresses(trial: ReceiverTrial) -> None:
+    trial.send(odd_addresses)
     _judge_counts(trial, "SHOULD")
 
 
