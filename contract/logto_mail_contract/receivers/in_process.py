@@ -202,7 +202,7 @@ def _make_environ(call: Call) -> dict[str, Any]:
         key = name.upper().replace("-", "_")
         key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
         # PEP 3333: text of the bytes on the wire; servers join lines of one name with commas.
-        text = value.encode(errors="surrogateescape").decode("latin-1")
+        text = value.encode().decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key in environ else text
     return environ
 
@@ -345,10 +345,7 @@ class _AsgiChannel(_InProcessChannel):
             "raw_path": path.encode(),
             "query_string": query.encode(),
             "root_path": "",
-            "headers": [
-                (name.lower().encode(), value.encode(errors="surrogateescape"))
-                for name, value in call.headers
-            ],
+            "headers": [(name.lower().encode(), value.encode()) for name, value in call.headers],
             "client": ("127.0.0.1", 0),
             "server": ("localhost", 80),
             "state": dict(self._state),

@@ -12,6 +12,7 @@ from ..suite.results import NotJudged
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS, Trial
 from ..wire.outcomes import NoResponse, Response
 from ..wire.urls import resolve_location
+from .checks import list_senders
 from .dispatch import ReceiverGone
 from .reproduce import list_secrets, reproduce
 
@@ -262,8 +263,14 @@ class ReceiverTrial(Trial["Call | None"]):
     def reproduce(self, case: Call | None) -> str:
         if case is None:
             return ""
+        group = next((one.case.group for one in self.run.dispatcher.ledger if one.case.call is case), "")
         return reproduce(
-            self.rule.id, self.receiver, self.settings, case, self.shell, follows=case in self._redirected
+            list_senders(self.rule.id, group),
+            self.receiver,
+            self.settings,
+            case,
+            self.shell,
+            follows=case in self._redirected,
         )
 
     def mask(self, text: str) -> str:

@@ -11,8 +11,7 @@ class Call:
 
     Attributes:
         target: The request target: path, and query if any.
-        headers: The header lines in order; a value is written as UTF-8, as Node writes it. A byte that is no
-            UTF-8 stands there as ``os.fsdecode`` writes it.
+        headers: The header lines in order; a value is written as UTF-8, as Node writes it.
         body: The body.
         method: The method.
         scheme: ``http`` or ``https``; the bytes do not show it, and a redirect may change it.
@@ -32,7 +31,7 @@ class Call:
             f"{self.method} {self.target} HTTP/1.1",
             *(f"{name}: {value}" for name, value in self.headers),
         ]
-        return "\r\n".join([*lines, "", ""]).encode(errors="surrogateescape") + self.body
+        return "\r\n".join([*lines, "", ""]).encode() + self.body
 
     def replace_body(self, body: bytes) -> Call:
         """Return the request with another body, and its length where a header line says it.

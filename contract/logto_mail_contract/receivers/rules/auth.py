@@ -1,4 +1,4 @@
-"""The rules ``receiver/auth/*``: what a wrong credential meets."""
+"""The rules ``receiver/auth/*``, and one of ``receiver/deliver/*``: what a wrong credential meets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..requests import RequestMaker
     from ..trial import ReceiverTrial
 
-_SILENT = "the receiver accepts it and sends no mail; see receiver/auth/no-silent-acceptance"
+_SILENT = "the receiver accepts it and sends no mail; see receiver/deliver/no-silent-acceptance"
 _TOO_MANY_REQUESTS = 429
 
 
@@ -161,7 +161,7 @@ def _survives_wrong_authorization(trial: ReceiverTrial) -> None:
     trial.require_reachable()
 
 
-@check("receiver/auth/no-silent-acceptance", "authorization", "outbox", batches=(ordinary, *_ALL))
+@check("receiver/deliver/no-silent-acceptance", "authorization", "outbox", batches=(ordinary, *_ALL))
 def _accepts_nothing_silently(trial: ReceiverTrial) -> None:
     exchanges = _list_exchanges(trial, _ALL)
     silent = _find_silent(trial, exchanges)

@@ -93,8 +93,9 @@ expect_each("receiver/accept/ui-locales-forms", _ui_locales_forms, is_accepted)
 
 @batch()
 def _context_forms(maker: RequestMaker) -> Iterator[Case]:
-    for member in ("logoUrl", "darkLogoUrl", "favicon", "darkFavicon"):
-        branding = {member: f"https://example.com/{member}.png"}
+    logo = "https://example.com/logo.png"
+    for member in ("darkLogoUrl", "favicon", "darkFavicon"):
+        branding = {"logoUrl": logo, member: logo}
         yield maker.make_case(
             maker.make_typical(
                 "SignIn",
@@ -104,13 +105,9 @@ def _context_forms(maker: RequestMaker) -> Iterator[Case]:
         )
     bare = {name: value for name, value in application().items() if name in ("id", "name")}
     yield maker.make_case(maker.make_typical("SignIn", application=bare))
-    yield maker.make_case(without(maker.make_typical("SignIn"), "application"))
     yield maker.make_case(without(maker.make_typical("SignIn"), "organization"))
     for type in ("UserPermissionValidation", "BindNewIdentifier"):
         yield maker.make_case(without(maker.make_typical(type), "application"))
-    for name in ("name", "username", "primaryEmail", "primaryPhone", "avatar"):
-        yield maker.make_case(maker.make_typical("UserPermissionValidation", user=user(**{name: None})))
-        yield maker.make_case(maker.make_typical(INVITATION, inviter=user(**{name: None})))
     yield maker.make_case(without(maker.make_typical(INVITATION), "inviter"))
 
 
