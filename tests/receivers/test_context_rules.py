@@ -1,4 +1,4 @@
-"""The rules about locales, context and callers' values: each finds its receivers, and spares the good ones."""
+"""The rules about locales, context and callers' values find their receivers, and spare good ones."""
 
 from __future__ import annotations
 
@@ -110,7 +110,8 @@ def need_display_name(message: dict[str, Any]) -> None:
 
 def render_favicon(message: dict[str, Any]) -> None:
     for name in ("application", "organization"):
-        if "favicon" in ((message["payload"].get(name) or {}).get("branding") or {}):
+        thing = message["payload"].get(name)
+        if isinstance(thing, dict) and "favicon" in (thing.get("branding") or {}):
             raise KeyError("favicon")
 
 
@@ -210,7 +211,7 @@ def set_attributes(message: dict[str, Any]) -> None:
         (need_profile, "caller-values", '"profile":null'),
         (iterate_branding, "caller-values", '"branding":null'),
         (pass_keywords, "language-names", '"self":"x"'),
-        (set_attributes, "language-names", '"__c'),
+        (set_attributes, "language-names", '"__dict__":"x"'),
     ],
 )
 def test_a_context_rule_finds_its_receivers_and_names_the_value(

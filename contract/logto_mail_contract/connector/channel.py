@@ -22,7 +22,7 @@ DEFAULT_TIMEOUT = 10.0
 
 _RECEIVED_BYTES = 65536
 
-_PAUSES_SECONDS = 0.04
+_PAUSES_SECONDS = 0.05
 """The pauses of a request that is sent in pieces, all together."""
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # only Linux has it
@@ -193,7 +193,7 @@ class _Connection:
         """Exchange on one connection; the kind is ``ended`` where that ended before any byte arrived."""
         reader = ResponseReader()
         pieces = _cut(memoryview(call.encode()), call.cuts)
-        pause = _PAUSES_SECONDS / len(pieces)
+        pause = _PAUSES_SECONDS / max(1, len(call.cuts))
         unsent = pieces.pop(0)
         kind = problem = ""
         self._reusable = False

@@ -155,7 +155,9 @@ def _may_be_load(exchange: Exchange) -> bool:
     outcome = exchange.outcome
     if _is_limit(outcome):
         return True
-    return exchange.company > 0 and (isinstance(outcome, NoResponse) or outcome.status >= 500)
+    # A repetition of what was sent in pieces may arrive in one, and then says nothing.
+    is_repeatable = exchange.company > 0 and not exchange.case.call.cuts
+    return is_repeatable and (isinstance(outcome, NoResponse) or outcome.status >= 500)
 
 
 def _is_limit(outcome: Outcome) -> bool:
