@@ -26,7 +26,10 @@ def make_wrong_values(authorization: str) -> dict[str, dict[str, str | None]]:
         found = _change(authorization, f"{scheme} ", credential)
     if credential:
         other = "Bearer" if scheme.lower() == "basic" else "Basic"
-        found["other-scheme-authorization"] = {f"{other} {credential}": f"{other} ${{NAME#* }}"}
+        found["other-scheme-authorization"] = {
+            f"{other} {credential}": f"{other} ${{NAME#* }}",
+            f"x{authorization}": "x${NAME}",
+        }
         found["bare-authorization"] = {credential: "${NAME#* }"}
     else:
         found["other-scheme-authorization"] = {f"Bearer {authorization}": "Bearer ${NAME}"}
@@ -59,10 +62,10 @@ def _change(whole: str, prefix: str, secret: str) -> dict[str, dict[str, str | N
             prefix + _swap_case(secret): f'{scheme}$(printf %s "{rest}" | tr {_LETTERS})'
         },
         "changed-start-authorization": {
-            f"{prefix}{first}{secret[1:]}": f"{scheme}{first}{tail}",
-            f"{prefix}{secret[1:]}": f"{scheme}{tail}",
+            # cut counts bytes.
+            f"{prefix}{first}{secret[1:]}": f"{scheme}{first}{tail}" if secret[0].isascii() else "",
+            f"{prefix}{secret[1:]}": f"{scheme}{tail}" if secret[0].isascii() else "",
             f"{prefix}{first}{secret}": f"{scheme}{first}{rest}",
-            f"{first}{whole}": f"{first}${{NAME}}",
         },
         "same-length-authorization": {prefix + other: None},
         "not-ascii-authorization": {
