@@ -39,7 +39,7 @@ def make_wrong_values(authorization: str) -> dict[str, dict[str, str | None]]:
     found["scheme-only-authorization"] = {scheme: None} if credential else {}
     found["wrong-authorization"] = {
         f"{scheme} {wrong}" if credential else wrong: None,
-        f"Basic {_encode('foo:wrong')}": None,
+        f"Basic {_encode('nobody:wrong')}": None,
         "Bearer wrong": None,
         "wrong": None,
     }
