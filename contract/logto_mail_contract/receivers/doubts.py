@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..judging.responses import format_outcome, format_status, is_accepted, is_timeout
 from ..wire.outcomes import NoResponse, Response
+from .dispatch import ReceiverGone
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -65,9 +67,6 @@ class Doubts:
         """Look at what came since the last time: repeat what may be due to load, and look for a limit.
 
         It waits until nothing is under way, and sends little.
-
-        Raises:
-            ReceiverGone: The receiver cannot be reached.
         """
         dispatcher = self._run.dispatcher
         if self._looked_at == len(dispatcher.ledger):
@@ -75,7 +74,8 @@ class Doubts:
         dispatcher.lanes.drain()
         fresh = dispatcher.ledger[self._looked_at :]
         if not all(is_accepted(exchange.outcome) for exchange in fresh) and not dispatcher.lanes.stopped:
-            with dispatcher.lanes.alone():
+            # What came before tells why a receiver is gone: who judges that finds it gone too.
+            with dispatcher.lanes.alone(), suppress(ReceiverGone):
                 if self._still_accepts(fresh):
                     self._confirm(fresh)
         self._looked_at = len(dispatcher.ledger)

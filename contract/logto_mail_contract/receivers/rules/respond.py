@@ -132,6 +132,7 @@ def provoking(maker: RequestMaker) -> Iterator[Case]:
 def _list_errors(trial: ReceiverTrial) -> list[tuple[Case, Response]]:
     trial.require_accepted()
     trial.send(provoking)
+    trial.send(wrong_methods)
     list_exchanges(trial)
     errors = [
         (exchange.case, exchange.outcome)
