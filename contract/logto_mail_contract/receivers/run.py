@@ -15,7 +15,7 @@ from .checks import DECLARED
 from .diagnosis import diagnose
 from .dispatch import Dispatcher
 from .doubts import Doubts
-from .mailbox import Mailbox
+from .mailbox import Mailbox, normalize_address
 from .outbox import Mail
 from .receiver import Settings
 from .requests import RequestMaker
@@ -24,7 +24,7 @@ from .rules.ordinary import ordinary
 from .trial import ReceiverTrial
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..findings import Rule
     from ..suite.checks import Checks
@@ -113,6 +113,8 @@ class ReceiverRun:
         self._maker: RequestMaker | None = None
         self._baselines: dict[str, Exchange] = {}
         self._sendings: dict[Batch, tuple[Sending, set[str]]] = {}
+        self._code_owners: dict[str, str] = {}
+        self._owned = 0
         self._planned = 0
         self.outbox = outbox
 
@@ -135,8 +137,12 @@ class ReceiverRun:
 
     @outbox.setter
     def outbox(self, outbox: Outbox | None) -> None:
-        if outbox is not self.outbox:
-            self._mailbox = None if outbox is None else Mailbox(outbox, self._quiet_seconds)
+        if outbox is None:
+            self._mailbox = None
+        elif self._mailbox is None:
+            self._mailbox = Mailbox(outbox, self._quiet_seconds)
+        else:
+            self._mailbox.outbox = outbox
 
     @property
     def mailbox(self) -> Mailbox:
@@ -173,6 +179,7 @@ class ReceiverRun:
                 self._find_sending(chosen)
 
     def start(self, rule: Rule) -> ReceiverTrial:
+        self._fetch_mails()
         return ReceiverTrial(rule, self)
 
     def missing(self, need: str) -> str:
@@ -277,13 +284,28 @@ class ReceiverRun:
             sending, rules = self._find_sending(chosen)
         rules.add(rule)
         sending.wait()
+        self._fetch_mails()
         return sending
+
+    def _fetch_mails(self) -> None:
+        # Often: an outbox of pytest may be cleared after each test.
+        if self._mailbox is not None:
+            self._mailbox.fetch()
 
     @property
     def ordinary_status(self) -> int:
         """The status that an ordinary message gets; 0 where none is accepted."""
         outcome = self._baselines[self.maker.base_type].outcome
         return outcome.status if isinstance(outcome, Response) else 0
+
+    def list_code_owners(self) -> Mapping[str, str]:
+        """Return the recipient of each message of the run that has a code, by the code."""
+        for exchange in self.dispatcher.ledger[self._owned :]:
+            case = exchange.case
+            if case.code and case.to:
+                self._code_owners[case.code] = normalize_address(case.to)
+        self._owned = len(self.dispatcher.ledger)
+        return self._code_owners
 
     def explain_refusal(self, type: str) -> str:
         """Return why a case says nothing whose type is not accepted, for a person to read."""
