@@ -91,7 +91,7 @@ class ReadsOnce(http.server.BaseHTTPRequestHandler):
         """Log nothing."""
 
     def read_body(self, length: int) -> bytes:
-        return self.rfile.read1(length)  # type: ignore[attr-defined] - a BufferedReader, typed as BinaryIO
+        return self.rfile.read1(length)
 
     def do_POST(self) -> None:
         body = self.read_body(int(self.headers["content-length"] or 0))
@@ -129,7 +129,7 @@ class DecodesEachPiece(ReadsOnce):
     def read_body(self, length: int) -> bytes:
         text = ""
         while length:
-            piece = self.rfile.read1(length)  # type: ignore[attr-defined] - as above
+            piece = self.rfile.read1(length)
             length -= len(piece)
             text += piece.decode()
         return text.encode()
@@ -139,10 +139,10 @@ class DropsTheLastByteOfManyPieces(ReadsOnce):
     """Reads at most a few times."""
 
     def read_body(self, length: int) -> bytes:
-        pieces = [self.rfile.read1(length)]  # type: ignore[attr-defined] - as above
+        pieces = [self.rfile.read1(length)]
         for _ in range(4):
             if left := length - len(b"".join(pieces)):
-                pieces.append(self.rfile.read1(left))  # type: ignore[attr-defined] - as above
+                pieces.append(self.rfile.read1(left))
         return b"".join(pieces)
 
 

@@ -76,17 +76,18 @@ def test_what_one_curl_cannot_show_is_shown_by_verify(name: str) -> None:
 # The line of verify.
 
 
-def format_command(rule: str, settings: Settings, group: str = "", **changed: object) -> str:
-    receiver = Receiver.url("http://127.0.0.1:1/hook", authorization=TOKEN)
-    receiver.smtp_sink = changed.pop("smtp_sink", None)  # type: ignore[assignment] - a port or None
-    with closing(receiver):
-        call = Call("/hook", (("authorization", TOKEN),), b"{}", **changed)  # type: ignore[arg-type] - as the tests say
+def format_command(
+    rule: str, settings: Settings, group: str = "", *, sink: int | None = None, cuts: tuple[int, ...] = ()
+) -> str:
+    with closing(Receiver.url("http://127.0.0.1:1/hook", authorization=TOKEN)) as receiver:
+        receiver.smtp_sink = sink
+        call = Call("/hook", (("authorization", TOKEN),), b"{}", cuts=cuts)
         return reproduce(list_senders(rule, group), receiver, settings, call, {}, follows=False)
 
 
 def test_the_line_has_what_was_not_usual() -> None:
     settings = Settings(seed=3, workers=4, pace=2.5, examples=9)
-    line = format_command("receiver/respond/keep-alive", settings, smtp_sink=2525)
+    line = format_command("receiver/respond/keep-alive", settings, sink=2525)
     assert line.endswith(
         " --rules receiver/respond/keep-alive --authorization-env AUTHORIZATION --smtp-sink 2525 --seed 3"
         " --examples 9 --workers 4 --pace 2.5"

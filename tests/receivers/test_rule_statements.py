@@ -159,7 +159,7 @@ def test_a_plain_flask_receiver_passes_every_must() -> None:
     flask = pytest.importorskip("flask")
     app = flask.Flask("receiver")
 
-    @app.post("/hook")  # type: ignore[untyped-decorator] - Flask is not typed here
+    @app.post("/hook")  # type: ignore[untyped-decorator]  # Flask is not typed here
     def hook() -> Any:
         if flask.request.headers.get("Authorization") != TOKEN:
             return {"error": "unauthorized"}, 401
