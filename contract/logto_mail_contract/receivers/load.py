@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from statistics import median
+from statistics import fmean
 
 MIN_WAIT_SECONDS = 0.005
 """A response that takes less than this is not worth another connection."""
 
 _SAFE_PART = 0.8
-_MAX_SLOWDOWN = 1.5
+_MAX_SLOWDOWN = 1.4
 """Responses that take longer than this many times the wait of a lone request show a queue."""
 
 
@@ -66,7 +66,7 @@ class Window:
         self._waits.append(ended - started)
         if len(self._waits) < max(2, self.size):
             return
-        wait = median(self._waits)
+        wait = fmean(self._waits)
         if self.size == 1:
             self._lone = wait
         lone = max(self._lone, MIN_WAIT_SECONDS)

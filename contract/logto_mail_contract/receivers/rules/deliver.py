@@ -14,10 +14,10 @@ from ...judging.responses import format_outcome, is_accepted
 from ...judging.typical import application, organization, template_types
 from ...suite.results import NotJudged
 from ...wire.outcomes import Response
+from ..attempts import normalize_address
 from ..cases import batch
 from ..checks import check
 from ..mail_reading import LINK_ATTRIBUTES, ReadMail, shows_code
-from ..mailbox import normalize_address
 from ..requests import INVITATION
 from .accept import odd_addresses, resend, unknown_types
 from .concurrent import burst
@@ -183,15 +183,16 @@ def _find_coded(trial: ReceiverTrial) -> Iterator[tuple[Exchange, ReadMail]]:
 
 def _find_stranger(trial: ReceiverTrial, exchange: Exchange, read: ReadMail) -> str:
     """Return the code in a mail that belongs to another recipient; empty where none does."""
-    owners = trial.run.list_code_owners()
+    owners = trial.run.mailbox.list_code_owners(trial.run.dispatcher.ledger)
     own = normalize_address(exchange.case.to)
     return next((code for code in sorted(read.codes) if owners.get(code, own) != own), "")
 
 
 def _is_crossed(trial: ReceiverTrial, exchange: Exchange, read: ReadMail) -> bool:
     """Return whether a mail is that of two messages, which a rule of its own reports."""
-    recipients = set(trial.run.list_code_owners().values()) - {normalize_address(exchange.case.to)}
-    went_elsewhere = any(normalize_address(one) in recipients for one in read.mail.recipients)
+    owners = trial.run.mailbox.list_code_owners(trial.run.dispatcher.ledger)
+    others = set(owners.values()) - {normalize_address(exchange.case.to)}
+    went_elsewhere = any(normalize_address(one) in others for one in read.mail.recipients)
     return went_elsewhere or bool(_find_stranger(trial, exchange, read))
 
 
