@@ -356,6 +356,16 @@ def test_a_hang_and_a_cut_connection_are_crashes() -> None:
         assert what in failed["receiver/auth/wrong-authorization-is-no-crash"]
 
 
+def test_an_error_that_is_due_to_the_content_type_is_no_crash() -> None:
+    class ParsesFirst(Mails):
+        def check_authorization(self, request: Request) -> None:
+            if request.values("content-type") != ["application/json"]:
+                raise RuntimeError
+            super().check_authorization(request)
+
+    assert find_failed(try_auth(ParsesFirst())) == {}
+
+
 def test_other_statuses_that_say_unauthorized_pass() -> None:
     class Forbids(HidesTheEndpoint):
         status_for_wrong = 403

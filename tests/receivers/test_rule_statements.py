@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from contextlib import closing
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support.broken_receivers import TOKEN, Good, Request, Served, wsgi
+from tests.support.broken_receivers import TOKEN, Good, Refused, Request, Served, wsgi
 from tests.support.runs import has_failed, try_rules
 
 from logto_mail_contract.judging.typical import template_types, typical
@@ -177,7 +178,23 @@ def test_a_plain_flask_receiver_passes_every_must() -> None:
     assert "receiver/reject/not-an-object-is-no-crash" in failed
 
 
-# Processes that die.
+# Hangs, and processes that die.
+
+
+def test_a_hang_that_logto_cannot_cause_fails_one_must() -> None:
+    """No user waits for it, so no rule about users' requests fails."""
+
+    class Hangs(Good):
+        def empty(self) -> Any:
+            time.sleep(2.5)
+            raise Refused(400)
+
+    with Served(Hangs()) as served, closing(Receiver.url(served.url, authorization=TOKEN)) as receiver:
+        results = try_rules(RULES, receiver, Settings(examples=1, warn_after=1.5, fail_after=2))
+    failed = {result.rule.id: result for result in results if has_failed(result)}
+    assert failed.keys() == {"receiver/reject/always-responds"}
+    (finding,) = failed["receiver/reject/always-responds"].findings
+    assert (finding.level, finding.message) == ("MUST", "an empty body")
 
 
 def test_a_process_that_dies_of_a_request_fails_the_must() -> None:

@@ -39,9 +39,7 @@ def list_senders(rule: str, group: str) -> list[str]:
         rule: The rule's id.
         group: The name of a batch; empty for cases of no batch.
     """
-    senders = [
-        other for other in DECLARED if any(one.name == group for one in DECLARED[other].batches)
-    ]
+    senders = [other for other in DECLARED if any(one.name == group for one in DECLARED[other].batches)]
     # Every run sends ordinary messages.
     is_sent = group == "ordinary" or rule in senders
     return [rule] if is_sent or not senders else [rule, senders[0]]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...judging.responses import format_outcome, is_accepted, is_unauthorized
+from ...judging.responses import format_outcome, is_accepted, is_no_crash, is_unauthorized
 from ...suite.results import NotApplicable
-from ...wire.outcomes import NoResponse, Response
+from ...wire.outcomes import Response
 from ..cases import Batch, batch
 from ..checks import check
 from ..credentials import make_wrong_values
@@ -156,7 +156,11 @@ def _refuses_doubled(trial: ReceiverTrial) -> None:
 def _survives_wrong_authorization(trial: ReceiverTrial) -> None:
     for exchange in _list_exchanges(trial, _ALL):
         outcome = exchange.outcome
-        is_crash = isinstance(outcome, NoResponse) or outcome.status >= 500
+        if isinstance(outcome, Response) or outcome.kind == "raised":
+            # Logto sends no other content type, so an error may be due to that.
+            is_crash = not is_no_crash(outcome) and exchange.case.group != _every_content_type.name
+        else:
+            is_crash = True
         trial.judge(exchange.case.call, not is_crash, format_outcome(outcome), outcome)
     trial.require_reachable()
 
