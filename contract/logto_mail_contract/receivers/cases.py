@@ -107,8 +107,13 @@ class Batch:
         Args:
             maker: Makes each of them.
         """
-        maker.group = self.make.__name__.strip("_")
+        maker.group = self.name
         return list(self.make(maker))
+
+    @property
+    def name(self) -> str:
+        """The name of the group of its cases."""
+        return self.make.__name__.strip("_")
 
 
 def batch(way: Way = "shared") -> Callable[[Callable[[RequestMaker], Iterable[Case]]], Batch]:

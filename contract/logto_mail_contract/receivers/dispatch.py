@@ -121,9 +121,6 @@ class Dispatcher:
 
         Args:
             cases: The cases.
-
-        Raises:
-            ReceiverGone: The receiver cannot be reached.
         """
         sending = Sending(cases, self.lanes.changed)
         clients = max(1, min(self.window.size, len(cases)))
@@ -139,9 +136,6 @@ class Dispatcher:
 
         Args:
             cases: The cases.
-
-        Raises:
-            ReceiverGone: The receiver cannot be reached.
         """
 
         def send(own: Sequence[Case], channel: Channel) -> None:
@@ -199,7 +193,11 @@ class Dispatcher:
     def _exchange_unless_stopped(
         self, case: Case, channel: Channel | None = None, *, is_burst: bool = False
     ) -> Exchange | None:
-        return None if self.lanes.stopped else self.exchange(case, channel, is_burst=is_burst)
+        try:
+            return None if self.lanes.stopped else self.exchange(case, channel, is_burst=is_burst)
+        except ReceiverGone:
+            # What came of the others tells why: they are kept, and nothing more is sent.
+            return None
 
     # One case.
 
@@ -220,7 +218,7 @@ class Dispatcher:
         exchange = Exchange(case, outcomes[-1], tuple(outcomes[:-1]), started, ended, company, is_burst)
         with self.lanes.changed:
             self.ledger.append(exchange)
-            if is_accepted(exchange.outcome) and not is_burst:
+            if is_accepted(exchange.outcome) and not is_burst and not case.call.cuts:
                 self.window.learn(started, ended)
             elif company and is_refused_for_now(exchange.outcome):
                 self.window.learn_refusal(started, ended)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..judging.responses import format_outcome, format_status, is_accepted, is_refused, is_timeout
 from ..wire.outcomes import NoResponse, Response
+from .dispatch import ReceiverGone
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -74,9 +76,6 @@ class Doubts:
         """Look at what came since the last time: repeat what may be due to load, and look for a limit.
 
         It waits until nothing is under way, and sends little.
-
-        Raises:
-            ReceiverGone: The receiver cannot be reached.
         """
         dispatcher = self._run.dispatcher
         if self._looked_at == len(dispatcher.ledger):
@@ -87,7 +86,8 @@ class Doubts:
         # Where the mail server fails, so does the message: that shows neither load nor a limit.
         fresh = [one for one in dispatcher.ledger[self._looked_at :] if one.case.refusal is None]
         if not all(is_accepted(exchange.outcome) for exchange in fresh) and not dispatcher.lanes.stopped:
-            with dispatcher.lanes.alone():
+            # What came before tells why a receiver is gone: who judges that finds it gone too.
+            with dispatcher.lanes.alone(), suppress(ReceiverGone):
                 if self._still_accepts(fresh):
                     self._look_for_limit(fresh)
                     self._confirm([one for one in fresh if not _is_limit(one.outcome)])
@@ -333,7 +333,9 @@ def _format_suspects(suspects: Sequence[Exchange]) -> str:
 
 def _may_be_load(exchange: Exchange) -> bool:
     outcome = exchange.outcome
-    return exchange.company > 0 and (isinstance(outcome, NoResponse) or outcome.status >= 500)
+    # A repetition of what was sent in pieces may arrive in one, and then says nothing.
+    is_repeatable = exchange.company > 0 and not exchange.case.call.cuts
+    return is_repeatable and (isinstance(outcome, NoResponse) or outcome.status >= 500)
 
 
 def _is_limit(outcome: Outcome) -> bool:

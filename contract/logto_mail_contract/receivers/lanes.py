@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HANGS = (
     "the receiver left requests without the end of a response, and each more would cost as long; "
-    "see receiver/respond/within-limit"
+    "see receiver/respond/within-limit and receiver/reject/always-responds"
 )
 
 

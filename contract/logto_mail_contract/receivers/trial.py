@@ -12,6 +12,7 @@ from ..suite.results import NotJudged
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS, Trial
 from ..wire.outcomes import NoResponse, Response
 from ..wire.urls import resolve_location
+from .checks import list_senders
 from .dispatch import ReceiverGone
 from .reproduce import list_secrets, reproduce
 
@@ -133,6 +134,15 @@ class ReceiverTrial(Trial["Call | None"]):
         if not may_be_stopped:
             self.run.require_running()
 
+    def require_reachable(self) -> None:
+        """Go on only if the receiver can be reached, or could be once: then a rule says what ended it.
+
+        Raises:
+            ReceiverGone: It never could.
+        """
+        if self.run.dispatcher.gone and not self.run.dispatcher.has_accepted:
+            raise ReceiverGone(self.run.dispatcher.gone)
+
     # Judging.
 
     def expect_each(self, batch: Batch, acceptable: Expectation = is_accepted) -> None:
@@ -147,8 +157,7 @@ class ReceiverTrial(Trial["Call | None"]):
         """
         for exchange in self.send(batch):
             self.expect(acceptable, exchange)
-        if self.run.dispatcher.gone and not self.run.dispatcher.has_accepted:
-            raise ReceiverGone(self.run.dispatcher.gone)
+        self.require_reachable()
 
     def expect(self, acceptable: Expectation, exchange: Exchange) -> None:
         """Count an exchange as a case, and note it as failed unless its outcome is acceptable.
@@ -273,8 +282,9 @@ class ReceiverTrial(Trial["Call | None"]):
     def reproduce(self, case: Call | None) -> str:
         if case is None:
             return ""
+        group = next((one.case.group for one in self.run.dispatcher.ledger if one.case.call is case), "")
         return reproduce(
-            self.rule.id,
+            list_senders(self.rule.id, group),
             self.receiver,
             self.settings,
             case,

@@ -9,9 +9,11 @@ from . import (
     auth,
     concurrent,
     connection,
+    context,
     deliver,
     injection,
     mail_server,
+    pieces,
     reject,
     respond,
 )
@@ -23,9 +25,11 @@ __all__ = [
     "auth",
     "concurrent",
     "connection",
+    "context",
     "deliver",
     "injection",
     "mail_server",
+    "pieces",
     "reject",
     "respond",
 ]
