@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ..connector.posting import deliver
 from ..judging.responses import is_accepted, is_refused_for_now, is_timeout
 from ..suite.results import NotJudged, SubjectLost
-from ..wire.outcomes import NoResponse
+from ..wire.outcomes import NoResponse, Response
 from .cases import Exchange
 from .lanes import HANGS, Lanes, Sending
 from .load import Window
@@ -186,7 +186,8 @@ class Dispatcher:
             started = time.monotonic()
             outcome = self._retry_unreachable(send)
             company = max(company, self.lanes.active - 1)
-        if outcome is not None:
+        # That a connection has ended says nothing of the request: who sent it judges that.
+        if isinstance(outcome, Response):
             self.ledger.append(Exchange(case, outcome, (), started, time.monotonic(), company))
         return outcome
 
