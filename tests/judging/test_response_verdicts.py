@@ -1,15 +1,12 @@
-"""The verdict on a response: status, redirect, time and leaks."""
+"""The verdict on a response: status, redirect and time."""
 
 from __future__ import annotations
 
-import gzip
 from typing import TYPE_CHECKING
 
 import pytest
 
 from logto_mail_contract.judging.responses import (
-    find_internals,
-    find_secrets,
     format_outcome,
     format_redirect,
     is_accepted,
@@ -83,93 +80,3 @@ def test_no_redirect_is_printed_without_a_response() -> None:
 )
 def test_an_outcome_is_printed_in_one_line(outcome: Outcome, text: str) -> None:
     assert format_outcome(outcome) == text
-
-
-def repeated_secrets(body: bytes, *authorizations: str, encoding: str = "") -> list[str]:
-    """Return the names of the secrets of a request that a response body repeats."""
-    headers = (("content-encoding", encoding),) if encoding else ()
-    response = Response(400, headers, body, 0)
-    return find_secrets(
-        response, code="739105", link="token=a.b", address="foo@", authorizations=authorizations
-    )
-
-
-@pytest.mark.parametrize(
-    ("body", "found"),
-    [
-        (b"no", []),
-        (b"code 739105.", ["the code"]),
-        (b"number 1739105, id a739105, id 739105b", []),
-        (b"https://app.example.com/?token=a.b", ["the link"]),
-        (b"https://app.example.com/?token=axb", []),
-        (b"739105 for foo@example.com", ["the code", "the address"]),
-        (b"Bearer s3cret-T0ken is wrong", ["the Authorization"]),
-        (b"s3cret-T0ken is wrong", ["the Authorization"]),
-        (b"a Bearer token is needed", []),
-    ],
-)
-def test_secrets_that_a_body_repeats_are_found(body: bytes, found: list[str]) -> None:
-    assert repeated_secrets(body, "Bearer s3cret-T0ken") == found
-    assert repeated_secrets(gzip.compress(body), "Bearer s3cret-T0ken", encoding="gzip") == found
-
-
-@pytest.mark.parametrize("authorization", ["", "token", "secret", "Bearer x"])
-def test_an_authorization_that_may_be_an_ordinary_word_is_no_secret(authorization: str) -> None:
-    assert repeated_secrets(b"Bearer x: the secret token is wrong", authorization) == []
-
-
-def test_empty_secrets_are_not_found() -> None:
-    response = Response(400, (), b"123456", 0)
-    assert find_secrets(response, code="", link="", address="", authorizations=()) == []
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Cannot PUT /app/hook.php",
-        '{"path": "/app/hook.php", "error": "Not Found"}',
-        "http://localhost:3000/app/hook.php",
-        '<script src="/srv/x.js"></script><link href="/opt/app.css">',
-        "see https://example.com/home/user/docs and /docs/errors",
-        "at 12:30 (UTC)\nat position 3",
-        "application/json; charset=utf-8",
-        "Expected:\\nsomething",
-        "ratio 1/2/3 and/or",
-        "invalid type at payload (line 3)",
-        "/_next/static/chunks/pages/_error-1a2b.js",
-    ],
-)
-def test_text_without_internals_has_no_finding(text: str) -> None:
-    assert shown_internals(text) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "what"),
-    [
-        ('Traceback (most recent call last):\n  File "x.py", line 3, in f', "a stack trace"),
-        ('{"e": "Traceback (most recent call last):\\n  File \\"x.py\\", line 3"}', "a stack trace"),
-        ("<br> &nbsp; &nbsp;at parse (/app/node_modules/body-parser/lib/json.js:92:19)", "a stack trace"),
-        ('{"stack":"Error: x\\n    at async handle (file:///app/x.mjs:1:2)"}', "a stack trace"),
-        ("Error\n    at file:///app/server.mjs:10:5", "a stack trace"),
-        ("java.lang.NullPointerException\n\tat com.example.Mail.send(Mail.java:42)", "a stack trace"),
-        ("   at Mail.Hook.Post(String b) in C:\\src\\Hook.cs:line 12", "a stack trace"),
-        ("panic: runtime error: index out of range\n\ngoroutine 1 [running]:", "a stack trace"),
-        ("thread 'main' panicked at src/main.rs:3:5", "a stack trace"),
-        ("#0 /var/www/html/index.php(12): handle()", "a stack trace"),
-        ("/srv/mail/app.rb:12:in `call'", "a stack trace"),
-        ("open /etc/mail/templates: no such file", "a file path"),
-        ("ENOENT: no such file, open '/app/templates/NewTemplate.js'", "a file path"),
-        ("ENOENT: no such file, open '/home/deploy/mail/x.html'", "a file path"),
-        ('{"file": "\\/var\\/www\\/html\\/index.php"}', "a file path"),
-        ('{"file": "C:\\\\inetpub\\\\mail"}', "a file path"),
-        ("Module not found: node_modules/express", "a file path"),
-        ("/usr/local/lib/python3.11/json/decoder.py", "a file path"),
-    ],
-)
-def test_internals_in_a_text_are_found(text: str, what: str) -> None:
-    assert what in shown_internals(text)
-
-
-def shown_internals(text: str) -> list[str]:
-    """Return the kinds of internals in a response body of a receiver at ``/app/hook.php``."""
-    return find_internals(Response(500, (), text.encode(), 0), "/app/hook.php")

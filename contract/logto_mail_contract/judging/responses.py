@@ -1,21 +1,19 @@
-"""The verdict on a response: status, redirect, time and leaks, each a function without I/O.
+"""The verdict on a response: status, redirect and time, each a function without I/O.
 
-The framing of a response is judged where it is read: see ``Response.faults``.
+The framing of a response is judged where it is read: see ``Response.faults``. What its body must not show is
+judged in ``leaks``.
 """
 
 from __future__ import annotations
 
-import html
-import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from ..masking import escape_unprintable
 from ..wire.outcomes import NoResponse, Outcome, Response
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+# Importers of both modules at once may take these from here.
+from .leaks import find_internals as find_internals
+from .leaks import find_secrets as find_secrets
 
 _MAX_SHOWN_BODY_CHARACTERS = 200
 
@@ -104,87 +102,3 @@ def format_redirect(outcome: Outcome) -> str:
         f"{there}: Logto posts the code there once more, without Authorization where host or port differ, "
         "and the user waits for both"
     )
-
-
-def find_secrets(
-    response: Response, *, code: str, link: str, address: str, authorizations: Iterable[str]
-) -> list[str]:
-    """Return which secrets of a request the body of its response repeats: ``the code``, for example.
-
-    Args:
-        response: The response.
-        code: The verification code.
-        link: The part of the link by which it can be recognised.
-        address: The part of the recipient's address by which it can be recognised.
-        authorizations: Values of ``Authorization``; those that may be an ordinary word are ignored.
-    """
-    text = response.content.decode(errors="replace")
-    secret = [
-        part
-        for value in authorizations
-        if _is_distinctive(value)
-        for part in (value, value.partition(" ")[2])
-    ]
-    patterns = {
-        # Not as a part of a longer number or of an identifier, where it appears by chance.
-        "the code": code and rf"(?<![0-9A-Za-z]){re.escape(code)}(?![0-9A-Za-z])",
-        "the link": re.escape(link),
-        "the address": re.escape(address),
-        "the Authorization": "|".join(re.escape(part) for part in secret if _is_distinctive(part)),
-    }
-    return [name for name, pattern in patterns.items() if pattern and re.search(pattern, text)]
-
-
-def _is_distinctive(secret: str) -> bool:
-    return len(secret) > 5 and (len(secret) > 15 or re.search("[0-9]", secret) is not None)
-
-
-_INTERNALS = {
-    "a stack trace": re.compile(
-        r"Traceback \(most recent call last\)|"  # Python
-        r"^\s*File \"[^\"\n]+\", line \d+|"
-        r"\bat (?:async |new )?[\w.$<>\[\]]+ ?\([^()\s]*[./][^()\s]*:\d+(?::\d+)?\)|"  # Node, Java
-        r"^\s*at (?:async )?(?:file://)?/?[\w.\-/]+:\d+:\d+|"  # Node
-        r"^\s*at [\w.$`<>\[\],]+\(.*\) in .+:line \d+|"  # .NET
-        r"\bgoroutine \d+ \[|\bpanic: runtime error|\bpanicked at |"  # Go, Rust
-        r"^#\d+ \S+\(\d+\): |"  # PHP
-        r"[\w/]+\.rb:\d+:in [`']",  # Ruby
-        re.MULTILINE,
-    ),
-    "a file path": re.compile(
-        r"(?<![\w:/.])/(?:usr/(?:local|lib|src|share)|var/(?:www|lib|task|app|log|opt|runtime)|etc|tmp|root|"
-        r"(?:home|Users)/[\w.\-]+)/[\w.\-]+|"
-        # Folders that can as well be those of a URL, so only with what is a source of a program.
-        r"(?<![\w:/.])/(?:[\w.\-]+/)*[\w\-]+\.(?:py|rb|php|go|java|kt|cs|rs|exs?)\b(?=[:\"',)\s]|$)|"
-        r"(?<![\w:/.])/(?:app|srv|opt|code|work(?:space)?|project|build|data)/(?:[\w.\-]+/)*[\w.\-]+\.(?:tsx?|[cm]?js)\b|"
-        r"(?<!\w)[A-Za-z]:\\{1,2}[\w.\- ]+\\{1,2}[\w.\-]+|"
-        r"\b(?:node_modules|site-packages)/"
-    ),
-}
-
-
-def find_internals(response: Response, target: str) -> list[str]:
-    """Return what the body of a response shows of the program behind it: ``a stack trace``, ``a file path``.
-
-    Args:
-        response: The response.
-        target: The target of its request, which a body may repeat.
-    """
-    text = _plain(response.content.decode(errors="replace"), target)
-    return [name for name, pattern in _INTERNALS.items() if pattern.search(text)]
-
-
-_HTML_ADDRESS = re.compile(r"\b(?:src|href|action)\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s>]+)", re.IGNORECASE)
-
-
-def _plain(text: str, target: str) -> str:
-    """Return the text of an error without markup, escapes and the target of its request."""
-    text = _HTML_ADDRESS.sub("", text)
-    text = html.unescape(re.sub(r"<br */?>", "\n", text)).replace("\xa0", " ")
-    # Text in JSON: line breaks, quotes and, from PHP, slashes are escaped.
-    text = text.replace("\\n", "\n").replace('\\"', '"').replace("\\/", "/")
-    path = target.partition("?")[0]
-    for own in (target, path, unquote(path)):
-        if len(own) > 1:
-            text = re.sub(rf"(?<![\w.\-/]){re.escape(own)}", "(the path)", text)
-    return text
