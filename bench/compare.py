@@ -180,7 +180,7 @@ def main() -> None:
     compare("mail-contract --help", "s", partial(help_seconds), runs=SHORT_RUNS)
     compare("From the start of verify to its first request", "s", partial(first_request_seconds))
     port = free_port()
-    with listening([sys.executable, str(HERE / "bench" / "fastapi_receiver.py"), str(port)], port):
+    with listening([sys.executable, str(HERE / "bench" / "_fastapi_receiver.py"), str(port)], port):
         url = f"http://127.0.0.1:{port}/"
         compare("A whole verify", "s", partial(verify_seconds, url=url))
     for clients in (1, 16):

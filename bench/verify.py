@@ -1,4 +1,4 @@
-"""Exchanges a second with a FastAPI receiver, beside Schemathesis and a bare loop; whole verify; --help."""
+"""Exchanges a second with a FastAPI receiver, beside Schemathesis and a bare loop; whole runs; --help."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from _fastapi_receiver import app
 from _measure import alternate, judge, print_medians
-from fastapi_receiver import app
+from _whole_runs import compare_whole_runs
 
 from logto_mail_contract import catalogue
 from logto_mail_contract.commands.sample import generate_messages
@@ -41,7 +42,7 @@ import json, sys, time
 sys.path.insert(0, sys.argv[1])
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from fastapi_receiver import app
+from _fastapi_receiver import app
 
 app.openapi = lambda: json.load(open(sys.argv[2]))
 operation = schemathesis.openapi.from_asgi("/openapi.json", app)["/"]["POST"]
@@ -145,7 +146,7 @@ def main() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}/"
-    server = subprocess.Popen([sys.executable, HERE / "fastapi_receiver.py", str(port)])
+    server = subprocess.Popen([sys.executable, HERE / "_fastapi_receiver.py", str(port)])
     try:
         wait(port)
         compare(url)
@@ -263,6 +264,7 @@ def compare(url: str) -> None:
     }
     helped, passed = print_medians("The command's start", alternate(starts, 15), "s").values()
     judge("--help / python -c pass", helped / passed, 4, at_most=True)
+    compare_whole_runs(python, openapi())
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .inbox.inbox import Inbox
     from .judging.message import Message, TemplateType
     from .judging.validation import check, validate
+    from .receivers.attempts import Attempt, Refusal
     from .receivers.contract import ReceiverContract
     from .receivers.outbox import Mail, SmtpSink
     from .receivers.receiver import Receiver, Settings
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Attempt",
     "ContractViolation",
     "Delivery",
     "EndpointNotStarted",
@@ -42,6 +44,7 @@ __all__ = [
     "Message",
     "Receiver",
     "ReceiverContract",
+    "Refusal",
     "Rule",
     "Sender",
     "SenderContract",
@@ -58,6 +61,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Attempt": "receivers.attempts",
     "ContractViolation": "findings",
     "Delivery": "inbox.delivery",
     "EndpointNotStarted": "endpoint.server",
@@ -70,6 +74,7 @@ _MODULES = {
     "Message": "judging.message",
     "Receiver": "receivers.receiver",
     "ReceiverContract": "receivers.contract",
+    "Refusal": "receivers.attempts",
     "Rule": "findings",
     "Sender": "senders.sender",
     "SenderContract": "senders.contract",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.generated import UNHURRIED
 
+from logto_mail_contract.receivers.attempts import Refusal, normalize_address
 from logto_mail_contract.receivers.outbox import Mail, SmtpSink, wait_until
 
 
@@ -45,6 +47,21 @@ def test_a_mail_is_stored_byte_for_byte() -> None:
     assert sink() == [received]
 
 
+def test_bare_line_ends_are_stored_as_they_came() -> None:
+    content = b"Subject: x\nX: y\r\n\r\na\nb\rc\n\nd\r\n"
+    with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as client:
+        client.sendmail("shop@example.com", ["foo@example.com"], content)
+        assert [one.content for one in sink()] == [content]
+
+
+@pytest.mark.parametrize(("options", "smtputf8"), [((), False), (("SMTPUTF8",), True)])
+def test_the_mail_says_whether_smtputf8_was_asked_for(options: tuple[str, ...], smtputf8: bool) -> None:
+    with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as client:
+        client.sendmail("shop@example.com", ["foo@example.com"], b"Subject: x\r\n\r\n", mail_options=options)
+        assert [one.smtputf8 for one in sink()] == [smtputf8]
+    assert Mail.from_message(message()).smtputf8 is None
+
+
 def test_mails_are_in_order_and_can_be_cleared() -> None:
     with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as client:
         for number in range(3):
@@ -63,13 +80,13 @@ def test_mails_of_parallel_clients_are_all_stored() -> None:
             with smtplib.SMTP(sink.host, sink.port) as client:
                 client.send_message(message(to=f"foo{number}@example.com"))
 
-        threads = [threading.Thread(target=send, args=(number,)) for number in range(12)]
+        threads = [threading.Thread(target=send, args=(number,)) for number in range(32)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         recipients = {one.recipients for one in sink()}
-    assert recipients == {(f"foo{number}@example.com",) for number in range(12)}
+    assert recipients == {(f"foo{number}@example.com",) for number in range(32)}
 
 
 @pytest.mark.parametrize(
@@ -142,6 +159,223 @@ def test_without_aiosmtpd_the_error_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "aiosmtpd", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'logto-mail-contract\[smtp\]'"), SmtpSink():
         pass
+
+
+# Refused recipients.
+
+
+@pytest.mark.parametrize("refusal", [Refusal.TEMPORARY, Refusal.PERMANENT])
+def test_a_refused_recipient_gets_no_mail_and_others_get_theirs(refusal: Refusal) -> None:
+    with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as client:
+        sink.refuse("foo@example.com", refusal)
+        refused = client.sendmail("shop@example.com", ["foo@example.com", "bar@example.com"], b"\r\n")
+        assert {to: b"%d %b" % answer for to, answer in refused.items()} == {
+            "foo@example.com": refusal.value.encode()
+        }
+        with pytest.raises(smtplib.SMTPRecipientsRefused):
+            client.sendmail("shop@example.com", ["foo@example.com"], b"\r\n")
+        assert [one.recipients for one in sink()] == [("bar@example.com",)]
+        assert [one.answer for one in sink.attempts("foo@example.com")] == [refusal.value] * 2
+
+
+def test_a_recipient_is_accepted_after_the_times_of_its_refusal() -> None:
+    with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as client:
+        sink.refuse("foo@example.com", Refusal.TEMPORARY, times=2)
+        for _ in range(2):
+            with pytest.raises(smtplib.SMTPRecipientsRefused):
+                client.send_message(message())
+        client.send_message(message())
+        attempts = sink.attempts("foo@example.com")
+    assert [(one.command, one.answer[:3], one.is_accepted) for one in attempts] == [
+        ("RCPT", "451", False),
+        ("RCPT", "451", False),
+        ("DATA", "250", True),
+    ]
+    times = [one.at for one in attempts]
+    assert times == sorted(times)
+
+
+@pytest.mark.parametrize("refusal", [Refusal.CUT_AT_RCPT, Refusal.CUT_AT_DATA])
+def test_a_cut_ends_the_session_without_a_mail_and_later_sessions_work(refusal: Refusal) -> None:
+    with SmtpSink() as sink:
+        sink.refuse("foo@example.com", refusal, times=1)
+        with smtplib.SMTP(sink.host, sink.port) as client, pytest.raises(smtplib.SMTPServerDisconnected):
+            client.send_message(message())
+        assert [(one.recipient, one.answer) for one in sink.attempts()] == [
+            ("foo@example.com", refusal.value)
+        ]
+        assert sink() == []
+        with smtplib.SMTP(sink.host, sink.port) as client:
+            client.send_message(message())
+        assert [one.recipients for one in sink()] == [("foo@example.com",)]
+
+
+def test_a_cut_leaves_other_sessions_alone() -> None:
+    with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as other:
+        sink.refuse("foo@example.com", Refusal.CUT_AT_DATA)
+        with smtplib.SMTP(sink.host, sink.port) as client, pytest.raises(smtplib.SMTPServerDisconnected):
+            client.send_message(message())
+        other.send_message(message(to="bar@example.com"))
+        assert [one.recipients for one in sink()] == [("bar@example.com",)]
+
+
+def test_a_mail_given_up_before_a_cut_at_data_takes_its_cut_along() -> None:
+    with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as client:
+        sink.refuse("foo@example.com", Refusal.CUT_AT_DATA)
+        client.ehlo()
+        client.mail("shop@example.com")
+        client.rcpt("foo@example.com")
+        client.rset()
+        client.send_message(message(to="bar@example.com"))
+        assert [one.recipients for one in sink()] == [("bar@example.com",)]
+        assert [(one.command, one.answer) for one in sink.attempts("foo@example.com")] == [("RCPT", "250 OK")]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Foo.Bar@Example.COM", "foo.bar@example.com"),
+        ('"foo.bar"@example.com', "foo.bar@example.com"),
+        ('"f\\oo"@example.com', "foo@example.com"),
+        ("foo@münchen.example", "foo@xn--mnchen-3ya.example"),
+        ("foo@MÜNCHEN.example", "foo@XN--MNCHEN-3YA.example"),
+        ("foo@mu\u0308nchen.example", "foo@münchen.example"),
+        ("foo@straße.example", "foo@strasse.example"),
+        ("foo@straße.example", "foo@xn--strae-oqa.example"),
+    ],
+)
+def test_two_spellings_of_a_mailbox_are_the_same(one: str, other: str) -> None:
+    assert normalize_address(one) == normalize_address(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("foo@example.com", "foo@example.org"),
+        ("foo@example.com", "foo@a.example.com"),
+        ("foo.bar@example.com", "foobar@example.com"),
+        ("foo+1@example.com", "foo@example.com"),
+        ("foo@xn--mnchen-3ya.example", "foo@munchen.example"),
+        ("foo@xn--ü.example", "foo@ü.example"),
+        ('"@example.com', "@example.com"),
+        ("foo", "bar"),
+        ("", "foo@example.com"),
+    ],
+)
+def test_two_mailboxes_are_not_the_same(one: str, other: str) -> None:
+    assert normalize_address(one) != normalize_address(other)
+
+
+def test_a_refusal_holds_for_each_spelling_of_a_recipient() -> None:
+    with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as client:
+        sink.refuse("Foo.Bar@münchen.example", Refusal.PERMANENT)
+        for recipient in ('"foo.bar"@xn--mnchen-3ya.example', "foo.bar@MÜNCHEN.example"):
+            options = [] if recipient.isascii() else ["SMTPUTF8"]
+            with pytest.raises(smtplib.SMTPRecipientsRefused):
+                client.sendmail("shop@example.com", [recipient], b"\r\n", mail_options=options)
+        assert len(sink.attempts("FOO.BAR@münchen.example")) == 2
+
+
+# What the sink answered.
+
+
+def test_each_attempt_has_the_last_answer_to_its_recipient() -> None:
+    with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as client:
+        client.sendmail("shop@example.com", ["foo@example.com", "bar@example.com"], b"\r\n")
+        client.send_message(message())
+        accepted = ("DATA", "250 OK")
+        assert [(one.recipient, one.command, one.answer) for one in sink.attempts()] == [
+            ("foo@example.com", *accepted),
+            ("bar@example.com", *accepted),
+            ("foo@example.com", *accepted),
+        ]
+        assert len(sink.attempts("foo@example.com")) == 2
+        assert sink.attempts("other@example.com") == []
+        sink.clear()
+        assert sink.attempts() == []
+
+
+@pytest.mark.parametrize(
+    ("argument", "recipient", "code"),
+    [
+        ("<foo@bar@example.com>", "foo@bar@example.com", "553"),
+        ("<foo,bar@example.com>", "foo,bar@example.com", "501"),
+        ("<foo@>", "foo@", "553"),
+        ("<foo@example.com>,<bar@example.com>", "foo@example.com>,<bar@example.com", "501"),
+        ("<foo@example.com> BCC=bar@example.com", "foo@example.com", "555"),
+        ("foo,bar", "foo,bar", "501"),
+        ("", "", "501"),
+    ],
+)
+def test_the_answer_to_a_malformed_recipient_is_recorded(argument: str, recipient: str, code: str) -> None:
+    with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as client:
+        client.ehlo()
+        client.mail("shop@example.com")
+        status, text = client.docmd("RCPT", f"TO:{argument}")
+        assert [(one.command, one.answer) for one in sink.attempts(recipient)] == [
+            ("RCPT", f"{status} {text.decode()}")
+        ]
+        assert str(status) == code
+        assert sink.attempts()[0].recipient == recipient
+
+
+def test_the_answer_to_a_line_that_is_too_long_is_recorded() -> None:
+    with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as client:
+        with pytest.raises(smtplib.SMTPDataError):
+            client.sendmail("shop@example.com", ["foo@example.com"], b"Subject: " + b"x" * 1000)
+        [attempt] = sink.attempts("foo@example.com")
+        assert (attempt.command, attempt.answer[:17]) == ("DATA", "500 Line too long")
+        assert not attempt.is_accepted
+
+
+def test_a_refused_command_without_recipient_is_recorded() -> None:
+    with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as client:
+        client.ehlo()
+        client.docmd("MAIL", "FROM:<shop@>")
+        client.docmd("MAIL", "FROM:<shop@example.com>")
+        client.docmd("Bcc: foo@example.com")
+        client.rcpt("x" * 600)
+        assert [(one.recipient, one.command, one.answer[:3]) for one in sink.attempts()] == [
+            ("", "MAIL", "553"),
+            ("", "", "500"),
+            ("", "", "500"),
+        ]
+
+
+def test_a_recipient_of_a_refused_sender_is_recorded() -> None:
+    with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as client:
+        client.ehlo()
+        client.docmd("MAIL", "FROM:<shop@>")
+        client.rcpt("foo@example.com")
+        assert [one.answer for one in sink.attempts("foo@example.com")] == ["503 Error: need MAIL command"]
+
+
+@UNHURRIED
+@given(st.binary(min_size=1, max_size=40).map(lambda data: data.replace(b"\n", b"")))
+def test_any_recipient_gets_one_answer_and_its_session_goes_on(written: bytes) -> None:
+    with SmtpSink() as sink, socket.create_connection((sink.host, sink.port), 5) as client:
+        lines = client.makefile("rb")
+        assert lines.readline().startswith(b"220")
+        client.sendall(b"HELO a\r\nMAIL FROM:<shop@example.com>\r\n")
+        assert [lines.readline()[:3] for _ in range(2)] == [b"250", b"250"]
+        client.sendall(b"RCPT TO:<" + written + b">\r\n")
+        answer = lines.readline().decode().rstrip()
+        assert [one.answer for one in sink.attempts()] == [answer]
+        client.sendall(b"RSET\r\n")
+        assert lines.readline() == b"250 OK\r\n"
+        lines.close()
+
+
+def test_refused_commands_are_not_printed() -> None:
+    program = """
+import smtplib
+from logto_mail_contract import SmtpSink
+with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as client:
+    client.docmd("Bcc: foo@example.com")
+    print(len(sink.attempts()))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("1\n", "")
 
 
 # Mails.

@@ -26,6 +26,7 @@ from logto_mail_contract.receivers.receiver import Receiver, Settings
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable
+    from io import BufferedIOBase
 
 TOKEN = "Bearer s3cret-T0ken"
 KNOWN_TYPES = {
@@ -154,6 +155,10 @@ class Good:
         """Return whether the connection stays open after the response."""
         return True
 
+    def read_body(self, stream: BufferedIOBase, length: int) -> bytes:
+        """Return the body of a request."""
+        return stream.read(length)
+
     def reads_body(self, headers: tuple[tuple[str, str], ...]) -> bool:
         """Return whether the body is read before the response."""
         return True
@@ -244,7 +249,8 @@ class Served:
             name, _, value = line.partition(":")
             headers.append((name, value.strip()))
         lengths = [int(value) for name, value in headers if name.lower() == "content-length"]
-        body = handler.rfile.read(sum(lengths)) if receiver.reads_body(tuple(headers)) else b""
+        reads = receiver.reads_body(tuple(headers))
+        body = receiver.read_body(handler.rfile, sum(lengths)) if reads else b""
         self.requests += 1
         request = Request(parts[0], parts[1], tuple(headers), body)
         for piece in receiver.raw(*receiver.respond(request)):

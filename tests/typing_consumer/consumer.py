@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, assert_type
 from hypothesis.strategies import SearchStrategy
 
 from logto_mail_contract import (
+    Attempt,
     ContractViolation,
     Delivery,
     EndpointNotStarted,
@@ -25,6 +26,7 @@ from logto_mail_contract import (
     Message,
     Receiver,
     ReceiverContract,
+    Refusal,
     Rule,
     Sender,
     SenderContract,
@@ -183,6 +185,8 @@ def read_mails(sent: EmailMessage) -> None:
     assert_type(mail.recipients, tuple[str, ...])
     with SmtpSink(port=0) as sink:
         assert_type(sink.port, int)
+        sink.refuse("foo@example.com", Refusal.TEMPORARY, times=1)
+        assert_type(sink.attempts("foo@example.com"), list[Attempt])
     Mail(sender="foo@example.com")  # type: ignore[call-arg]
 
 

@@ -13,8 +13,9 @@ import asyncio
 import re
 import threading
 import time
+import weakref
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.errors import MessageError
 from email.header import decode_header, make_header
@@ -22,10 +23,16 @@ from email.utils import getaddresses
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from .attempts import Attempt, AttemptLog, Refusal
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from email.message import EmailMessage, Message
     from types import TracebackType
+
+    from aiosmtpd.smtp import Envelope
+
+    from .smtp_session import SinkSession
 
 _MIN_PAUSE_SECONDS = 0.002
 _MAX_PAUSE_SECONDS = 0.05
@@ -41,12 +48,16 @@ class Mail:
     Attributes:
         sender: The sender of the envelope.
         recipients: The recipients of the envelope. They get the mail, whatever its headers say.
-        content: The mail itself: headers, an empty line, the body.
+        content: The mail itself: headers, an empty line, the body. From ``SmtpSink`` these are the bytes of
+            the connection, bare line feeds among them, without the dots that SMTP adds.
+        smtputf8: Whether the client asked for SMTPUTF8 (RFC 6531); None where that is not known. Mails that
+            differ in this alone are equal.
     """
 
     sender: str
     recipients: tuple[str, ...]
     content: bytes
+    smtputf8: bool | None = field(default=None, compare=False)
 
     @classmethod
     def from_message(
@@ -160,7 +171,8 @@ def _reflow(text: str, *, delete_space: bool) -> str:
 class SmtpSink:
     """An SMTP server that records every mail and delivers none; a context manager, and an outbox.
 
-    It accepts any recipient and any credentials. Needs aiosmtpd.
+    It accepts any credentials, and any recipient that it was not told to refuse. It needs aiosmtpd, which
+    refuses malformed addresses, and mails with a line of more than 999 bytes. ``attempts`` shows its answers.
 
     Args:
         host: The address to listen on.
@@ -176,6 +188,7 @@ class SmtpSink:
         self._wanted_port = port
         self._port = 0
         self._mails: list[Mail] = []
+        self._log = AttemptLog()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -197,21 +210,43 @@ class SmtpSink:
         with self._lock:
             return list(self._mails)
 
+    def attempts(self, address: str | None = None) -> list[Attempt]:
+        """Return every attempt to send to a recipient so far, oldest first, accepted or refused.
+
+        Args:
+            address: Only attempts to this address. Upper case, needless quotation marks and punycode make no
+                difference. When None, all attempts, and the refused commands that name no recipient.
+        """
+        return self._log.list_attempts(address)
+
+    def refuse(self, address: str, refusal: Refusal, *, times: int | None = None) -> None:
+        """Refuse a recipient from now on. No other recipient is affected, unless a cut ends its session too.
+
+        Args:
+            address: The recipient, compared as in ``attempts``. A later call for it replaces this one.
+            refusal: The answer.
+            times: How many attempts are refused before one is accepted; every attempt when None.
+        """
+        self._log.refuse(address, refusal, times)
+
     def clear(self) -> None:
-        """Forget the mails so far."""
+        """Forget the mails and attempts so far. Refusals stay."""
         with self._lock:
             self._mails.clear()
+        self._log.clear()
 
     def __enter__(self) -> Self:
         try:
-            from aiosmtpd import smtp
+            import aiosmtpd  # noqa: F401 - here to say what to install
         except ModuleNotFoundError:
             raise ModuleNotFoundError(
                 "The SMTP sink needs aiosmtpd: pip install 'logto-mail-contract[smtp]'"
             ) from None
+        from .smtp_session import SinkSession
+
         ready: Future[int] = Future()
         thread = threading.Thread(
-            target=asyncio.run, args=(self._serve(smtp, ready),), name="smtp-sink", daemon=True
+            target=asyncio.run, args=(self._serve(SinkSession, ready),), name="smtp-sink", daemon=True
         )
         thread.start()
         try:
@@ -234,44 +269,37 @@ class SmtpSink:
         self._thread.join()
         self._thread = None
 
-    async def _serve(self, smtp: Any, ready: Future[int]) -> None:
+    async def _serve(self, session_type: type[SinkSession], ready: Future[int]) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        sessions: list[Any] = []
+        sessions: weakref.WeakSet[SinkSession] = weakref.WeakSet()
 
-        def session() -> Any:
-            # Accept addresses and texts beyond ASCII, as large providers do. Without a hostname, aiosmtpd
-            # would look one up.
-            made = smtp.SMTP(
-                self,
-                enable_SMTPUTF8=True,
-                hostname="localhost",
-                auth_require_tls=False,
-                authenticator=lambda *_: smtp.AuthResult(success=True),
-            )
-            sessions[:] = [one for one in sessions if one.transport is not None]
-            sessions.append(made)
-            return made
+        def make_session() -> SinkSession:
+            session = session_type(self._log, self._record)
+            sessions.add(session)
+            return session
 
         try:
-            server = await self._loop.create_server(session, self.host, self._wanted_port)
+            server = await self._loop.create_server(make_session, self.host, self._wanted_port)
         except OSError as problem:
             ready.set_exception(problem)
             return
         ready.set_result(server.sockets[0].getsockname()[1])
         await self._stop.wait()
         server.close()
-        for one in sessions:
+        for session in sessions:
             # A client may keep its connection for the next mail.
-            if one.transport is not None:
-                one.transport.abort()
+            session.abort()
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: ARG002, N802 - aiosmtpd's names
-        """Record a mail; aiosmtpd calls it."""
-        mail = Mail(envelope.mail_from or "", tuple(envelope.rcpt_tos), bytes(envelope.content))
+    def _record(self, envelope: Envelope) -> None:
+        mail = Mail(
+            envelope.mail_from or "",
+            tuple(envelope.rcpt_tos),
+            bytes(envelope.original_content or b""),
+            smtputf8=envelope.smtp_utf8,
+        )
         with self._lock:
             self._mails.append(mail)
-        return "250 OK"
 
 
 def wait_until(is_met: Callable[[], bool], seconds: float) -> bool:
