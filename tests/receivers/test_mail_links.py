@@ -107,6 +107,7 @@ def test_a_text_without_url_may_be_wrapped() -> None:
         (LINK.replace(":8443", ""), "its port is missing"),
         (LINK.replace("https:", "http:"), "https became http"),
         (LINK.removeprefix("https://"), "its scheme is missing"),
+        (LINK.removeprefix("https://app.example.com:8443"), "its scheme and host are missing"),
         (LINK.lower(), "its upper case became lower case"),
         (LINK.upper(), "its lower case became upper case"),
         (LINK.partition("#")[0], "its fragment is missing"),

@@ -43,6 +43,7 @@ NAMES = [
     "é",
     "\\1 $& \\u00e9",
     "=?utf-8?B?QQ==?=",
+    "",
     "cafe\u0301",
     "C:\\x",
 ]
@@ -65,6 +66,7 @@ def test_a_value_as_it_is_is_no_damage(name: str) -> None:
         "Hello,\r\n\r\nyour code is 042137. It is valid for 10 minutes.",
         "Ihre Anmeldung ist ohne den Code null und nichtig. None of this matters.",
         "Attachments: None. Nil return. Vraiment ? 100 %, 20 %d'escompte, 5 % d",
+        "https://shop.example/?to=M%C3%BCller, see http://[::1]/M%C3%BCller",
         "https://app.example.com/?a=1&copy;=2&b=%20%AB%CD%name%20&c={x}#/$path",
         "Costs $5 or $USD, A$AP, a{b, [1], [Acme], {see below}, (none), 50%/year",
         "Dear Nullmeier, hi nullable, Hello Nonesuch, AT&T; R&D; & more;",
@@ -93,6 +95,8 @@ MOJIBAKE = [
     ("Zoë", "Zo\\u00eb"),
     ("Zoë", "Zo\\xc3\\xab"),
     ("Zoë", "Zo=C3=AB"),
+    ("Zoë", "Zo%C3%AB"),
+    ("Acme Inc", "Acme%20Inc"),
     ("Müller", "Mller"),
     ("東京", "æ\x9d±äº¬"),
     ("東京", "æ±äº¬"),
@@ -171,7 +175,7 @@ def test_a_damaged_value_is_found_in_every_part(value: str, shown: str) -> None:
     ],
 )
 def test_what_a_template_left_over_is_found_in_every_part(text: str, problem: str) -> None:
-    values = {"organization.name": "Acme", "code": "042137"}
+    values = {"organization.name": "Acme", "user.name": "", "code": "042137"}
     for place, read in {
         "subject": read_mail(subject=text),
         "plain text": read_mail(text),

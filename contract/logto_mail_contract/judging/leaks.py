@@ -138,9 +138,10 @@ _STACK_TRACE = _compile(
     r"\.p[lm] line [0-9]+\.",
 )
 _EXCEPTION = _compile(
-    r"\b(?:javax?|jakarta|kotlin|scala|org\.(?:springframework|hibernate|json|apache|jboss)|com\.(?:fasterxml|google|sun)|"
+    r"\b(?:javax?|jakarta|kotlin|scala|org\.(?:springframework|hibernate|json|apache|jboss|postgresql)|"
+    r"com\.(?:fasterxml|google|microsoft|mysql|sun)|oracle\.jdbc|"
     r"io\.(?:ktor|micronaut|netty|quarkus))(?:\.[a-z]\w{0,60}){0,10}\.[A-Z][\w$]{0,100}(?:Exception|Error)\b",
-    r"\b(?:System|Microsoft|Newtonsoft)\.(?:\w{1,60}\.){0,10}\w{1,100}Exception\b",
+    r"\b(?:System|Microsoft|Newtonsoft|Npgsql|MySqlConnector)\.(?:\w{1,60}\.){0,10}\w{1,100}Exception\b",
     r"\b(?:Illuminate|Symfony)\\{1,2}[\w\\]{1,200}Exception\b",
 )
 _SQL_ERROR = _compile(
@@ -148,6 +149,7 @@ _SQL_ERROR = _compile(
     r"\bSQLCODE\W{1,3}-?[0-9]",
     # PostgreSQL
     r"duplicate key value violates",
+    r"Key \([^)\n]{1,200}\)=\([^\n]{0,300}\) (?:already exists|is not present)",
     r"violates (?:foreign key|check|unique|not-null|exclusion) constraint",
     r"syntax error at or near \"",
     r"relation \"[^\"\n]{1,200}\" does not exist",
@@ -169,7 +171,7 @@ _SQL_ERROR = _compile(
     r"Data too long for column",
     r"Column '[^'\n]{1,200}' cannot be null",
     r"Incorrect string value: '",
-    r"\b(?:pymysql|MySQLdb)\.",
+    r"\b(?:pymysql\.|MySQLdb\.|mysqli_sql_exception)",
     # SQLite
     r"near \"[^\"\n]{0,200}\": syntax error",
     r"\bSQLITE_[A-Z]",
@@ -197,6 +199,10 @@ _SQL_ERROR = _compile(
     r"\bActiveRecord::[A-Z]",
     r"Invalid `prisma\.",
     r"\bPDOException\b",
+    r"\bPrismaClient\w{1,60}Error\b",
+    r"\bdjango\.db\.utils\.",
+    r"\bEcto\.\w{1,60}Error\b",
+    r"\bE11000 duplicate key",  # MongoDB
     # The statement itself
     r"\bINSERT INTO [`\"\[]?\w",
     r"\bDELETE FROM [`\"\[]?\w",

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from ..masking import escape_unprintable
 from ..wire.outcomes import NoResponse, Outcome, Response
 
-# Importers of both modules at once may take these from here.
+# receivers/rules/respond.py imports these from here.
 from .leaks import find_internals as find_internals
 from .leaks import find_secrets as find_secrets
 

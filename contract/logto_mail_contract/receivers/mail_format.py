@@ -66,8 +66,7 @@ def find_mail_faults(mail: Mail, *, smtp_utf8: bool | None = None) -> list[str]:
 def _find_header_faults(mail: Mail) -> Iterator[str]:
     if not mail.subject.strip():
         yield "it has no subject"
-    senders = list(_list_addresses(mail, "from"))
-    if not senders:
+    if not any(_list_addresses(mail, "from")):
         yield "no From names an address as its sender"
     names = [name.lower() for name, _ in mail.parts[0].raw_items()]
     for name in _SINGLE_HEADERS:
@@ -75,7 +74,7 @@ def _find_header_faults(mail: Mail) -> Iterator[str]:
             yield f"it has {count} headers {name}"
     for name, value in mail.parts[0].raw_items():
         if (problem := _find_word_fault(str(value))) is not None:
-            yield f"the header {name} {problem}"
+            yield f"the header {escape_unprintable(name)} {problem}"
 
 
 def _find_word_fault(value: str) -> str | None:
@@ -93,19 +92,19 @@ def _find_word_fault(value: str) -> str | None:
 
 def _find_line_faults(content: bytes, *, over_smtp: bool) -> Iterator[str]:
     head_end = re.search(rb"\r?\n\r?\n", content)
-    in_head = content[: head_end.start() if head_end else len(content)]
+    head_bytes = head_end.start() if head_end else len(content)
 
     def locate(at: int) -> str:
-        return "in a header" if at < len(in_head) else "in the body"
+        return "in a header" if at < head_bytes else "in the body"
 
     if over_smtp:
         for name, pattern in (("line feed", rb"(?<!\r)\n"), ("carriage return", rb"\r(?!\n)")):
             if found := re.search(pattern, content):
                 yield f"it has a bare {name} {locate(found.start())}"
     at = longest = place = 0
-    for line in re.split(rb"\r?\n", content):
-        if len(line) > longest:
-            longest, place = len(line), at
+    for line in content.split(b"\n"):
+        if (length := len(line.removesuffix(b"\r"))) > longest:
+            longest, place = length, at
         at += len(line) + 1
     if longest > MAX_LINE_BYTES:
         yield f"it has a line of {longest} bytes {locate(place)}, more than {MAX_LINE_BYTES}"
@@ -171,11 +170,6 @@ def find_strangers(mail: Mail, wanted: str) -> list[str]:
         if own
         not in (_normalize_address(address), _normalize_address(_decode_words(address).replace(" ", "")))
     ]
-
-
-def is_same_address(first: str, second: str) -> bool:
-    """Whether two spellings mean one mailbox; the case of the local part does not count either."""
-    return _normalize_address(first) == _normalize_address(second)
 
 
 def _normalize_address(address: str) -> tuple[str, str]:

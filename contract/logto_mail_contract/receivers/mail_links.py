@@ -250,6 +250,7 @@ _CHANGES: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("http became https", lambda link: re.sub("^http:", "https:", link, flags=re.IGNORECASE)),
     ("https became http", lambda link: re.sub("^https:", "http:", link, flags=re.IGNORECASE)),
     ("its scheme is missing", lambda link: re.sub("^[A-Za-z][A-Za-z0-9+.-]*:(//)?", "", link)),
+    ("its scheme and host are missing", lambda link: re.sub("^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", "", link)),
     ("another scheme stands before its own", lambda link: f"https://{link}"),
     ("another scheme stands before its own", lambda link: f"http://{link}"),
     ("another scheme replaced its own", lambda link: re.sub("^[A-Za-z][A-Za-z0-9+.-]*:", "https:", link)),

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 from unicodedata import normalize
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from ..masking import escape_unprintable
 from .mail_links import list_hrefs
@@ -77,7 +77,7 @@ class _Own:
     """The texts of a message, by which one recognizes what the message itself brought into the mail."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        self.values = {_collapse(value) for value in values.values()}
+        self.values = {_collapse(value) for value in values.values()} - {""}
         self._squeezed = _squeeze("\n".join(self.values))
         self._squeezed += "\n" + unquote(self._squeezed)
 
@@ -106,7 +106,8 @@ def _squeeze(text: str) -> str:
 
 
 def _find_damaged_values(text: str, values: Mapping[str, str], own: _Own) -> Iterator[str]:
-    squeezed = _squeeze(text)
+    # In a URL a value may be percent-encoded.
+    squeezed = _squeeze(_URL.sub(" ", text))
     for name, whole in values.items():
         value = _collapse(whole[:_MAX_VALUE_CHARACTERS])
         if _URL.match(value):
@@ -121,6 +122,7 @@ def _find_damaged_values(text: str, values: Mapping[str, str], own: _Own) -> Ite
 def _list_damaged_forms(value: str) -> Iterator[str]:
     """Yield what a text becomes by wrong escapes and wrong charsets."""
     forms = [html.escape(value), re.sub(r"([\"'])", r"\\\1", value), json.dumps(value)[1:-1]]
+    forms.append(quote(value, errors="replace"))
     if not value.isascii():
         data = value.encode("utf-8", "replace")
         forms += [value.encode("unicode_escape").decode(), repr(data)[2:-1]]
@@ -141,7 +143,7 @@ def _misread(value: str, charset: str) -> str:
 
 
 def _find_lost_characters(text: str, value: str) -> str:
-    """Return where a text shows a value with question marks for its characters beyond ASCII, or without them."""
+    """Return where a text shows a value with question marks for characters beyond ASCII, or without those."""
     runs = re.split(r"([^\x00-\x7f]+)", value)
     if len(runs) == 1 or len(value) < 2:
         return ""
