@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from ..checks import CHECKS
-from . import accept, auth, concurrent, connection, deliver, injection, reject, respond
+from . import (
+    accept,
+    auth,
+    concurrent,
+    connection,
+    deliver,
+    injection,
+    mail_format,
+    mail_links,
+    mail_text,
+    reject,
+    respond,
+    templates,
+)
 
 __all__ = [
     "CHECKS",
@@ -13,6 +26,10 @@ __all__ = [
     "connection",
     "deliver",
     "injection",
+    "mail_format",
+    "mail_links",
+    "mail_text",
     "reject",
     "respond",
+    "templates",
 ]

@@ -159,7 +159,27 @@ def _locale_forms(maker: RequestMaker) -> Iterator[Case]:
     yield maker.make_case(without(maker.make_typical(INVITATION), "locale"))
 
 
-expect_each("receiver/accept/locale-forms", _locale_forms, is_accepted)
+BUILT_IN_LOCALES = (
+    *("ar", "cs", "de", "en", "es", "es-MX", "fa-IR", "fr", "it", "ja", "ko", "pl-PL"),
+    *("pt-BR", "pt-PT", "ru", "th", "tr-TR", "uk-UA", "zh-CN", "zh-HK", "zh-TW"),
+)
+"""The languages of Logto's sign-in page; a tenant adds others."""
+_REGION_VARIANTS = ("en-US", "en-GB", "es-419", "fr-CA", "de-AT")
+
+
+@batch()
+def built_in_locales(maker: RequestMaker) -> Iterator[Case]:
+    """A message for each language that Logto has built in, and for some regions."""
+    if maker.knows("1.25"):
+        types = [type for type in template_types(maker.revision) if type not in ("Generic", INVITATION)]
+        for number, locale in enumerate((*BUILT_IN_LOCALES, *_REGION_VARIANTS)):
+            yield maker.make_case(maker.make_typical(types[number % len(types)], locale=locale))
+
+
+@check("receiver/accept/locale-forms", batches=(_locale_forms, built_in_locales))
+def _accepts_locales(trial: ReceiverTrial) -> None:
+    trial.expect_each(_locale_forms)
+    trial.expect_each(built_in_locales)
 
 
 @batch()
@@ -178,35 +198,45 @@ expect_each("receiver/accept/ui-locales-forms", _ui_locales_forms, is_accepted)
 
 
 @batch()
-def _unicode(maker: RequestMaker) -> Iterator[Case]:
-    for name in ("Łukasz Ćwikła", "東京支店", "شركة المثال", "🙂 Ltd", "a\u202eb", "e\u0301"):
-        context: dict[str, Any] = {
-            "application": application(displayName=name),
-            "organization": organization(name=name),
-        }
-        yield maker.make_case(maker.make_typical("SignIn", **context))
-        yield maker.make_case(maker.make_typical("UserPermissionValidation", user=user(name=name)))
+def unicode_names(maker: RequestMaker) -> Iterator[Case]:
+    """Names in several scripts, in each kind of context."""
+    if not maker.knows("1.25"):
+        return
+    for name in (
+        "Zoë Müller",
+        "Łukasz Ćwikła",
+        "Ольга",
+        "東京支店",
+        "شركة المثال",
+        "🙂 Ltd",
+        "a\u202eb",
+        "e\u0301",
+    ):
+        yield from make_named(maker, name)
 
 
-expect_each("receiver/accept/unicode", _unicode, is_accepted)
+def make_named(maker: RequestMaker, name: str) -> Iterator[Case]:
+    """Yield a message for each kind of context, with a name wherever one may stand.
+
+    Args:
+        maker: Makes the cases.
+        name: The name.
+    """
+    shop: dict[str, Any] = {"application": application(name=name, displayName=name)}
+    acme: dict[str, Any] = {"organization": organization(name=name)}
+    person = user(name=name, profile={"givenName": name, "nickname": name})
+    yield maker.make_case(maker.make_typical("SignIn", **shop, **acme))
+    yield maker.make_case(maker.make_typical("BindNewIdentifier", **shop, user=person))
+    yield maker.make_case(maker.make_typical(INVITATION, **acme, inviter=person))
+
+
+expect_each("receiver/accept/unicode", unicode_names, is_accepted)
 
 
 @batch()
 def _odd_names(maker: RequestMaker) -> Iterator[Case]:
-    for name in (
-        "Org <b>\"&'</b>",
-        "<script>alert(1)</script>",
-        "a\r\nBcc: eve@example.com",
-        "{{code}} ${code} %s",
-        "'",
-    ):
-        context: dict[str, Any] = {
-            "application": application(name=name),
-            "organization": organization(name=name),
-        }
-        yield maker.make_case(maker.make_typical("SignIn", **context))
-        yield maker.make_case(maker.make_typical("BindNewIdentifier", user=user(name=name)))
-        yield maker.make_case(maker.make_typical(INVITATION, inviter=user(name=name)))
+    for name in ("Org <b>\"&'</b>", "<script>alert(1)</script>", "a\r\nBcc: eve@example.com", "O'Brien", " "):
+        yield from make_named(maker, name)
 
 
 expect_each("receiver/accept/odd-names", _odd_names, is_accepted)
