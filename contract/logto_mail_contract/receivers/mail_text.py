@@ -89,15 +89,19 @@ def find_leftovers(read: ReadMail, values: Mapping[str, str], control: ReadMail 
 
 
 class _Own:
-    """The texts of a message, by which one recognizes what the message itself brought into the mail."""
+    """The texts of a message, by which one recognizes what the message itself brought into the mail.
+
+    Case makes no difference: a receiver may write a subject in upper case.
+    """
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        self.values = {_collapse(value) for value in values.values()} - {""}
+        self.values = {_collapse(value).casefold() for value in values.values()} - {""}
         self._squeezed = _squeeze("\n".join(self.values))
         self._squeezed += "\n" + unquote(self._squeezed)
 
     def has(self, text: str) -> bool:
         """Return whether a text, or what stands in its brackets, comes from the message."""
+        text = text.casefold()
         return _squeeze(text) in self._squeezed or text.strip("{}[]()<>%$#@*|= ") in self.values
 
 

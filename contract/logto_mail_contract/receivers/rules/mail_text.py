@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...judging.typical import application, minimal, organization, user, without
+from ...judging.typical import application, minimal, organization, without
 from ..cases import batch
 from ..checks import check
 from ..mail_text import find_damaged_text, find_leftovers
 from ..requests import INVITATION
-from .accept import unicode_names
 from .deliver import MAILED, find_mails, require_mails
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ..cases import Case, Exchange
+    from ..cases import Batch, Case, Exchange
     from ..mail_reading import ReadMail
     from ..requests import RequestMaker
     from ..trial import ReceiverTrial
@@ -39,12 +38,18 @@ def list_texts(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield from list_texts(inner, f"{name}.{member}" if name else str(member))
 
 
-_SCRIPTED = (*MAILED, unicode_names)
+def _find_texts(
+    trial: ReceiverTrial, batches: Iterable[Batch]
+) -> Iterator[tuple[Exchange, Sequence[ReadMail]]]:
+    for exchange, mails in find_mails(trial, "MUST", "SHOULD", batches=batches).items():
+        # A rule of its own is about what becomes of names with the syntax of templates.
+        if exchange.case.group != "template_names":
+            yield exchange, mails
 
 
-@check("receiver/deliver/text-intact", "outbox", batches=_SCRIPTED)
+@check("receiver/deliver/text-intact", "outbox", batches=MAILED)
 def _text_intact(trial: ReceiverTrial) -> None:
-    for exchange, mails in find_mails(trial, "MUST", "SHOULD", batches=_SCRIPTED).items():
+    for exchange, mails in _find_texts(trial, MAILED):
         values = dict(list_texts(exchange.case.message))
         for read in mails:
             found = find_damaged_text(read, values)
@@ -66,15 +71,11 @@ def _gaps(maker: RequestMaker) -> Iterator[Case]:
     for type in ("SignIn", "BindNewIdentifier"):
         yield maker.make_case(maker.make_fresh(minimal(type, maker.revision)))
     if maker.knows("1.25"):
-        unset: dict[str, Any] = dict.fromkeys(("avatar", "name", "primaryEmail", "primaryPhone", "username"))
-        nobody = user(**unset, profile={})
         nothing: dict[str, Any] = {
             "application": application(branding={}),
             "organization": organization(branding={}),
         }
         yield maker.make_case(maker.make_typical("SignIn", **nothing))
-        yield maker.make_case(maker.make_typical("BindNewIdentifier", user=nobody))
-        yield maker.make_case(maker.make_typical(INVITATION, inviter=nobody))
 
 
 _HOLED = (*MAILED, _full, _gaps)
@@ -82,7 +83,7 @@ _HOLED = (*MAILED, _full, _gaps)
 
 @check("receiver/deliver/no-leftovers", "outbox", batches=_HOLED)
 def _no_leftovers(trial: ReceiverTrial) -> None:
-    found = find_mails(trial, "MUST", "SHOULD", batches=_HOLED)
+    found = dict(_find_texts(trial, _HOLED))
     controls = _find_controls(found)
     for exchange, mails in found.items():
         message: Mapping[str, Any] = exchange.case.message or {}

@@ -1,4 +1,4 @@
-"""The rules about names that template engines and formatting functions read as instructions."""
+"""The rule about names that template engines and formatting functions read as instructions."""
 
 from __future__ import annotations
 
@@ -6,52 +6,26 @@ import html
 import re
 from typing import TYPE_CHECKING
 
-from ...judging.responses import is_accepted
-from ..cases import batch
-from ..checks import check, expect_each
-from .accept import make_named
+from ..checks import check
+from .accept import template_names
 from .deliver import require_mails
 from .mail_text import list_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..cases import Case
     from ..mail_reading import ReadMail
-    from ..requests import RequestMaker
     from ..trial import ReceiverTrial
 
-# One family a name: some engines fail at the first that they do not know. Short: long names may be cut.
-_FAMILIES = (
-    "{x} {code} {0} {}",
-    "%(code)s %s %d %",
-    r"\0 \1 \g<0> \n",
-    "$& $1 $' $x $code $$",
-    "${x} ${code} #{code}",
-    "{{x}} {{{code}}} {{7*7}}",
-    "{% x %} @{x} [[code]]",
-    "<%= code %>",
-)
-_START, _END = "mcx", "ltd"
 _ELLIPSES = ("…", "...")
 
 
-@batch()
-def _syntaxes(maker: RequestMaker) -> Iterator[Case]:
-    if maker.knows("1.25"):
-        for family in _FAMILIES:
-            yield from make_named(maker, f"{_START} {family} {_END}")
-
-
-expect_each("receiver/accept/template-syntax", _syntaxes, is_accepted)
-
-
-@check("receiver/deliver/no-template-injection", "outbox", batches=(_syntaxes,))
+@check("receiver/deliver/no-template-injection", "outbox", batches=(template_names,))
 def _no_template_injection(trial: ReceiverTrial) -> None:
     trial.require_accepted()
-    for exchange, mails in trial.find_mails(trial.send(_syntaxes)).items():
+    for exchange, mails in trial.find_mails(trial.send(template_names)).items():
         # Every name of a message is the same.
-        name = next(text for _, text in list_texts(exchange.case.message) if text.startswith(_START))
+        name = next(text for _, text in list_texts(exchange.case.message) if text.startswith("mcx"))
         for read in mails:
             found = list(_find_processed(read, name))
             trial.judge(exchange.case.call, not found, found[0] if found else "")
@@ -60,9 +34,9 @@ def _no_template_injection(trial: ReceiverTrial) -> None:
 
 def _find_processed(read: ReadMail, name: str) -> Iterator[str]:
     for place, text in {"subject": read.mail.subject, **read.parts}.items():
-        for start in re.finditer(rf"{_START}(?=\s)", text, re.IGNORECASE):
+        for start in re.finditer(r"mcx(?=\s)", text, re.IGNORECASE):
             # The end is another one where this one is lost or cut.
-            found = re.compile(rf"\b{_END}\b", re.IGNORECASE).search(text, start.end())
+            found = re.compile(r"\bltd\b", re.IGNORECASE).search(text, start.end())
             shown = text[start.start() : found.end() if found else start.end() + len(name)]
             if _is_processed(shown, name, is_cut=len(text) < start.start() + len(name)):
                 yield f"a mail whose {place} shows {shown[: 2 * len(name)]!r} for the name {name!r}"
