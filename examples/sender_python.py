@@ -52,7 +52,10 @@ def send(message: Mapping[str, Any], endpoint: str, authorization: str | None = 
             return
         if status not in (300, 301, 302, 303, 304, 307, 308) or location is None:
             raise NotSent(f"the endpoint responded with {status}")
-        onward = urljoin(endpoint, location)
+        try:
+            onward = urljoin(endpoint, location)
+        except ValueError as problem:
+            raise NotSent(f"the redirect leads nowhere: {problem}") from problem
         if urlsplit(onward)[:2] != urlsplit(endpoint)[:2]:
             # Another host or port must not learn the credential.
             headers.pop("Authorization", None)
@@ -64,11 +67,15 @@ def send(message: Mapping[str, Any], endpoint: str, authorization: str | None = 
 
 def exchange(method: str, url: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, str | None]:
     """Send one request and return the status and ``Location`` of the whole response."""
-    parts = urlsplit(url)
     kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-    if parts.scheme not in kinds or parts.hostname is None:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as problem:
+        raise NotSent(f"not a URL: {problem}") from problem
+    if parts.scheme not in kinds or host is None:
         raise NotSent(f"{parts.scheme or 'nothing'} is not a scheme that can be sent to")
-    connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
+    connection = kinds[parts.scheme](host, port, timeout=TIMEOUT_SECONDS)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         connection.request(method, target, body, headers)

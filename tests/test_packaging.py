@@ -186,6 +186,7 @@ def test_the_metadata_is_complete(wheel: Path) -> None:
     }
     assert {need.name: str(need.marker) for need in needed if need.marker is not None} == {
         "aiosmtpd": 'extra == "smtp"',
+        "rich": 'extra == "progress"',
         "trustme": 'extra == "https"',
         "uvloop": 'sys_platform != "win32" and extra == "serve"',
     }

@@ -54,6 +54,7 @@ class Finding:
             was one case.
         message: The message that was sent, for a rule about an exchange.
         reproduce: A command that reproduces the failure.
+        cause: The id of the most telling rule that failed for the same reason; None where it is this one.
     """
 
     rule: str
@@ -67,10 +68,11 @@ class Finding:
     share: str = ""
     message: str = ""
     reproduce: str = ""
+    cause: str | None = None
 
     def entry(self) -> dict[str, Any]:
         """Return its members for a report about messages, without those that only an exchange has."""
-        left_out = ("share", "message", "reproduce")
+        left_out = ("share", "message", "reproduce", "cause")
         return {name: value for name, value in asdict(self).items() if name not in left_out}
 
     def __str__(self) -> str:
@@ -84,6 +86,8 @@ class Finding:
             f"  expected  {', or '.join(self.expected)}",
             f"  actual    {self.actual}",
         ]
+        if self.cause is not None:
+            lines.append(f"  cause     the same as in {self.cause}")
         if self.message:
             lines.append(f"  message   {self.message}")
         lines.append(f"  in Logto  {self.consequence}")

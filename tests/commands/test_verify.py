@@ -24,7 +24,7 @@ from tests.support.broken_receivers import CONTROLS, TOKEN, Good, Refused, Reque
 from logto_mail_contract import catalogue
 from logto_mail_contract.commands import main as cli
 from logto_mail_contract.receivers.run import ReceiverRun
-from logto_mail_contract.suite.checks import list_rule_ids
+from logto_mail_contract.suite.checks import list_rule_ids, select_rules
 from logto_mail_contract.suite.results import Outcome, OwnFault
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def test_a_correct_receiver_exits_0(capsys: pytest.CaptureFixture[str], place: P
     with Served(Good()) as served:
         assert verify(served.url, *WITH) == 0
         requests = served.requests
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 60
     text = read_output(capsys)
     outcomes = parse_outcomes(text)
     assert list(outcomes) == list(list_rule_ids("receiver"))
@@ -86,10 +86,10 @@ def test_a_correct_receiver_exits_0(capsys: pytest.CaptureFixture[str], place: P
         rule for rule in list_rule_ids("receiver") if "/deliver/" in rule
     }
     announced = re.search(
-        r"^About (\d+) requests, for (\d+) recipients at (.*)\. A receiver", text, re.MULTILINE
+        r"^At most (\d+) requests, for (\d+) recipients at (.*)\. A receiver", text, re.MULTILINE
     )
     assert announced is not None
-    assert abs(int(announced[1]) - requests) <= 3
+    assert requests <= int(announced[1]) + 3
     assert re.search(r"^\d+ rules: 64 passed, 12 not applicable\. \d+ cases in ", text, re.MULTILINE)
     assert list(place.iterdir()) == []
 
@@ -103,9 +103,9 @@ def test_the_announcement_counts_the_requests_of_deliver_rules(capsys: pytest.Ca
         requests = served.requests
     text = read_output(capsys)
     assert parse_outcomes(text)["receiver/deliver/one-mail"] == "failed"
-    announced = re.search(r"^About (\d+) requests, for (\d+) recipients", text, re.MULTILINE)
+    announced = re.search(r"^At most (\d+) requests, for (\d+) recipients", text, re.MULTILINE)
     assert announced is not None
-    assert abs(int(announced[1]) - requests) <= 15
+    assert requests <= int(announced[1]) + 15
     assert int(announced[2]) > 50
 
 
@@ -415,10 +415,13 @@ def test_https_needs_the_certificate_authority_of_the_receiver(capsys: pytest.Ca
 
 
 def test_reports_are_written_in_every_format(capsys: pytest.CaptureFixture[str]) -> None:
-    reports = "--report", "json=out.json", "junit=out.xml", "text=out.txt"
-    assert verify_good(*FEW, *reports, make=CONTROLS["RefusesBindMfa"].make) == 1
+    reports = "--report", "json=out.json", "--report", "junit=out.xml", "text=out.txt"
+    limits = "--workers", "3", "--pace", "500"
+    assert verify_good(*FEW, *reports, *limits, make=CONTROLS["RefusesBindMfa"].make) == 1
     document = json.loads(Path("out.json").read_text())
     Draft202012Validator(catalogue.load("verification-report.schema.json")).validate(document)
+    assert document["role"] == "receiver"
+    assert (document["settings"]["workers"], document["settings"]["pace"]) == (3, 500)
     assert document["passed"] is False
     outcomes = {entry["rule"]: (entry["outcome"], entry["fails_run"]) for entry in document["rules"]}
     assert outcomes == {
@@ -434,7 +437,7 @@ def test_reports_are_written_in_every_format(capsys: pytest.CaptureFixture[str])
     assert [case.get("name") for case in cases] == list(outcomes)
     assert {case.get("classname") for case in cases} == {"receiver.accept"}
     assert [case.find("failure") is not None for case in cases] == [False, True, False]
-    assert Path("out.txt").read_text() in read_output(capsys)
+    assert read_output(capsys).endswith(Path("out.txt").read_text())
     assert TOKEN not in Path("out.json").read_text() + Path("out.xml").read_text()
 
 
@@ -502,6 +505,19 @@ def test_a_closed_port_exits_3(capsys: pytest.CaptureFixture[str]) -> None:
         url = served.url
     assert verify(url, "--wait", "0.2") == 3
     assert f"no server listens at {url}; waited 0.2 s" in read_output(capsys)
+    assert verify(url, "--wait", "0.2", "--report", "json=out.json", "junit=out.xml") == 3
+    document = json.loads(Path("out.json").read_text())
+    Draft202012Validator(catalogue.load("verification-report.schema.json")).validate(document)
+    assert document["lost"] == f"no server listens at {url}; waited 0.2 s"
+    assert {entry["outcome"] for entry in document["rules"]} == {"not judged"}
+    assert len(list(ElementTree.parse("out.xml").getroot().iter("error"))) == 1
+
+
+def test_the_longest_time_also_ends_the_wait_for_a_receiver(capsys: pytest.CaptureFixture[str]) -> None:
+    with Served(Good()) as served:
+        url = served.url
+    assert verify(url, "--wait", "60", "--max-time", "0.3") == 5
+    assert "The run ended early: --max-time 0.3 is over." in read_output(capsys)
 
 
 @contextmanager
@@ -567,7 +583,9 @@ def test_a_receiver_that_stops_during_the_run_is_reported_as_lost(
     document = json.loads(Path("out.json").read_text())
     Draft202012Validator(catalogue.load("verification-report.schema.json")).validate(document)
     assert "the receiver cannot be reached" in document["lost"]
+    assert document["ended"] == "the receiver was lost"
     assert document["passed"] is False
+    assert len(document["rules"]) == len(select_rules("receiver", rules[1:], []))
     failed = [entry["rule"] for entry in document["rules"] if entry["findings"]]
     slug = "forgot-password" if type == "ForgotPassword" else "unknown-type"
     assert failed == [f"receiver/accept/{slug}"]
@@ -655,10 +673,13 @@ def test_an_interrupt_exits_130_and_writes_the_reports() -> None:
             process.send_signal(signal.SIGINT)
             rest, errors = process.communicate(timeout=10)
     assert process.returncode == 130
-    assert "1 rule: 1 passed." in rest
-    assert "Traceback" not in rest + errors
+    assert "The run ended early: interrupted." in rest
+    assert errors == "mail-contract: interrupted\n"
     document = json.loads(Path("out.json").read_text())
-    assert [entry["rule"] for entry in document["rules"]] == ["receiver/accept/sign-in"]
+    Draft202012Validator(catalogue.load("verification-report.schema.json")).validate(document)
+    assert [entry["rule"] for entry in document["rules"]] == list(list_rule_ids("receiver"))
+    assert document["rules"][0]["outcome"] == "passed"
+    assert document["rules"][-1]["outcome"] == "not judged"
     assert document["passed"] is False
 
 
@@ -673,7 +694,9 @@ def test_a_closed_output_pipe_still_writes_the_reports() -> None:
     assert result.stdout.count("\n") == 5
     assert "Traceback" not in result.stderr
     document = json.loads(Path("out.json").read_text())
-    assert 0 < len(document["rules"]) < len(list_rule_ids("receiver"))
+    outcomes = [entry["outcome"] for entry in document["rules"]]
+    assert len(outcomes) == len(list_rule_ids("receiver"))
+    assert (outcomes[0], outcomes[-1]) == ("passed", "not judged")
     assert document["passed"] is False
     assert len(list(ElementTree.parse("out.xml").getroot().iter("testcase"))) == len(document["rules"])
     assert f"{len(document['rules'])} rules: " in Path("out.txt").read_text()

@@ -722,6 +722,456 @@ def test_tolerated_violations_are_in_the_report_file(run: Run, pytester: pytest.
     assert '<property name="mail_contract_tolerated" value="message/guard/code at /payload/code' in report
 
 
+# What a test asked for and never used.
+
+NEVER_USED: dict[str, tuple[str, list[str]]] = {
+    "nothing came": (
+        """
+    mail_endpoint.reply(503, "down", times=2)
+""",
+        [
+            "*  503, scripted at test_it.py:7, would go to the next 2 accepted requests",
+            "*Nothing is in the inbox of mail_endpoint.",
+        ],
+    ),
+    "with a delay": (
+        """
+    mail_endpoint.reply(delay=3, times=1)
+""",
+        ["*  200 after 3 s, scripted at test_it.py:7, would go to the next accepted request"],
+    ),
+    "redirect": (
+        """
+    mail_endpoint.reply_redirect("/x", times=1)
+""",
+        ["*  307, scripted at test_it.py:7, would go to the next accepted request"],
+    ),
+    "reset": (
+        """
+    mail_endpoint.reply_reset(times=1)
+""",
+        ["*  a reset, scripted at test_it.py:7, would go to the next accepted request"],
+    ),
+    "endless": (
+        """
+    mail_endpoint.reply_endless(times=1)
+""",
+        ["*  a body without end, scripted at test_it.py:7, would go to *"],
+    ),
+    "garbage": (
+        """
+    mail_endpoint.reply_garbage(times=1)
+""",
+        ["*  garbage, scripted at test_it.py:7, would go to *"],
+    ),
+    "drip": (
+        """
+    mail_endpoint.reply_drip(times=1)
+""",
+        ["*  200, byte by byte, scripted at test_it.py:7, would go to *"],
+    ),
+    "scripted too late": (
+        """
+    post(mail_endpoint.url)
+    mail_endpoint.reply(503, times=1)
+""",
+        [
+            "*  503, scripted at test_it.py:8, would go to the next accepted request",
+            '*  1, * "SignIn" to "foo@example.com", response 200',
+        ],
+    ),
+    "behind another one": (
+        """
+    mail_endpoint.reply(503, times=3)
+    mail_endpoint.reply(503, times=1)
+    post(mail_endpoint.url)
+""",
+        [
+            "*  503, scripted at test_it.py:8, would go to the next accepted request, behind 2 others",
+            "*  1, *, response 503 (scripted)",
+        ],
+    ),
+    "only a refused request came": (
+        """
+    mail_endpoint.reply(503, times=1)
+    with mail_endpoint.expect_violation("message/guard/code"):
+        post(mail_endpoint.url, INVALID)
+""",
+        ["*  503, scripted at test_it.py:7, *", "*  1, * response 400 (it was refused with 400)"],
+    ),
+    "only another path was asked for": (
+        """
+    mail_endpoint.reply(503, times=1)
+    post(mail_endpoint.url + "s")
+""",
+        ["*  503, scripted at test_it.py:7, *", "*mail_endpoint listens at *", "*  POST /*/mails"],
+    ),
+    "removed": (
+        """
+    mail_endpoint.reply(503, times=1)
+    mail_endpoint.reset_replies()
+    post(mail_endpoint.url)
+""",
+        [
+            "*  503, scripted at test_it.py:7, was removed by reset_replies() or begin()",
+            "*  1, *, response 200",
+        ],
+    ),
+    "begun again": (
+        """
+    mail_endpoint.reply(503, times=1)
+    mail_endpoint.begin()
+    post(mail_endpoint.url)
+""",
+        ["*  503, scripted at test_it.py:7, was removed by reset_replies() or begin()"],
+    ),
+    "by a helper of the test": (
+        """
+    def fail_once():
+        mail_endpoint.reply(503, times=1)
+
+    fail_once()
+""",
+        ["*  503, scripted at test_it.py:8, *"],
+    ),
+    "in a subtest": (
+        """
+    import unittest
+
+    with unittest.TestCase().subTest():
+        mail_endpoint.reply(503, times=1)
+""",
+        ["*  503, scripted at test_it.py:10, *"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "lines"), NEVER_USED.values(), ids=NEVER_USED.keys())
+def test_a_finite_reply_that_no_request_used_fails_the_test(run: Run, body: str, lines: list[str]) -> None:
+    source = f"def test_it(mail_endpoint):\n    pass\n{body}"
+    result = run(source)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E  *UnusedCall: No request used what was scripted for mail_endpoint:",
+            *lines,
+            "*optional=True where the reply is scripted",
+            "*@pytest.mark.mail_contract(lenient=True), or lenient=True for this endpoint",
+        ]
+    )
+    assert printed(result).count("No request used what was scripted") == 1
+    loosened = {
+        "optional": source.replace("times=1", "times=1, optional=True").replace("=2", "=2, optional=True"),
+        "lenient by marker": f"@pytest.mark.mail_contract(lenient=True)\n{source}",
+        "lenient at the end": f"{source}    mail_endpoint.lenient = True\n",
+    }
+    for changed in loosened.values():
+        run(changed).assert_outcomes(passed=1)
+
+
+def test_the_report_of_many_unused_calls_is_short(run: Run) -> None:
+    result = run(
+        """
+def test_it(mail_endpoint):
+    for _ in range(13):
+        mail_endpoint.reply(503, times=1)
+        mail_endpoint.inbox.wait_for_async()
+"""
+    )
+    result.assert_outcomes(failed=1)
+    assert printed(result).count("  503, scripted at test_it.py:7, ") == 10
+    assert printed(result).count("  wait_for_async for a message, made at test_it.py:8") == 10
+    assert printed(result).count("  … 3 more") == 2
+
+
+def test_every_endpoint_reports_its_unused_replies(run: Run) -> None:
+    result = run(
+        """
+def test_it(make_mail_endpoint, mail_endpoint):
+    make_mail_endpoint(label="the other").reply(503, times=1)
+    mail_endpoint.reply(502, times=1)
+    make_mail_endpoint(lenient=True, label="a third").reply(501, times=1)
+"""
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E  *scripted for mail_endpoint:", "*scripted for the other:", "*503, *"])
+    assert "a third" not in printed(result)
+
+
+USED: dict[str, str] = {
+    "all used": """
+def test_it(mail_endpoint):
+    mail_endpoint.reply(503, times=2)
+    assert [post(mail_endpoint.url) for _ in range(2)] == [503, 503]
+""",
+    "partly used": """
+def test_it(mail_endpoint):
+    mail_endpoint.reply(503, times=5)
+    assert post(mail_endpoint.url) == 503
+""",
+    "equal replies": """
+def test_it(mail_endpoint):
+    mail_endpoint.reply(503, times=1)
+    mail_endpoint.reply(503, times=1)
+    assert [post(mail_endpoint.url) for _ in range(2)] == [503, 503]
+""",
+    "standing": """
+def test_it(mail_endpoint):
+    mail_endpoint.reply(503)
+""",
+    "refused when it was scripted": """
+def test_it(mail_endpoint):
+    with pytest.raises(ValueError):
+        mail_endpoint.reply(503, times=0)
+    with pytest.raises(ValueError):
+        mail_endpoint.reply(99, times=1)
+""",
+    "scripted by a fixture": """
+@pytest.fixture
+def failing(mail_endpoint):
+    mail_endpoint.reply(503, times=1)
+
+def test_it(mail_endpoint, failing):
+    assert post(mail_endpoint.url) == 503
+""",
+    "used in a recording": """
+def test_it(mail_endpoint):
+    mail_endpoint.reply(503, times=1)
+    with mail_endpoint.recording():
+        assert post(mail_endpoint.url) == 503
+""",
+    "by every example of Hypothesis": """
+from hypothesis import given, settings, strategies as st
+
+@settings(database=None, deadline=None, max_examples=10)
+@given(number=st.integers())
+def test_it(mail_endpoint, number):
+    with mail_endpoint.recording():
+        mail_endpoint.reply(503, times=1)
+        assert post(mail_endpoint.url) == 503
+""",
+    "awaited": """
+import asyncio
+
+def test_it(mail_endpoint):
+    async def main():
+        inbox = mail_endpoint.inbox
+        await inbox.assert_empty_async()
+        coroutine = inbox.wait_for_async()
+        task = asyncio.create_task(inbox.wait_for_async())
+        await asyncio.to_thread(post, mail_endpoint.url)
+        await coroutine
+        await task
+        await asyncio.gather(inbox.wait_for_async(), asyncio.wait_for(inbox.wait_for_async(), 5))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(inbox.wait_for_async())
+
+    asyncio.run(main())
+    asyncio.run(mail_endpoint.inbox.wait_for_async())
+""",
+    "a wait that fails": """
+import asyncio
+
+def test_it(mail_endpoint):
+    with pytest.raises(AssertionError):
+        asyncio.run(mail_endpoint.inbox.wait_for_async(timeout=0))
+""",
+    "a wait that is cancelled": """
+import asyncio
+
+def test_it(mail_endpoint):
+    async def main():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(mail_endpoint.inbox.wait_for_async(), 0)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(mail_endpoint.inbox.wait_for_async(), 0.01)
+
+    asyncio.run(main())
+""",
+}
+
+
+@pytest.mark.parametrize("source", USED.values(), ids=USED.keys())
+def test_a_reply_or_wait_that_was_used_fails_nothing(run: Run, source: str) -> None:
+    result = run(f"{source}\ndef test_after(mail_endpoint):\n    pass\n", "-W", "error")
+    result.assert_outcomes(passed=2)
+
+
+SKIPPED: dict[str, str] = {
+    "in the test": """
+def test_it(mail_endpoint):
+    mail_endpoint.reply(503, times=1)
+    mail_endpoint.inbox.wait_for_async()
+    pytest.skip("no sender here")
+""",
+    "in the setup": """
+@pytest.fixture
+def sender(mail_endpoint):
+    mail_endpoint.reply(503, times=1)
+    pytest.skip("no sender here")
+
+def test_it(sender):
+    pass
+""",
+    "in a TestCase": """
+import unittest
+
+class Test(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def endpoint(self, mail_endpoint):
+        self.mail = mail_endpoint
+
+    def test_it(self):
+        self.mail.reply(503, times=1)
+        self.skipTest("no sender here")
+""",
+    "with the first endpoint in the test": """
+def test_it(request):
+    request.getfixturevalue("mail_endpoint").reply(503, times=1)
+    pytest.skip("no sender here")
+""",
+}
+
+
+@pytest.mark.parametrize("source", SKIPPED.values(), ids=SKIPPED.keys())
+def test_a_skipped_test_need_not_use_what_it_prepared(run: Run, source: str) -> None:
+    result = run(f"{source}\ndef test_after(mail_endpoint):\n    pass\n", "-W", "error")
+    result.assert_outcomes(skipped=1, passed=1)
+
+
+def test_a_failed_setup_is_the_only_failure_of_its_test(run: Run) -> None:
+    run(
+        """
+@pytest.fixture
+def sender(mail_endpoint):
+    mail_endpoint.reply(503, times=1)
+    1 / 0
+
+def test_it(sender):
+    pass
+"""
+    ).assert_outcomes(errors=1)
+
+
+def test_an_unused_reply_is_a_note_of_a_failure_of_the_tests_own(run: Run) -> None:
+    result = run(
+        """
+def test_it(mail_endpoint):
+    mail_endpoint.reply(503, times=1)
+    assert 1 == 2, "my own"
+
+@pytest.mark.xfail
+def test_expected(mail_endpoint):
+    mail_endpoint.reply(503, times=1)
+"""
+    )
+    result.assert_outcomes(failed=1, xfailed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E       AssertionError: my own",
+            "E  *Beside that, No request used what was scripted for mail_endpoint:",
+        ]
+    )
+
+
+def test_an_unused_reply_of_the_first_endpoint_in_a_test_is_reported(run: Run) -> None:
+    result = run(
+        """
+def test_it(request):
+    request.getfixturevalue("mail_endpoint").reply(503, times=1)
+
+def test_after(mail_endpoint):
+    pass
+"""
+    )
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*No request used what was scripted for mail_endpoint:*"])
+
+
+def test_an_unused_reply_of_a_teardown_is_reported(run: Run) -> None:
+    result = run(
+        """
+@pytest.fixture
+def late(mail_endpoint):
+    yield
+    mail_endpoint.reply(503, times=1)
+
+def test_it(late):
+    pass
+"""
+    )
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*ERROR at teardown of test_it*", "*503, scripted at test_it.py:8, *"])
+
+
+DROPPED: dict[str, tuple[str, str]] = {
+    "wait_for_async": (
+        'mail_endpoint.inbox.wait_for_async(to="foo@example.com", type="SignIn")',
+        '*  wait_for_async for a message with to "foo@example.com" and type "SignIn", made at test_it.py:8',
+    ),
+    "kept in a variable": (
+        'wait = mail_endpoint.inbox.wait_for_async(payload={"code": "990137"})',
+        '*  wait_for_async for a message with payload code "######" (masked), made at test_it.py:8',
+    ),
+    "assert_empty_async": (
+        "mail_endpoint.inbox.assert_empty_async(within=5)",
+        "*  assert_empty_async for a message, made at test_it.py:8",
+    ),
+    "of a recording": (
+        "with mail_endpoint.recording() as inbox: inbox.wait_for_async()",
+        "*  wait_for_async for a message, made at test_it.py:8",
+    ),
+    "of an inbox that is replaced": (
+        "mail_endpoint.inbox.wait_for_async(); mail_endpoint.begin()",
+        "*  wait_for_async for a message, made at test_it.py:8",
+    ),
+    "of a lenient endpoint": (
+        "mail_endpoint.lenient = True; mail_endpoint.inbox.wait_for_async()",
+        "*  wait_for_async for a message, made at test_it.py:8",
+    ),
+    "in a loop that ends": (
+        "asyncio.run(drop(mail_endpoint.inbox))",
+        "*  wait_for_async for a message, made at test_it.py:12",
+    ),
+}
+
+
+@pytest.mark.parametrize(("statement", "line"), DROPPED.values(), ids=DROPPED.keys())
+@pytest.mark.parametrize("warnings", ["error", "ignore"])
+def test_a_wait_that_is_never_awaited_fails_the_test(
+    run: Run, statement: str, line: str, warnings: str
+) -> None:
+    result = run(
+        f"""
+import asyncio
+
+def test_it(mail_endpoint):
+    {statement}
+    assert post(mail_endpoint.url) == 200
+
+async def drop(inbox):
+    inbox.wait_for_async()
+
+def test_after(mail_endpoint):
+    import gc
+    gc.collect()
+""",
+        "-W",
+        warnings,
+    )
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E  *UnusedCall: The test never awaited a wait for mail_endpoint:",
+            line,
+            "*Write `await` before it.",
+        ]
+    )
+    # Python's own warning would be a second report.
+    assert "RuntimeWarning" not in printed(result)
+    assert "990137" not in printed(result).partition("test_it.py:8")[2].partition("\n")[2]
+
+
 # A test that catches the exception of a call still fails. Without the violation each would pass.
 
 CAUGHT: dict[str, str] = {
@@ -914,6 +1364,70 @@ def test_it(mail_endpoint, number):
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["E  *ContractViolation: mail_endpoint received what breaks the contract:"])
+
+
+def test_begin_inside_a_block_says_that_it_ended_the_block(run: Run) -> None:
+    result = run(
+        """
+def test_it(mail_endpoint):
+    with mail_endpoint.expect_violation("message/guard/code"):
+        mail_endpoint.begin()
+        post(mail_endpoint.url, INVALID)
+
+def test_received_before(mail_endpoint):
+    with mail_endpoint.expect_violation("message/guard/code") as deliveries:
+        post(mail_endpoint.url, INVALID)
+        mail_endpoint.begin()
+    assert len(deliveries) == 1
+
+def test_in_vain(mail_endpoint):
+    with mail_endpoint.expect_violation("message/guard/code"):
+        pass
+"""
+    )
+    result.assert_outcomes(failed=2, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E  *No delivery broke message/guard/code within the block. begin() ended the block: *",
+            "E  *Beside that, mail_endpoint received what breaks the contract:",
+        ]
+    )
+    assert printed(result).count("begin() ended the block: it accepts nothing that came after. ") == 1
+
+
+@pytest.mark.parametrize("statement", ["mail.inbox.latest()", "assert 1 == 2, 'my own'"])
+@pytest.mark.parametrize("kind", ["TestCase", "fixture"])
+def test_a_violation_in_a_subtest_is_reported_once(run: Run, kind: str, statement: str) -> None:
+    pytest.importorskip("_pytest.subtests", reason="pytest before 9 has no subtests")
+    case = f"""
+import unittest
+
+class Test(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def endpoint(self, mail_endpoint):
+        self.mail = mail_endpoint
+
+    def test_it(self):
+        mail = self.mail
+        post(mail.url, INVALID)
+        with self.subTest("first"):
+            {statement}
+        with self.subTest("second"):
+            pass
+"""
+    fixture = f"""
+def test_it(mail_endpoint, subtests):
+    mail = mail_endpoint
+    post(mail.url, INVALID)
+    with subtests.test("first"):
+        {statement}
+    with subtests.test("second"):
+        pass
+"""
+    result = run(case if kind == "TestCase" else fixture, "--tb=short")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*_ *test_it [[]first[]] _*"])
+    assert printed(result).count("mail_endpoint received what breaks the contract:") == 1
 
 
 # Settings.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 import sys
 import threading
 import time
@@ -218,15 +219,182 @@ def test_why_a_payload_does_not_match(payload: dict[str, Any], reason: str) -> N
         assert secret not in str(caught.value)
 
 
-def test_only_the_last_ten_are_listed() -> None:
+def list_numbers(text: str) -> list[int]:
+    return [int(line.split(",")[0]) for line in text.splitlines() if re.match(r"  \d+, ", line)]
+
+
+def test_only_the_last_ten_are_listed_where_nothing_is_wanted() -> None:
     inbox = Inbox()
     for _ in range(13):
         deliver(inbox)
     with pytest.raises(MailNotReceived) as caught:
-        inbox.latest(to="bar@example.com")
+        inbox.assert_empty()
     lines = str(caught.value).splitlines()
-    assert lines[1:3] == ["13 in the inbox of mail_endpoint:", "  … 3 earlier"]
-    assert [line.split(",")[0].strip() for line in lines[3:]] == [str(number) for number in range(4, 14)]
+    assert lines[1] == "13 in the inbox of mail_endpoint:"
+    assert lines[-1] == "  … 3 earlier"
+    assert list_numbers(str(caught.value)) == list(range(4, 14))
+
+
+NEAR: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "another type": (
+        {"to": "bar@example.com", "type": "Register"},
+        {"to": "bar@example.com"},
+        'its type is "SignIn"',
+    ),
+    "another recipient": (
+        {"to": "bar@example.com", "type": "Register"},
+        {"type": "Register"},
+        'its to is "foo@example.com"',
+    ),
+    "a recipient with a typing error": (
+        {"to": "barbara@example.com"},
+        {"to": "babrara@example.com"},
+        'its to is "babrara@example.com"',
+    ),
+    "one variable": (
+        {"to": "foo@example.com", "payload": {"locale": "de", "own": "x"}},
+        {"locale": "de", "own": "y"},
+        'its payload.own is "y"',
+    ),
+    "recipient, but neither type nor variable": (
+        {"to": "bar@example.com", "type": "Register", "payload": {"locale": "de"}},
+        {"to": "bar@example.com", "locale": "fr"},
+        'its type is "SignIn"',
+    ),
+}
+
+
+@pytest.mark.parametrize(("wanted", "near", "reason"), NEAR.values(), ids=NEAR.keys())
+@pytest.mark.parametrize("is_async", [False, True])
+def test_the_nearest_delivery_is_listed_among_many_with_its_reason(
+    wanted: dict[str, Any], near: dict[str, Any], reason: str, is_async: bool
+) -> None:
+    inbox = Inbox()
+    deliver(inbox, **near)
+    for _ in range(29):
+        deliver(inbox)
+
+    def wait() -> Delivery:
+        return asyncio.run(inbox.wait_for_async(**wanted)) if is_async else inbox.wait_for(**wanted)
+
+    wanted = {**wanted, "timeout": 0}
+    with pytest.raises(MailNotReceived) as caught:
+        wait()
+    lines = str(caught.value).splitlines()
+    assert lines[1] == "30 in the inbox of mail_endpoint:"
+    assert lines[2].startswith("  1, ")
+    assert lines[2].endswith(f"({reason})")
+    assert list_numbers(str(caught.value)) == [1, *range(22, 31)]
+    assert all(line.endswith(")") for line in lines[2:12])
+    assert lines[-1] == "  … 20 more, none of them nearer"
+
+
+def test_a_delivery_before_the_cursor_is_listed_with_that_reason() -> None:
+    inbox = Inbox()
+    first = deliver(inbox)
+    second = deliver(inbox, to="bar@example.com")
+    with pytest.raises(MailNotReceived) as caught:
+        inbox.wait_for(to="foo@example.com", after=second, timeout=0)
+    assert [line.partition("200 ")[2] for line in str(caught.value).splitlines()[2:]] == [
+        "(it is not after delivery 2)",
+        '(its to is "bar@example.com")',
+    ]
+    assert inbox.wait_for(to="bar@example.com", after=first, timeout=0) == second
+    with pytest.raises(MailNotReceived) as caught:
+        inbox.wait_for(after=second, timeout=0)
+    assert str(caught.value).count("(it is not after delivery 2)") == 2
+
+
+def test_a_delivery_that_comes_behind_the_time_out_is_listed_with_that_reason() -> None:
+    looks = iter([False, True])
+
+    def read_time() -> float:
+        if next(looks):  # the second call is behind the last look
+            deliver(inbox)
+        return 0.0
+
+    inbox: Inbox = Inbox(clock=read_time)
+    with pytest.raises(MailNotReceived, match=r"response 200 \(it came too late\)$"):
+        inbox.wait_for(to="foo@example.com", timeout=0)
+
+
+# Template types.
+
+
+TYPED: dict[str, Callable[[Inbox, str], Any]] = {
+    "wait_for": lambda inbox, kind: inbox.wait_for(type=kind, timeout=SOON),
+    "wait_for_async": lambda inbox, kind: asyncio.run(inbox.wait_for_async(type=kind, timeout=SOON)),
+    "latest": lambda inbox, kind: inbox.latest(type=kind),
+    "count": lambda inbox, kind: inbox.count(type=kind),
+}
+MISSPELT = [
+    ("1.35", "SignUp", "SignIn"),
+    ("1.35", "signin", "SignIn"),
+    ("1.35", "SIGN_IN", "SignIn"),
+    ("1.35", "bind-mfa", "BindMfa"),
+    ("1.35", "Invitation", "OrganizationInvitation"),
+    ("1.35", "Test", "Register"),
+    ("1.25", TemplateType.BIND_MFA, "BindNewIdentifier"),
+    ("1.22", "MfaVerification", "UserPermissionValidation"),
+]
+
+
+@pytest.mark.parametrize("call", TYPED.values(), ids=TYPED.keys())
+@pytest.mark.parametrize(("revision", "type", "nearest"), MISSPELT)
+def test_a_type_that_the_revision_lacks_fails_at_once(
+    call: Callable[[Inbox, str], Any], revision: str, type: str, nearest: str
+) -> None:
+    start = time.monotonic()
+    with pytest.raises(ValueError, match="has no template type") as caught:
+        call(Inbox(revision=revision), type)
+    assert str(caught.value).startswith(
+        f"Revision {revision} has no template type {str(type)!r}; did you mean "
+    )
+    assert f"did you mean {nearest!r}? Its types: SignIn, Register" in str(caught.value)
+    assert time.monotonic() - start < SOON
+
+
+@pytest.mark.parametrize("call", TYPED.values(), ids=TYPED.keys())
+def test_a_type_that_can_come_is_waited_for(call: Callable[[Inbox, str], Any]) -> None:
+    for revision, type in (("1.35", "SignIn"), ("1.35", TemplateType.BIND_MFA), ("1.22", "Test")):
+        inbox = Inbox(revision=revision)
+        deliver(inbox, type=type) if type != "Test" else deliver_lenient(inbox, type)
+        assert call(inbox, type)
+
+
+def deliver_lenient(inbox: Inbox, type: str) -> None:
+    """Record a message as an endpoint of the first revision judges it."""
+    body = json.dumps(message(type=type)).encode()
+    request = Request("POST", "/mail", (("Content-Type", "application/json"),), body)
+    inbox.record(request, *judge(request, "1.22"), "200", 1_700_000_000.25)
+
+
+@pytest.mark.parametrize("call", TYPED.values(), ids=TYPED.keys())
+def test_a_lenient_inbox_waits_for_any_type(call: Callable[[Inbox, str], Any]) -> None:
+    inbox = Inbox(revision="1.35", lenient=True)
+    deliver(inbox, UNKNOWN)
+    assert call(inbox, "NewTemplate")
+    inbox.lenient = False
+    with pytest.raises(ContractViolation):
+        call(inbox, "NewTemplate")
+
+
+@pytest.mark.parametrize("call", TYPED.values(), ids=TYPED.keys())
+def test_a_type_that_is_expected_as_a_violation_is_waited_for(call: Callable[[Inbox, str], Any]) -> None:
+    inbox = Inbox(revision="1.35")
+    with inbox.expect_violation(TYPE_RULE):
+        assert inbox.count(type="NewTemplate") == 0
+        deliver(inbox, UNKNOWN)
+        assert call(inbox, "NewTemplate")
+    # It is there, so it can be found.
+    assert call(inbox, "NewTemplate")
+    with pytest.raises(ValueError, match="has no template type 'NewTemplat'"):
+        call(inbox, "NewTemplat")
+    with (
+        pytest.raises(ValueError, match="has no template type 'NewTemplat'"),
+        inbox.expect_violation(CODE_RULE),
+    ):
+        call(inbox, "NewTemplat")
 
 
 # Waiting.

@@ -52,7 +52,7 @@ def wait_for_mail(sink: SmtpSink, recipient: str) -> Mail:
 
 @pytest.mark.parametrize("name", GOOD)
 def test_a_good_receiver_mails_what_it_accepts_and_nothing_else(name: str, sink: SmtpSink) -> None:
-    with serve_mailing(GOOD[name], sink) as url:
+    with serve_mailing(GOOD[name], sink.port) as url:
         assert is_accepted(send(url, SIGN_IN))
         mail = wait_for_mail(sink, "foo@example.com")
         assert "042137" in mail.text
@@ -73,7 +73,7 @@ def test_a_good_receiver_mails_what_it_accepts_and_nothing_else(name: str, sink:
 
 @pytest.mark.parametrize("name", GOOD)
 def test_a_good_receiver_takes_its_delay(name: str, sink: SmtpSink) -> None:
-    with serve_mailing(GOOD[name], sink, delay=0.1) as url:
+    with serve_mailing(GOOD[name], sink.port, delay=0.1) as url:
         answer = send(url, SIGN_IN)
     assert is_accepted(answer)
     assert answer.seconds >= 0.1
@@ -85,7 +85,7 @@ def test_a_good_receiver_survives_a_mail_server_that_refuses(
     name: str, refusal: Refusal, sink: SmtpSink
 ) -> None:
     sink.refuse("foo@example.com", refusal, times=1)
-    with serve_mailing(GOOD[name], sink) as url:
+    with serve_mailing(GOOD[name], sink.port) as url:
         status = send(url, SIGN_IN).status
         if name in ("queue", "retries"):
             assert status in (200, 202)
@@ -99,7 +99,7 @@ def test_a_good_receiver_survives_a_mail_server_that_refuses(
 
 def test_a_serial_receiver_answers_one_request_at_a_time(sink: SmtpSink) -> None:
     def seconds_of_two(name: str) -> float:
-        with serve_mailing(GOOD[name], sink, delay=0.2) as url:
+        with serve_mailing(GOOD[name], sink.port, delay=0.2) as url:
             threads = [threading.Thread(target=send, args=(url, SIGN_IN)) for _ in range(2)]
             start = time.monotonic()
             for thread in threads:
@@ -117,20 +117,20 @@ def test_a_limited_receiver_answers_429_in_a_burst_and_accepts_later(sink: SmtpS
     class Narrow(Limited):
         per_second = 3
 
-    with serve_mailing(Narrow, sink) as url:
+    with serve_mailing(Narrow, sink.port) as url:
         assert 429 in [send(url, b"{").status for _ in range(20)]
         assert wait_until(lambda: is_accepted(send(url, SIGN_IN)), 30)
 
 
 def test_the_flask_receiver_answers_500_to_wrong_types_alone(sink: SmtpSink) -> None:
-    with serve_mailing(GOOD["flask"], sink) as url:
+    with serve_mailing(GOOD["flask"], sink.port) as url:
         for message in ({**SIGN_IN, "payload": None}, {**SIGN_IN, "to": 1}, b"[]"):
             assert send(url, message).status == 500
         assert is_accepted(send(url, SIGN_IN))
 
 
 def test_a_hidden_receiver_answers_404_to_a_wrong_credential(sink: SmtpSink) -> None:
-    with serve_mailing(GOOD["hidden"], sink) as url:
+    with serve_mailing(GOOD["hidden"], sink.port) as url:
         assert send(url, SIGN_IN, "Bearer wrong").status == 404
 
 
@@ -149,9 +149,9 @@ def is_closed_after(url: str, authorization: str) -> bool:
 
 
 def test_a_connection_is_closed_unannounced_after_an_error(sink: SmtpSink) -> None:
-    with serve_mailing(GOOD["closes-after-errors"], sink) as url:
+    with serve_mailing(GOOD["closes-after-errors"], sink.port) as url:
         assert is_closed_after(url, "Bearer wrong")
-    with serve_mailing(GOOD["delayed"], sink) as url:
+    with serve_mailing(GOOD["delayed"], sink.port) as url:
         assert not is_closed_after(url, "Bearer wrong")
 
 
@@ -159,34 +159,34 @@ def test_a_connection_is_closed_unannounced_after_an_error(sink: SmtpSink) -> No
 
 
 def test_a_blank_link_is_mailed(sink: SmtpSink) -> None:
-    with serve_mailing(MISTAKEN["blank-link"], sink) as url:
+    with serve_mailing(MISTAKEN["blank-link"], sink.port) as url:
         assert is_accepted(send(url, LINKLESS))
         assert "Join: None" in wait_for_mail(sink, "foo@example.com").text
         assert is_accepted(send(url, SIGN_IN))
 
 
 def test_a_credential_beyond_ascii_crashes(sink: SmtpSink) -> None:
-    with serve_mailing(MISTAKEN["ascii-credential"], sink) as url:
+    with serve_mailing(MISTAKEN["ascii-credential"], sink.port) as url:
         assert send(url, SIGN_IN, "Bearer ü").status == 500
         assert send(url, SIGN_IN, "Bearer u").status == 401
         assert is_accepted(send(url, SIGN_IN))
 
 
 def test_one_type_is_open(sink: SmtpSink) -> None:
-    with serve_mailing(MISTAKEN["one-type-open"], sink) as url:
+    with serve_mailing(MISTAKEN["one-type-open"], sink.port) as url:
         assert is_accepted(send(url, {**SIGN_IN, "type": "ForgotPassword"}, None))
         assert send(url, SIGN_IN).status == 422
     assert len(sink()) == 1
 
 
 def test_a_limit_is_never_lifted(sink: SmtpSink) -> None:
-    with serve_mailing(MISTAKEN["limit-forever"], sink) as url:
+    with serve_mailing(MISTAKEN["limit-forever"], sink.port) as url:
         statuses = [send(url, b"{").status for _ in range(302)]
     assert statuses == [400] * 300 + [429] * 2
 
 
 def test_a_wrong_credential_is_answered_with_success(sink: SmtpSink) -> None:
-    with serve_mailing(MISTAKEN["silent-success"], sink) as url:
+    with serve_mailing(MISTAKEN["silent-success"], sink.port) as url:
         assert is_accepted(send(url, SIGN_IN, "Bearer wrong"))
         assert is_accepted(send(url, {**SIGN_IN, "to": "bar@example.com"}))
     assert [mail.recipients for mail in sink()] == [("bar@example.com",)]
@@ -196,7 +196,7 @@ def test_a_wrong_credential_is_answered_with_success(sink: SmtpSink) -> None:
 def test_a_body_in_two_segments(name: str, status: bytes, sink: SmtpSink) -> None:
     pool = {**GOOD, **MISTAKEN}
     body = b'{"to":"foo@example.com","type":"SignIn","payload":{"code":"042137"}}'
-    with serve_mailing(pool[name], sink) as url:
+    with serve_mailing(pool[name], sink.port) as url:
         address = urlsplit(url)
         with socket.create_connection((address.hostname or "", address.port or 0), 5) as client:
             head = f"POST /hook HTTP/1.1\r\nauthorization: {TOKEN}\r\ncontent-length: {len(body)}\r\n\r\n"

@@ -342,6 +342,16 @@ def test_a_refused_command_without_recipient_is_recorded() -> None:
         ]
 
 
+def test_a_refused_data_leaves_the_attempts_before_it_alone() -> None:
+    with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as client:
+        client.send_message(message())
+        assert client.docmd("DATA")[0] == 503
+        assert [(one.recipient, one.command, one.answer[:3]) for one in sink.attempts()] == [
+            ("foo@example.com", "DATA", "250"),
+            ("", "DATA", "503"),
+        ]
+
+
 def test_a_recipient_of_a_refused_sender_is_recorded() -> None:
     with SmtpSink() as sink, smtplib.SMTP(sink.host, sink.port) as client:
         client.ehlo()

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from contextlib import closing
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,15 +20,16 @@ from tests.support.runs import has_failed, try_rule
 from logto_mail_contract import catalogue
 from logto_mail_contract.judging.responses import format_outcome, is_no_crash
 from logto_mail_contract.masking import escape_unprintable
+from logto_mail_contract.receivers.dispatch import ReceiverGone
 from logto_mail_contract.receivers.receiver import Receiver, Settings
+from logto_mail_contract.receivers.requests import RequestMaker
 from logto_mail_contract.receivers.run import ReceiverRun
-from logto_mail_contract.receivers.trial import ReceiverGone, ReceiverTrial
-from logto_mail_contract.strategies import messages
 from logto_mail_contract.suite.results import OwnFault, Result
 from logto_mail_contract.wire.outcomes import NoResponse, Response
 
 if TYPE_CHECKING:
     from logto_mail_contract.findings import Finding
+    from logto_mail_contract.receivers.trial import ReceiverTrial
 
 GENERATED = "receiver/accept/generated"
 
@@ -42,14 +44,14 @@ class RefusesQuotes(Good):
 
 
 class Sometimes(Good):
-    """Refuses only its fifth message."""
+    """Refuses only its fifteenth message."""
 
     count = 0
 
     def handle(self, message: Any, request: Request) -> None:  # noqa: ARG002
-        """Refuse the fifth."""
+        """Refuse the fifteenth."""
         self.count += 1
-        if self.count == 5:
+        if self.count == 15:
             raise Refused(503)
 
 
@@ -65,6 +67,11 @@ class Hangs(Good):
 def start_trial(rule: str, receiver: Receiver) -> ReceiverTrial:
     """Return a new trial of a rule that has sent nothing yet."""
     return ReceiverRun(receiver).start(catalogue.rules()[rule])
+
+
+def make_maker(receiver: Receiver) -> RequestMaker:
+    """Return what makes the cases of a run."""
+    return RequestMaker(receiver, Settings(), count(10_000))
 
 
 def try_in_process(make: type[Good], rule: str, **settings: Any) -> Result:
@@ -111,10 +118,7 @@ def test_the_same_seed_generates_the_same_messages() -> None:
 
 
 def test_a_failure_that_is_not_reproduced_is_reported_as_flaky() -> None:
-    receiver = Receiver.wsgi(wsgi(Sometimes()), authorization=TOKEN)
-    trial = start_trial(GENERATED, receiver)
-    trial.expect_generated(messages(layer="emitted"), is_no_crash, trial.requests.make_call)
-    (found,) = trial.findings()
+    found = get_finding(try_in_process(Sometimes, GENERATED))
     assert found.actual.startswith("503 Service Unavailable after ")
     assert found.actual.endswith("; not every time that this message is sent")
 
@@ -178,7 +182,7 @@ def test_the_command_sends_the_same_request_again(
         monkeypatch.setenv("ENDPOINT", url)
         receiver = Receiver.url(url, authorization=authorization)
         trial = start_trial("receiver/reject/not-json-is-no-crash", receiver)
-        trial.expect(is_no_crash, trial.requests.make_raw_call(body))
+        trial.expect(is_no_crash, trial.send_case(make_maker(receiver).make_raw_case(body)))
         trial.run.close()
         command = trial.findings()[0].reproduce
         receiver.close()
@@ -293,7 +297,7 @@ def test_the_command_follows_redirects_as_the_connector_does(
         assert found.actual.startswith(f"{status}, then 500 ")
         completed = subprocess.run(["sh", "-c", found.reproduce], check=True, capture_output=True, timeout=10)
     assert completed.stdout.endswith(b"no")
-    original, repeated = redirects.requests[:2], redirects.requests[2:]
+    original, repeated = redirects.requests[:2], redirects.requests[-2:]
     assert [(request.method, request.target, request.body) for request in repeated] == [
         (request.method, request.target, request.body) for request in original
     ]
@@ -339,11 +343,11 @@ def test_every_recipient_is_in_the_recipient_domain(domain: str | None) -> None:
 
 
 def test_sending_a_message_of_the_wrong_layer_raises_own_fault() -> None:
-    requests = start_trial("receiver/accept/sign-in", Receiver.wsgi(wsgi(Good()))).requests
-    with pytest.raises(OwnFault, match=r"wanted a message for layer emitted, but: message/emitted/"):
-        requests.make_call({"to": "foo@example.com", "type": "SignIn", "payload": {"code": 1}})
-    with pytest.raises(OwnFault, match="wanted a message for layer None, but: it is valid"):
-        requests.make_call(
+    maker = make_maker(Receiver.wsgi(wsgi(Good())))
+    with pytest.raises(OwnFault, match=r"a message for layer emitted was wanted, but: message/emitted/"):
+        maker.make_case({"to": "foo@example.com", "type": "SignIn", "payload": {"code": 1}})
+    with pytest.raises(OwnFault, match="a message for layer None was wanted, but: it is valid"):
+        maker.make_case(
             {"to": "foo@example.com", "type": "SignIn", "payload": {"code": "123456"}}, layer=None
         )
 

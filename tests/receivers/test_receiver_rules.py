@@ -31,10 +31,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from logto_mail_contract import catalogue
 from logto_mail_contract.receivers.receiver import Receiver, Settings
-from logto_mail_contract.receivers.run import ReceiverRun
 from logto_mail_contract.suite.checks import list_rule_ids
-from logto_mail_contract.suite.results import EndOfRule
-from logto_mail_contract.wire.outcomes import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -183,7 +180,10 @@ def asgi(receiver: Good, *, lifespan: bool) -> Callable[..., Any]:
     return app
 
 
-WIRE_RULES = {"auth/doubled-authorization", "auth/header-name-case", "respond/framing", "respond/keep-alive"}
+WIRE_RULES = {
+    *("auth/doubled-authorization", "auth/header-name-case"),
+    *("respond/framing", "respond/keep-alive", "respond/keep-alive-after-error"),
+}
 
 
 def test_a_correct_wsgi_receiver_passes_all_but_the_wire_rules() -> None:
@@ -427,34 +427,14 @@ def test_a_shared_limit_is_reported_once(limit: int) -> None:
     if limit == 0:
         assert failures.keys() == set(TYPES)  # it never accepted a message
         return
-    assert len(failures) == (receiver.limit < 0)
+    assert failures.keys() == ({"respond/no-shared-limit"} if receiver.limit < 0 else set())
     for text in failures.values():
-        assert re.search("  MUST", text)
+        assert "  SHOULD\n" in text
         assert "actual    429 Too Many Requests after " in text
-        assert (
-            "such an ordinary message was accepted before. It may be a limit that all messages share" in text
-        )
-    if failures and "concurrent/burst" not in failures:  # the last rule
-        why = "the receiver no longer accepts ordinary messages: 429 Too Many Requests"
-        assert why in outcomes(found).values()
-
-
-def test_a_rule_with_a_failure_of_its_own_reports_a_shared_limit_too() -> None:
-    """No later rule may be there to report it."""
-    receiver = LimitsAll()
-    receiver.limit = 0
-    run = ReceiverRun(Receiver.wsgi(wsgi(receiver), "/hook", authorization=TOKEN))
-    run.baselines["SignIn", run.revision] = Response(200, (), b"", 0)
-    trial = run.start(catalogue.rules()["receiver/accept/unicode"])
-    for status in (400, 429):
-        trial.judge(trial.requests.make_raw_call(b"{}"), False, str(status), Response(status, (), b"", 0))
-    with closing(run.receiver), closing(run), pytest.raises(EndOfRule):
-        run.finish(trial)
-    own, limit = [failure.actual for failure in trial.failures]
-    assert own == "400"
-    assert limit.startswith("429 Too Many Requests after ")
-    assert run.exhaustion is not None
-    assert run.exhaustion.is_reported
+        assert "an ordinary message was accepted before" in text
+        assert "--pace" in text
+        why = "the receiver no longer accepts ordinary messages: 429 Too Many Requests; see"
+        assert any(reason.startswith(why) for reason in outcomes(found).values())
 
 
 def test_other_failures_are_reported_despite_a_shared_limit() -> None:

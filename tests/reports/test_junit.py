@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
@@ -11,7 +12,7 @@ import pytest
 from logto_mail_contract import catalogue
 from logto_mail_contract.findings import Finding
 from logto_mail_contract.reports.junit import format_junit_report
-from logto_mail_contract.suite.results import Outcome, Result
+from logto_mail_contract.suite.results import Breakdown, Outcome, Result
 
 RULE = "receiver/accept/sign-in"
 
@@ -24,8 +25,13 @@ def result(outcome: Outcome, *, actual: str = "500", reason: str = "") -> Result
     return Result(rule, outcome, findings, reason, 1, 0.25)
 
 
-def report(*results: Result, faults: tuple[str, ...] = (), lost: str = "") -> ElementTree.Element:
-    verification: Any = SimpleNamespace(results=results, faults=list(faults), lost=lost)
+def report(
+    *results: Result,
+    faults: tuple[Breakdown, ...] = (),
+    lost: Breakdown | None = None,
+    role: str = "receiver",
+) -> ElementTree.Element:
+    verification: Any = SimpleNamespace(results=results, faults=list(faults), lost=lost, role=role)
     return ElementTree.fromstring(format_junit_report(verification, 1.5))
 
 
@@ -55,7 +61,11 @@ def test_each_outcome_has_its_element(
 
 def test_the_suite_counts_its_outcomes() -> None:
     root = report(
-        result("passed"), result("failed"), result("warned"), faults=("a/b: KeyError: 'x'",), lost="c/d: gone"
+        result("passed"),
+        result("failed"),
+        result("warned"),
+        faults=(Breakdown("a/b", "KeyError: 'x'"),),
+        lost=Breakdown("c/d", "gone"),
     )
     (suite,) = root.iter("testsuite")
     counts = {name: suite.get(name) for name in ("name", "tests", "failures", "errors", "skipped", "time")}
@@ -69,6 +79,35 @@ def test_the_suite_counts_its_outcomes() -> None:
     }
     errors = [case for case in root.iter("testcase") if case.find("error") is not None]
     assert [case.get("name") for case in errors] == ["a/b", "c/d"]
+
+
+def test_the_rule_of_an_error_is_not_read_from_its_text() -> None:
+    root = report(faults=(Breakdown("", "OSError: receiver/accept/sign-in: gone"),))
+    (case,) = root.iter("testcase")
+    assert case.get("name") == "mail-contract"
+    assert case[0].get("message") == "OSError: receiver/accept/sign-in: gone"
+
+
+def test_the_rule_in_which_the_subject_was_lost_is_one_error() -> None:
+    root = report(result("not judged", reason="the receiver was lost"), lost=Breakdown(RULE, "gone"))
+    (case,) = root.iter("testcase")
+    assert [child.tag for child in case] == ["error"]
+    (suite,) = root.iter("testsuite")
+    assert (suite.get("tests"), suite.get("errors"), suite.get("skipped")) == ("1", "1", "0")
+
+
+def test_a_failure_with_the_cause_of_another_names_it_and_still_fails() -> None:
+    first = replace(result("failed"), signature="500")
+    rule = catalogue.rules()["receiver/accept/bind-mfa"]
+    second = replace(first, rule=rule, findings=(replace(first.findings[0], rule=rule.id),))
+    root = report(first, second)
+    failures = [failure.text or "" for failure in root.iter("failure")]
+    assert [f"the same as in {RULE}" in text for text in failures] == [False, True]
+
+
+def test_the_suite_of_a_sender_is_named_after_its_command() -> None:
+    (suite,) = report(role="sender").iter("testsuite")
+    assert suite.get("name") == "mail-contract verify-sender"
 
 
 def test_characters_invalid_in_xml_are_escaped() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -61,6 +62,14 @@ def test_a_broken_request_has_no_other_fault() -> None:
         if not name.startswith(("body", "length", "chunk")):
             assert parse(request.body) == message
         assert broken.ends == (name == "length-long")
+
+
+@pytest.mark.parametrize("name", ["Fo\u00e9", "\u00e9" * 50, "\u00e9" * 51, "\U0001f600" * 9])
+def test_a_body_is_cut_off_between_two_characters(name: str) -> None:
+    message = {"to": "foo@example.com", "type": "SignIn", "payload": {"application": {"name": name}}}
+    broken = break_request("body-cut-off", message)
+    broken.request.body.decode()
+    assert len(json.dumps(message)) > len(broken.request.body) > 20
 
 
 def test_broken_requests_are_drawn_around_any_message() -> None:

@@ -165,7 +165,7 @@ def test_members_outside_the_payload_shrink_too() -> None:
     with_ip = find_shortest(messages(layer="emitted"), lambda message: "ip" in message)
     assert with_ip == {"to": "foo@example.com", "type": "SignIn", "payload": FLOW, "ip": "::1"}
     odd = find_shortest(messages(layer="emitted"), lambda message: "<" in message["to"])
-    assert odd == {"to": '"><svg/onload=1>@example.com', "type": "SignIn", "payload": FLOW}
+    assert odd == {"to": "<@example.com", "type": "SignIn", "payload": FLOW}
     unknown = find_shortest(messages(), lambda message: len(message) == 4 and "ip" not in message)
     assert unknown == {"to": "foo@example.com", "type": "SignIn", "payload": {}, "foo": None}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 # Import here: each run below drops the modules that it imports first.
 import hypothesis.core  # noqa: F401
 import pytest
+import trustme  # noqa: F401
 from tests.support.broken_receivers import CONTROLS, TOKEN, Good, Served
 
 import logto_mail_contract.receivers.contract  # noqa: F401
@@ -79,7 +80,7 @@ def test_receiver_class_and_verify_agree(
         pytester.makeini(f"[pytest]\nmail_contract_excuses = {EXCUSED}: known\n")
         pytester.makepyfile(SOURCE.format(url=served.url, token=TOKEN))
         ran = pytester.runpytest_inprocess(
-            "-v", "-p", "no:cacheprovider", "-k", "accept or auth or reject", "--tb=no"
+            "-v", "-p", "no:cacheprovider", "-k", "accept/ or auth/ or reject/", "--tb=no"
         )
     entries = json.loads(report.read_text())["rules"]
     noted = [json.loads(line) for line in Path("class.ndjson").read_text().splitlines()]

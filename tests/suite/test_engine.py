@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.support.string_runs import INFO, LATER, MUST, SHOULD, StringRun, StringTrial
 
 from logto_mail_contract import catalogue
 from logto_mail_contract.suite.checks import Checks, UnknownRule, list_rule_ids, select_rules
@@ -17,60 +18,11 @@ from logto_mail_contract.suite.results import (
     OwnFault,
     SubjectLost,
 )
-from logto_mail_contract.suite.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from logto_mail_contract.findings import Rule
     from logto_mail_contract.suite.results import Result
-
-MUST = "receiver/accept/sign-in"
-SHOULD = "receiver/accept/unknown-type"
-LATER = "receiver/accept/bind-mfa"
-INFO = next(rule.id for rule in catalogue.rules().values() if rule.level == "INFO")
-
-
-class StringTrial(Trial[str]):
-    """A trial whose cases are texts."""
-
-    def measure_message(self, case: str) -> int:
-        return len(case)
-
-    def format_message(self, case: str) -> str:
-        return f"<{case}>"
-
-    def reproduce(self, case: str) -> str:
-        return f"send {case}"
-
-    def mask(self, text: str) -> str:
-        return text.replace("s3cret", "(masked)")
-
-
-class StringRun:
-    """A run that has one check for every rule."""
-
-    def __init__(
-        self,
-        check: Callable[[StringTrial], None],
-        *,
-        needs: tuple[str, ...] = (),
-        strict: bool = False,
-        revision: str = "1.35",
-        finish: Callable[[StringTrial], None] = lambda trial: None,  # noqa: ARG005 - nothing to look at
-    ) -> None:
-        self.checks: Checks[StringTrial] = Checks("receiver")
-        for rule in (MUST, SHOULD, LATER, INFO):
-            self.checks.register(rule, *needs)(check)
-        self.strict = strict
-        self.revision = revision
-        self.finish = finish
-
-    def start(self, rule: Rule) -> StringTrial:
-        return StringTrial(rule)
-
-    def missing(self, need: str) -> str:
-        return f"there is no {need}" if need == "outbox" else ""
 
 
 def passes(trial: StringTrial) -> None:
@@ -186,14 +138,6 @@ def test_an_exception_ends_a_rule_with_its_outcome(
     assert (result.outcome, result.reason) == (outcome, reason)
 
 
-def test_finishing_a_trial_may_withdraw_its_failures() -> None:
-    def finish(trial: StringTrial) -> None:
-        trial.failures.clear()
-        raise NotJudged("exhausted")
-
-    assert run_rule(StringRun(fails, finish=finish), MUST).outcome == "not judged"
-
-
 def test_a_missing_need_or_an_older_revision_is_not_applicable() -> None:
     result = run_rule(StringRun(fails, needs=("wire", "outbox")), MUST)
     assert (result.outcome, result.reason, result.cases) == ("not applicable", "there is no outbox", 0)
@@ -241,7 +185,8 @@ def test_an_own_fault_does_not_end_the_run() -> None:
 
     verification = Verification(StringRun(check), [MUST, SHOULD])
     assert outcomes(verification) == ["passed"]
-    assert verification.faults == [f"{MUST}: ZeroDivisionError: ours"]
+    assert verification.faults == [(MUST, "ZeroDivisionError: ours")]
+    assert str(verification.faults[0]) == f"{MUST}: ZeroDivisionError: ours"
     assert not verification.passed
 
 
@@ -252,9 +197,78 @@ def test_a_lost_subject_ends_the_run() -> None:
         passes(trial)
 
     verification = Verification(StringRun(check), [MUST, SHOULD, LATER])
-    assert outcomes(verification) == ["passed"]
-    assert verification.lost == f"{SHOULD}: gone"
+    assert outcomes(verification) == ["passed", "not judged", "not judged"]
+    assert verification.lost == (SHOULD, "gone")
+    assert verification.ended == "the receiver was lost"
     assert not verification.passed
+
+
+def test_an_ended_run_judges_no_other_rule() -> None:
+    """The rule that was under way is not judged, and every rule after it has a result."""
+    run = StringRun(passes)
+
+    def check(trial: StringTrial) -> None:
+        passes(trial)
+        if trial.rule.id == SHOULD:
+            verification.end("time is over")
+            verification.end("too late to count")
+            run.require_not_interrupted()
+
+    run.check = check
+    verification = Verification(run, [MUST, SHOULD, LATER])
+    assert outcomes(verification) == ["passed", "not judged", "not judged"]
+    assert [result.reason for result in verification.results] == ["", "time is over", "time is over"]
+    assert run.interrupted == ["time is over"]
+    assert verification.ended == "time is over"
+    assert not verification.passed
+
+
+def test_a_failure_before_the_end_of_the_run_is_reported() -> None:
+    def check(trial: StringTrial) -> None:
+        fails(trial)
+        verification.end("time is over")
+        run.require_not_interrupted()
+
+    run = StringRun(check)
+    verification = Verification(run, [MUST, LATER])
+    assert outcomes(verification) == ["failed", "not judged"]
+
+
+def test_a_subject_that_seems_lost_after_the_end_is_not_lost() -> None:
+    """An interrupt may close a connection, or end a process."""
+
+    def check(trial: StringTrial) -> None:  # noqa: ARG001 - what is tried makes no difference
+        verification.end("time is over")
+        raise SubjectLost("closed")
+
+    verification = Verification(StringRun(check), [MUST, LATER])
+    assert outcomes(verification) == ["not judged", "not judged"]
+    assert verification.lost is None
+
+
+def test_only_an_unjudged_must_without_an_excuse_counts_as_unjudged() -> None:
+    verification = Verification(StringRun(skips), [MUST, SHOULD, LATER], {LATER: "known"})
+    assert outcomes(verification) == ["not judged"] * 3
+    assert [result.rule.id for result in verification.unjudged] == [MUST]
+    assert not verification.passed
+    excused = Verification(StringRun(skips), [SHOULD, LATER], {LATER: "known"})
+    assert outcomes(excused) == ["not judged"] * 2
+    assert excused.passed
+    applicable = Verification(StringRun(passes, needs=("outbox",)), [MUST])
+    assert outcomes(applicable) == ["not applicable"]
+    assert applicable.unjudged == ()
+
+
+def test_a_failed_rule_has_a_signature_and_a_later_one_with_the_same_names_it() -> None:
+    def check(trial: StringTrial) -> None:
+        trial.came = "500", "POST"
+        (passes if trial.rule.id == SHOULD else fails)(trial)
+
+    verification = Verification(StringRun(check), [MUST, SHOULD, LATER])
+    assert outcomes(verification) == ["failed", "passed", "failed"]
+    assert [result.signature for result in verification.results] == [("500", "POST"), None, ("500", "POST")]
+    causes = [[finding.cause for finding in result.findings] for result in verification.results]
+    assert causes == [[None], [], [MUST]]
 
 
 def test_excuses_apply_to_their_rules() -> None:

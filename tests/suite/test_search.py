@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,3 +90,15 @@ def test_no_file_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with keep_storage_apart():
         draw_examples(st.text(), 20, 1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_the_user_chose_is_used_again_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = str(tmp_path / "own")
+    monkeypatch.setenv("HYPOTHESIS_STORAGE_DIRECTORY", own)
+    with keep_storage_apart():
+        draw_examples(st.text(), 20, 1)
+        assert os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] != own
+    assert list(tmp_path.iterdir()) == []
+    assert os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] == own

@@ -713,9 +713,9 @@ class SaysNotModified(Good):
     status, text = 304, b""
 
 
-@control("respond/within-limit", "accept/sign-in", settings=IMPATIENT)
+@control("respond/within-limit", *TYPES, settings=IMPATIENT)
 class AnswersTooLate(Good):
-    """Responds after the limit to every message: the first type fails, the others are not tried."""
+    """Responds after the limit to every message: what needs an accepted one is not tried."""
 
     def handle(self, message: Any, request: Request) -> None:
         time.sleep(0.6)
@@ -731,7 +731,7 @@ class HangsOnUnknownTypes(Good):
             time.sleep(0.7)
 
 
-@control("respond/within-limit", "accept/sign-in", wire=True, settings=IMPATIENT)
+@control("respond/within-limit", *TYPES, wire=True, settings=IMPATIENT)
 class Drips(Good):
     def raw(self, status: int, headers: dict[str, str], body: bytes) -> Iterable[bytes]:
         yield b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n"
@@ -740,7 +740,7 @@ class Drips(Good):
             yield b"x"
 
 
-@control("respond/within-limit", "accept/sign-in", wire=True, settings=IMPATIENT)
+@control("respond/within-limit", *TYPES, wire=True, settings=IMPATIENT)
 class PromisesMoreAndWaits(Good):
     def raw(self, status: int, headers: dict[str, str], body: bytes) -> Iterable[bytes]:
         yield from super().raw(status, {**headers, "content-length": str(len(body) + 5)}, body)
@@ -805,7 +805,7 @@ class SaysGzip(Good):
     headers = {"content-encoding": "gzip"}  # noqa: RUF012
 
 
-@control("respond/keep-alive", wire=True)
+@control("respond/keep-alive", "respond/keep-alive-after-error", wire=True)
 class ClosesWithoutAWord(Good):
     def keeps_open(self, request: Request) -> bool:
         return False
@@ -815,6 +815,34 @@ class ClosesWithoutAWord(Good):
 class LeavesTheBodyOfWhatItRefuses(Good):
     def reads_body(self, headers: tuple[tuple[str, str], ...]) -> bool:
         return ("authorization", TOKEN) in ((name.lower(), value) for name, value in headers)
+
+
+@control("respond/keep-alive-after-error", wire=True)
+class ClosesAfterAnErrorWithoutAWord(Good):
+    def keeps_open(self, request: Request) -> bool:
+        return request.values("authorization") == [TOKEN]
+
+
+@control("respond/no-shared-limit")
+class AcceptsHundredFiftyMessages(Good):
+    limit = 150
+
+    def handle(self, message: Any, request: Request) -> None:
+        self.limit -= 1
+        if self.limit < 0:
+            raise Refused(429, "slow down")
+
+
+@control("respond/keeps-accepting")
+class BreaksAtALongName(Good):
+    """What it remembers of one message makes it fail on all that follow."""
+
+    is_broken = False
+
+    def handle(self, message: Any, request: Request) -> None:
+        if self.is_broken:
+            raise RuntimeError
+        self.is_broken = len(message["payload"].get("application", {}).get("name", "")) > 200
 
 
 @control("respond/error-without-secrets")

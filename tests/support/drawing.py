@@ -6,6 +6,7 @@ from functools import cache
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 
@@ -29,13 +30,13 @@ LAYERS = [
 EVERY_LAYER = pytest.mark.parametrize(("revision", "layer"), LAYERS, ids=["-".join(pair) for pair in LAYERS])
 
 
-def draw_examples(strategy: SearchStrategy[Any], count: int) -> list[Any]:
+def draw_examples(strategy: SearchStrategy[Any], count: int, seed: int = 0) -> list[Any]:
     """Return ``count`` examples, the same ones each time."""
     examples: list[Any] = []
 
+    @hypothesis.seed(seed)
     @settings(
         max_examples=count,
-        derandomize=True,
         database=None,
         deadline=None,
         phases=[Phase.generate],

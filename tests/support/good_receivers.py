@@ -1,6 +1,6 @@
 """Good receivers that mail over SMTP, each in a way of its own: no rule may fail for them at MUST.
 
-``serve_mailing(GOOD["queue"], sink, delay=0.1)`` serves one of them.
+``serve_mailing(GOOD["queue"], sink.port, delay=0.1)`` serves one of them.
 """
 
 # Names describe what receivers and methods do. An overriding method keeps the parameters of the original.
@@ -26,8 +26,6 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from io import BufferedIOBase
-
-    from logto_mail_contract.receivers.outbox import SmtpSink
 
 SENDER = "shop@example.org"
 _MAX_NAME_CHARS = 100
@@ -344,13 +342,13 @@ GOOD: dict[str, type[Mailing]] = {
 
 
 @contextmanager
-def serve_mailing(make: type[Mailing], sink: SmtpSink, delay: float = 0.0) -> Iterator[str]:
+def serve_mailing(make: type[Mailing], smtp_port: int, delay: float = 0.0) -> Iterator[str]:
     """Serve a receiver on loopback, and return its URL. Its authorization is ``TOKEN``.
 
     Args:
         make: Its class.
-        sink: Takes its mails; it must be running.
+        smtp_port: The port of the mail server on loopback, for example of an ``SmtpSink``.
         delay: How many seconds it needs for each answer.
     """
-    with closing(make(sink.port, delay)) as mailing, mailing.serve() as url:
+    with closing(make(smtp_port, delay)) as mailing, mailing.serve() as url:
         yield url

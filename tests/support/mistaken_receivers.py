@@ -1,6 +1,6 @@
 """Receivers that send their mails over SMTP, each with one mistake that public receivers have.
 
-``serve_mailing(MISTAKEN["blank-link"], sink)`` of ``good_receivers`` serves one of them.
+``serve_mailing(MISTAKEN["blank-link"], sink.port)`` of ``good_receivers`` serves one of them.
 """
 
 # Names describe what receivers and methods do. An overriding method keeps the parameters of the original.

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import re
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 Message = dict[str, Any]
 Encode = Callable[[Message], bytes]
@@ -72,6 +73,8 @@ class RawSender:
         content_types: The values of Content-Type.
         authorizations: Makes the values of Authorization of the configured one.
         no_authorizations: The values of Authorization where none is configured.
+        hosts: Makes the values of Host of the endpoint's host and port.
+        extra_lines: More header lines.
         encode: Makes the body.
         frame: Makes the framing headers of a body, and the bytes that follow the head.
         half_close: Whether it ends its side of the connection after the request.
@@ -80,10 +83,13 @@ class RawSender:
         resends: Returns whether to send once more after a response, or the name of a failure.
         on_done: Called at the end with a function that sends the request once more.
         timeout: Seconds to wait for bytes.
+        resolve: Makes the URL of a redirect of the URL of the request and Location.
         redirects: The action for a redirect with Location, by status.
         leaks: Whether it sends the authorization to another origin.
         forgets: Whether it drops the authorization on a redirect within the same origin.
         max_redirects: How many redirects it follows.
+        explain: Makes the text of a failure from the authorization and the status.
+        trusts: Whether it accepts any certificate.
     """
 
     method: str = "POST"
@@ -91,6 +97,8 @@ class RawSender:
     content_types: tuple[str, ...] = ("application/json",)
     authorizations: Callable[[str], tuple[str, ...]] = lambda value: (value,)
     no_authorizations: tuple[str, ...] = ()
+    hosts: Callable[[str], tuple[str, ...]] = lambda host: (host,)
+    extra_lines: tuple[str, ...] = ()
     encode: Encode = field(default=lambda message: encode_json(select_members(message)))
     frame: Frame = frame_with_length
     half_close: bool = False
@@ -99,12 +107,15 @@ class RawSender:
     resends: Callable[[Response | str], bool] = lambda result: False  # noqa: ARG005 - the default
     on_done: Callable[[Callable[[], object]], object] = lambda send: None  # noqa: ARG005 - the default
     timeout: float = 30.0
+    resolve: Callable[[str, str], str] = urljoin
     redirects: dict[int, str] = field(
         default_factory=lambda: {**dict.fromkeys((300, 301, 302, 307, 308), SAME), 303: GET}
     )
     leaks: bool = False
     forgets: bool = False
     max_redirects: int = 10
+    explain: Callable[[tuple[str, ...], int], str] = lambda _, status: f"the endpoint responded with {status}"
+    trusts: bool = False
 
     def send(self, message: Message, endpoint: str, authorization: str | None) -> None:
         """Send a message; raises NotSent."""
@@ -122,7 +133,7 @@ class RawSender:
             raise NotSent(str(failure)) from None
         self.on_done(exchange)
         if not self.succeeds(response):
-            raise NotSent(f"the endpoint responded with {response.status}")
+            raise NotSent(self.explain(values, response.status))
 
     def _exchange_and_resend(self, exchange: Callable[[], Response]) -> Response:
         try:
@@ -139,7 +150,7 @@ class RawSender:
             action, location = self.redirects.get(response.status), response.headers.get("location")
             if action is None or location is None:
                 return response
-            onward = urljoin(url, location)
+            onward = self.resolve(url, location)
             elsewhere = urlsplit(onward)[:2] != urlsplit(url)[:2]
             if self.forgets or (elsewhere and not self.leaks):
                 authorizations = ()
@@ -164,17 +175,15 @@ class RawSender:
         framing, data = ([], b"") if method == "GET" and not body else self.frame(body)
         lines = [
             f"{method} {(target or self.target)(wanted)} HTTP/1.1",
-            f"Host: {parts.netloc}",
+            *(f"Host: {value}" for value in self.hosts(parts.netloc)),
             *(f"Content-Type: {value}" for value in self.content_types),
             *(f"Authorization: {value}" for value in authorizations),
+            *self.extra_lines,
             *framing,
             "",
             "",
         ]
-        try:
-            connection = socket.create_connection((parts.hostname, parts.port), self.timeout)
-        except OSError:
-            raise ConnectionFailed("refused") from None
+        connection = self._connect(parts)
         with connection, connection.makefile("rb") as source:
             try:
                 connection.sendall("\r\n".join(lines).encode() + data)
@@ -184,11 +193,26 @@ class RawSender:
             except OSError:
                 raise ConnectionFailed("reset") from None
 
+    def _connect(self, parts: SplitResult) -> socket.socket:
+        if parts.hostname is None:
+            raise NotSent(f"{parts.scheme} has no host")
+        try:
+            connection = socket.create_connection((parts.hostname, parts.port), self.timeout)
+            if parts.scheme != "https":
+                return connection
+            context = ssl.create_default_context()
+            if self.trusts:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            return context.wrap_socket(connection, server_hostname=parts.hostname)
+        except OSError:
+            raise ConnectionFailed("refused") from None
+
     def _read(self, source: Any) -> Response:
         line = source.readline()
         if not line:
             raise ConnectionFailed("ended")
-        found = re.match(rb"HTTP/1\.1 (\d{3}) ", line)
+        found = re.match(rb"HTTP/1\.[01] (\d{3}) ", line)
         if found is None:
             raise ConnectionFailed("garbage")
         headers: dict[str, str] = {}
@@ -203,8 +227,10 @@ class RawSender:
             while size := int(source.readline() or b"0", 16):
                 body += self._read_exactly(source, size + 2)[:-2]
             source.readline()
+        elif "content-length" in headers:
+            body = self._read_exactly(source, int(headers["content-length"]))
         else:
-            body = self._read_exactly(source, int(headers.get("content-length", "0")))
+            body = source.read()
         return Response(response.status, headers, body)
 
     def _read_exactly(self, source: Any, size: int) -> bytes:

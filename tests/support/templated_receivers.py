@@ -186,6 +186,13 @@ class ShowsTheLinkToo(Templated):
         return f"{super().anchor(link)}<p>Or copy this: {html.escape(link)}</p>"
 
 
+class Coloured(Templated):
+    """Writes colours that look like codes."""
+
+    def page(self, payload: dict[str, Any]) -> str:
+        return f'<div style="color:#000000" bgcolor="#777777">{super().page(payload)}</div>'
+
+
 class LinklessInvitations(Templated):
     def no_link(self, payload: dict[str, Any]) -> str:
         return "Please ask the person who invited you for the link."
@@ -218,6 +225,7 @@ GOOD: tuple[type[Templated], ...] = (
     UpperCase,
     Redirects,
     ShowsTheLinkToo,
+    Coloured,
     LinklessInvitations,
     Punycode,
 )

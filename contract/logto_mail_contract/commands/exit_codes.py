@@ -12,6 +12,10 @@ class WrongUse(Exception):
     """The command line cannot be followed; the text says what is wrong, then what to do. Exit code 2."""
 
 
+class OutputBroken(WrongUse):
+    """Standard output cannot be written, for example to a full disk; the text says why. Exit code 2."""
+
+
 def say(line: str) -> None:
     """Print a line on standard error."""
     sys.stderr.write(f"mail-contract: {line}\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .exit_codes import FAILED, INTERRUPTED, OWN_FAULT, WRONG_USE, WrongUse, say
+from .exit_codes import FAILED, INTERRUPTED, OWN_FAULT, WRONG_USE, OutputBroken, WrongUse, say
 from .parser import build_parser
 
 # As in catalogue: typing is not worth a tenth of the command's start.
@@ -32,14 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(options)
         sys.stdout.flush()
     except WrongUse as problem:
+        if isinstance(problem, OutputBroken):
+            _discard_output()
         say(str(problem))
         return WRONG_USE
     except KeyboardInterrupt:
         say("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader has left, as head does. Without this, Python complains again while it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has left, as head does.
+        _discard_output()
         return FAILED
     except Exception:  # noqa: BLE001 - the last line of defence: a fault of ours has an exit code of its own
         import traceback
@@ -48,6 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("this is a fault of mail-contract itself; please report it with the lines above")
         return OWN_FAULT
     return code
+
+
+def _discard_output() -> None:
+    # Without this, Python complains again while it ends: it writes what is left.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -28,11 +28,12 @@ def build_parser() -> argparse.ArgumentParser:
         prog="mail-contract",
         description="Contract tests for Logto's HTTP email webhook.",
         epilog="Exit codes: 0 passed, 1 failed, 2 wrong use or unreadable input, 3 target not reachable, "
-        "4 a fault of mail-contract, 5 nothing selected or run, 130 interrupted.",
+        "4 a fault of mail-contract, 5 nothing failed but something was not judged, 130 interrupted, "
+        "143 terminated.",
     )
     parser.add_argument("--version", action="version", version=f"mail-contract {__version__}")
     commands = parser.add_subparsers(title="commands", dest="subcommand", required=True, metavar="COMMAND")
-    revision, authorization, receiver, seed, rules = _shared_options()
+    revision, authorization, receiver, seed, rules, run = _shared_options()
 
     validate = commands.add_parser(
         "validate",
@@ -48,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     verify = commands.add_parser(
         "verify",
-        parents=[receiver, authorization, revision, rules, seed],
+        parents=[receiver, authorization, revision, rules, seed, run],
         help="run the rules for receivers at a receiver",
         description="Send a receiver what Logto sends, and faulty requests too, and judge its responses.",
     )
@@ -79,11 +80,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="domain of every recipient (default: example.com and other reserved domains)",
     )
     verify.add_argument(
-        "--excuse",
-        nargs="+",
-        metavar="ID=REASON",
-        default=[],
-        help="let a rule fail, with the reason; an excuse that is not needed fails",
+        "--workers", type=_count, default=32, metavar="N", help="number of connections at once, at most (32)"
+    )
+    verify.add_argument(
+        "--pace",
+        type=_rate,
+        metavar="N",
+        help="requests a second, at most, for a receiver with a limit (default: no limit)",
     )
     verify.add_argument(
         "--smtp-sink",
@@ -91,17 +94,10 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="PORT",
         help="receive the receiver's mails by SMTP at this port of 127.0.0.1, and judge them too",
     )
-    verify.add_argument(
-        "--report",
-        nargs="+",
-        metavar="FORMAT=PATH",
-        default=[],
-        help="write a report as text, json or junit; - is standard output, except for junit",
-    )
 
     sender = commands.add_parser(
         "verify-sender",
-        parents=[revision, rules, seed],
+        parents=[revision, rules, seed, run],
         help="run the rules for senders at a sender",
         usage="mail-contract verify-sender [options] -- COMMAND...",
         description=_SENDER_JOBS,
@@ -190,8 +186,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _shared_options() -> tuple[argparse.ArgumentParser, ...]:
-    revision, authorization, receiver, seed, rules = (
-        argparse.ArgumentParser(add_help=False) for _ in range(5)
+    revision, authorization, receiver, seed, rules, run = (
+        argparse.ArgumentParser(add_help=False) for _ in range(6)
     )
     revision.add_argument(
         "--revision", metavar="R", help="contract revision or Logto release (default: the current revision)"
@@ -206,9 +202,15 @@ def _shared_options() -> tuple[argparse.ArgumentParser, ...]:
     receiver.add_argument("--allow-remote", action="store_true", help="allow a receiver on another machine")
     seed.add_argument("--seed", type=int, default=0, metavar="N", help="seed of generated messages (0)")
     rules.add_argument(
-        "--rules", nargs="+", metavar="GLOB", help="run only these rules; mail-contract rules lists them"
+        "--rules",
+        nargs="+",
+        action="extend",
+        metavar="GLOB",
+        help="run only these rules; mail-contract rules lists them",
     )
-    rules.add_argument("--exclude", nargs="+", metavar="GLOB", default=[], help="do not run these rules")
+    rules.add_argument(
+        "--exclude", nargs="+", action="extend", metavar="GLOB", default=[], help="do not run these rules"
+    )
     rules.add_argument(
         "--examples",
         type=_count,
@@ -217,7 +219,39 @@ def _shared_options() -> tuple[argparse.ArgumentParser, ...]:
         help="number of generated messages for each rule that generates them (25)",
     )
     rules.add_argument("--strict", action="store_true", help="a failed SHOULD fails the run")
-    return revision, authorization, receiver, seed, rules
+    run.add_argument(
+        "--excuse",
+        nargs="+",
+        action="extend",
+        metavar="ID=REASON",
+        default=[],
+        help="let a rule fail, with the reason; an excuse that is not needed fails",
+    )
+    run.add_argument(
+        "--excuses",
+        action="append",
+        metavar="FILE",
+        default=[],
+        help="read excuses from a file, one a line: ID: REASON; those of rules that are not run are left out",
+    )
+    run.add_argument(
+        "--report",
+        nargs="+",
+        action="extend",
+        metavar="FORMAT=PATH",
+        default=[],
+        help="write a report as text, json or junit; - is standard output, except for junit",
+    )
+    run.add_argument(
+        "--max-time",
+        type=_seconds,
+        metavar="S",
+        help="end the run after this many seconds; what was not judged until then is reported as that",
+    )
+    run.add_argument(
+        "--verbose", action="store_true", help="print each finding, also those with the same cause as another"
+    )
+    return revision, authorization, receiver, seed, rules, run
 
 
 def _layer(default: str) -> argparse.ArgumentParser:
@@ -229,12 +263,20 @@ def _layer(default: str) -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
+    return _positive(text, "a number of seconds above 0")
+
+
+def _rate(text: str) -> float:
+    return _positive(text, "a number of requests a second above 0")
+
+
+def _positive(text: str, expected: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"invalid value {text!r}: expected a number of seconds above 0")
+        raise argparse.ArgumentTypeError(f"invalid value {text!r}: expected {expected}")
     return value
 
 

@@ -3,42 +3,32 @@
 from __future__ import annotations
 
 import socket
-import sys
 import time
 from contextlib import ExitStack, closing
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..connector.channel import UrlTarget
 from ..masking import count_noun
 from ..receivers.receiver import Receiver, Settings
 from ..receivers.run import ReceiverRun
-from ..reports.text import format_line, format_text_report
-from ..suite.checks import UnknownRule, select_rules
-from ..suite.engine import Verification
-from ..suite.excuses import InvalidExcuse, read_excuses
+from ..suite.results import SubjectLost
 from ..suite.search import keep_storage_apart
 from ..wire.urls import mask_url
-from .exit_codes import (
-    FAILED,
-    NOTHING_RUN,
-    OWN_FAULT,
-    PASSED,
-    UNREACHABLE,
-    WrongUse,
-    read_authorization,
-    say,
-)
+from .exit_codes import NOTHING_RUN, WrongUse, read_authorization, say
 from .loopback import refuse_remote
+from .progress import Step
+from .running import Subject, read_run_options, run_rules
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
     from ..receivers.run import Outbox
+    from ..suite.engine import Verification
 
-FORMATS = ("text", "json", "junit")
+MAX_CONNECT_SECONDS = 1.0
+"""Longest time for one try to connect, so that a run that is ended meanwhile does end."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -47,87 +37,33 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         WrongUse: The options cannot be followed.
     """
-    selected = select("receiver", options)
-    reports = _read_reports(options.report)
-    excuses = _read_excuses(options.excuse, selected)
+    wanted = read_run_options("receiver", options)
     receiver = _read_receiver(options)
     settings = _read_settings(options)
-    if not selected:
-        say("no rule is left to run")
+    if not wanted.rules:
         return NOTHING_RUN
-    lines = sys.stderr if any(path == "-" for _, path in reports) else sys.stdout
+    target = receiver.target
+    assert isinstance(target, UrlTarget)
+    url = mask_url(options.url)
+    subject = Subject(url, receiver.revision, asdict(settings), receiver.placeholders)
     with ExitStack() as stack:
         stack.enter_context(keep_storage_apart())
         stack.enter_context(closing(receiver))
         outbox = _open_sink(options.smtp_sink, stack)
         receiver_run = stack.enter_context(closing(ReceiverRun(receiver, settings, outbox)))
-        lines.write(_format_announcement(options.url, receiver_run, selected))
-        lines.flush()
-        target = receiver.target
-        assert isinstance(target, UrlTarget)
-        if not _wait_until_listening(target.address, options.wait):
-            say(f"no server listens at {mask_url(options.url)}; waited {options.wait:g} s")
-            return UNREACHABLE
-        verification = Verification(receiver_run, selected, excuses)
-        start = time.monotonic()
-        # What ends the run early: an interrupt, or output that cannot be written.
-        early_end: KeyboardInterrupt | OSError | None = None
-        try:
-            for result in verification:
-                lines.write(format_line(result))
-                lines.flush()
-        except (KeyboardInterrupt, OSError) as problem:
-            early_end = problem
-        seconds = time.monotonic() - start
-    text = format_text_report(verification, seconds, receiver.placeholders)
-    try:
-        lines.write(text)
-        lines.flush()
-    except OSError as problem:
-        early_end = problem
-    documents = []
-    for name, path in reports:
-        document = text
-        if name == "json":
-            from ..reports.json import format_json_report
 
-            url = mask_url(options.url)
-            document = format_json_report(url, receiver.revision, asdict(settings), verification, seconds)
-        elif name == "junit":
-            from ..reports.junit import format_junit_report
+        def wait(verification: Verification[Any]) -> None:
+            if not _wait_until_listening(target.address, options.wait, verification):
+                problem = f"no server listens at {url}; waited {options.wait:g} s"
+                say(problem)
+                raise SubjectLost(problem)
 
-            document = format_junit_report(verification, seconds)
-        documents.append((path, document))
-    _write_reports(documents)
-    if early_end is not None:
-        raise early_end
-    return choose_exit_code(verification)
+        def look(done: int) -> Step:
+            estimate = receiver_run.estimate()
+            return Step(done, len(wanted.rules), estimate.sent, estimate.planned, estimate.seconds_left)
 
-
-def select(role: str, options: argparse.Namespace) -> tuple[str, ...]:
-    """Return the rules of a role that ``--rules`` and ``--exclude`` choose.
-
-    Raises:
-        WrongUse: A glob matches no rule of the role.
-    """
-    try:
-        return select_rules(role, options.rules, options.exclude)
-    except UnknownRule as problem:
-        raise WrongUse(str(problem)) from None
-
-
-def choose_exit_code(verification: Verification[Any]) -> int:
-    """Return the exit code of a run that came to its end, or whose subject was lost."""
-    if verification.faults:
-        return OWN_FAULT
-    if any(result.fails_run for result in verification.results):
-        return FAILED
-    if verification.lost:
-        return UNREACHABLE
-    if all(result.outcome in ("not applicable", "not judged") for result in verification.results):
-        say("no rule could be judged")
-        return NOTHING_RUN
-    return PASSED
+        announcement = _format_plan(receiver_run, wanted.rules)
+        return run_rules(receiver_run, wanted, subject, announcement=announcement, start=wait, look=look)
 
 
 def _read_receiver(options: argparse.Namespace) -> Receiver:
@@ -157,6 +93,8 @@ def _read_settings(options: argparse.Namespace) -> Settings:
             warn_after=options.warn_after,
             fail_after=options.fail_after,
             recipient_domain=options.recipient_domain,
+            workers=options.workers,
+            pace=options.pace,
         )
     except ValueError as problem:
         raise WrongUse(str(problem)) from None
@@ -165,68 +103,20 @@ def _read_settings(options: argparse.Namespace) -> Settings:
     return settings
 
 
-def _read_reports(given: Sequence[str]) -> list[tuple[str, str]]:
-    reports = []
-    for report in given:
-        name, equals, path = report.partition("=")
-        if name not in FORMATS or not equals or not path:
-            raise WrongUse(
-                f"invalid --report {report!r}: expected FORMAT=PATH, where FORMAT is text, json or junit"
-            )
-        if name == "junit" and path == "-":
-            raise WrongUse("a junit report needs a file")
-        # Before anything is sent: a report that cannot be written would waste the whole run.
-        if path != "-" and not Path(path).absolute().parent.is_dir():
-            raise WrongUse(f"there is no folder for the report {path}")
-        if path != "-" and Path(path).is_dir():
-            raise WrongUse(f"the report {path} cannot be written: it is a folder")
-        reports.append((name, path))
-    return reports
-
-
-def _write_reports(documents: Sequence[tuple[str, str]]) -> None:
-    """Write each text to its path, also where another one cannot be written."""
-    problems = []
-    for path, text in documents:
-        try:
-            if path != "-":
-                Path(path).write_text(text, encoding="utf-8")
-        except OSError as problem:
-            problems.append(f"the report {path} cannot be written: {problem.strerror or problem}")
-    # Last: the reader of standard output may have left.
-    sys.stdout.write("".join(text for path, text in documents if path == "-"))
-    if problems:
-        raise WrongUse("; ".join(problems))
-
-
-def _read_excuses(given: Sequence[str], selected: Sequence[str]) -> dict[str, str]:
-    pairs = []
-    for excuse in given:
-        rule, equals, reason = excuse.partition("=")
-        if not equals:
-            raise WrongUse(f"invalid --excuse {excuse!r}: expected ID=REASON, where ID is that of a rule")
-        pairs.append((rule, reason))
-    try:
-        excuses = read_excuses(pairs)
-    except InvalidExcuse as problem:
-        raise WrongUse(f"invalid --excuse: {problem}") from None
-    for rule in excuses:
-        if rule not in selected:
-            raise WrongUse(f"{rule} is excused, but it is not among the rules that are run")
-    return excuses
-
-
-def _wait_until_listening(address: tuple[str, int], patience: float) -> bool:
+def _wait_until_listening(address: tuple[str, int], patience: float, verification: Verification[Any]) -> bool:
+    """Return whether something listens, or the run was ended meanwhile."""
     deadline = time.monotonic() + patience
-    while True:
+    while not verification.ended:
+        left = max(0.1, deadline - time.monotonic())
         try:
-            socket.create_connection(address, timeout=max(0.1, deadline - time.monotonic())).close()
+            socket.create_connection(address, timeout=min(left, MAX_CONNECT_SECONDS)).close()
         except OSError:
             if time.monotonic() >= deadline:
                 return False
             time.sleep(0.05)
         else:
             return True
+    return True
 
 
 def _open_sink(port: int | None, stack: ExitStack) -> Outbox | None:
@@ -242,11 +132,9 @@ def _open_sink(port: int | None, stack: ExitStack) -> Outbox | None:
         raise WrongUse(f"the SMTP sink cannot listen at port {port}: {problem}") from None
 
 
-def _format_announcement(url: str, run: ReceiverRun, selected: Sequence[str]) -> str:
-    plan = run.plan(selected)
+def _format_plan(receiver_run: ReceiverRun, rules: Sequence[str]) -> str:
+    plan = receiver_run.plan(rules)
     return (
-        f"{mask_url(url)}: revision {run.revision}, {count_noun(len(selected), 'rule')}, "
-        f"seed {run.settings.seed}\n"
         f"At most {count_noun(plan.requests, 'request')}, for {count_noun(plan.recipients, 'recipient')} at "
-        f"{', '.join(plan.domains[:8])}. A receiver under test may really send.\n\n"
+        f"{', '.join(plan.domains[:8]) or 'no domain'}. A receiver under test may really send."
     )

@@ -168,7 +168,8 @@ class _Connection:
             while _wait(self._socket, selectors.EVENT_READ, max(0.0, deadline - time.monotonic())):
                 self._socket.settimeout(0)
                 late = self._socket.recv(_RECEIVED_BYTES)
-                self._reusable = False
+                # An end that nothing announced is seen by the next request on the connection.
+                self._reusable = self._reusable and not late
                 # Node ignores empty lines between messages.
                 if not late or late.strip(b"\r\n"):
                     return (format_surplus(late),) if late else ()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..inbox.core import MAX_LISTED_DELIVERIES
 from ..inbox.inbox import Inbox
 from ..inbox.violations import CAUGHT, is_skip, report
+from ..inbox.waits import Waits
 from ..judging.requests import judge
 from ..judging.validation import validator
 from .replies import ScriptedReplies
@@ -30,13 +33,15 @@ class MailEndpoint(ScriptedReplies):
     Made by ``MailServer.endpoint``, in pytest by the fixtures ``mail_endpoint`` and ``make_mail_endpoint``.
 
     Attributes:
+        label: What messages call it.
         inbox: The deliveries.
+        waits: The waits for its deliveries that were not awaited yet.
     """
 
     def __init__(self, server: MailServer, label: str) -> None:
         super().__init__()
         self._server = server
-        self._label = label
+        self.label = label
         self._path: str | None = None
         self._lock = threading.Lock()
         self._expectations: list[ExpectedViolation] = []
@@ -45,7 +50,8 @@ class MailEndpoint(ScriptedReplies):
         # Violations of an inbox that is replaced, which the test must not lose: of a recording, for example.
         self._ended: ContractViolation | None = None
         self._tolerated: dict[tuple[Finding, ...], ContractViolation] = {}
-        self.inbox = self._new_inbox(lenient=False)
+        self.waits = Waits()
+        self.inbox = Inbox(label)
 
     def begin(
         self,
@@ -80,10 +86,11 @@ class MailEndpoint(ScriptedReplies):
         self.authorization = authorization
         self._closing = threading.Event()
         self.reset_replies()
-        self._expectations = []
+        self._expectations.clear()
         for inbox in self._open_inboxes():
             if inbox.lenient:
                 self._tolerate(inbox)
+                self.take_unused_replies()
             else:
                 self._ended = self._ended or inbox.take_unreported()
         self._suspended.clear()
@@ -107,7 +114,7 @@ class MailEndpoint(ScriptedReplies):
             RuntimeError: The endpoint is closed.
         """
         if self._path is None:
-            raise RuntimeError(f"{self._label} is closed: the test that it belonged to has ended.")
+            raise RuntimeError(f"{self.label} is closed: the test that it belonged to has ended.")
         return self._server.url + self._path
 
     @property
@@ -212,15 +219,14 @@ class MailEndpoint(ScriptedReplies):
         return [self.inbox, *self._suspended]
 
     def _new_inbox(self, *, lenient: bool) -> Inbox:
-        start = time.time()
-
-        def surroundings() -> list[str]:
-            lines = [f"{self._label} listens at {self.url}"] if self._path is not None else []
-            if unmatched := self._server.unmatched_since(start):
-                lines += ["Requests that reached this server, but no inbox:", *unmatched]
-            return lines
-
-        return Inbox(self._label, lenient=lenient, surroundings=surroundings, expectations=self._expectations)
+        return Inbox(
+            self.label,
+            lenient=lenient,
+            revision=self._revision,
+            surroundings=partial(_list_surroundings, self, self._server, time.time()),
+            expectations=self._expectations,
+            waits=self.waits,
+        )
 
     def begin_recording(self) -> Inbox:
         """Put a new inbox in the place of the present one, and return the new one."""
@@ -254,8 +260,6 @@ class MailEndpoint(ScriptedReplies):
                 inbox.verify()
             elif (violation := inbox.take_unreported(failure)) is not None:
                 report([violation], failure)
-
-    # Called by the server.
 
     def receive(self, path: str, request: Request, wire: Connection) -> bool:
         """Judge a request, record it and respond; return False where the path is no longer this one's."""
@@ -296,3 +300,12 @@ class Recording:
     ) -> None:
         __tracebackhide__ = True
         self._endpoint.end_recording(self._inbox, exc_value)
+
+
+def _list_surroundings(endpoint: MailEndpoint, server: MailServer, start: float) -> list[str]:
+    lines = []
+    with suppress(RuntimeError):  # it has no URL any more
+        lines.append(f"{endpoint.label} listens at {endpoint.url}")
+    if unmatched := server.unmatched_since(start):
+        lines += ["Requests that reached this server, but no inbox:", *unmatched]
+    return lines

@@ -33,11 +33,14 @@ class _Hooks:
         """Fail a test that received what breaks the contract, without hiding a failure of its own."""
         __tracebackhide__ = True
         self._session.called = item
+        self._session.calling = True
         try:
             result = yield
         except BaseException as error:
             self._session.report(item, error)
             raise
+        finally:
+            self._session.calling = False
         self._session.report(item)
         return result
 
@@ -63,22 +66,26 @@ class _Hooks:
         asks for the session's first endpoint in its own body: these hooks come too late for its call.
         """
         raised = call.excinfo
-        if call.when == "setup" and raised is not None:
-            # Not twice: no hook of this class is around the setup.
+        if raised is not None and (call.when == "setup" or self._session.calling):
+            # Not twice: no hook of this class is around the setup, or around a subtest within the call.
             self._session.note_reported(raised.value)
         report = yield
-        violation = (
-            raised.value if raised and call.excinfo is not raised and _is_violation(raised.value) else None
+        problem = (
+            raised.value if raised and call.excinfo is not raised and _is_problem(raised.value) else None
         )
         if call.when == "call" and self._session.called is not item:
-            violation = self._session.take_violation(item, raised.value if raised else None)
+            self._session.called = item
+            problem = self._session.take_problem(item, raised.value if raised else None)
         reported = str(call.excinfo.value) if call.excinfo is not None else None
-        if violation is None or str(violation) == reported:
+        if problem is None or str(problem) == reported:
             return report
-        if report.passed or (report.skipped and not hasattr(report, "wasxfail")):
-            report.outcome, report.longrepr = "failed", str(violation)
+        is_skipped = report.skipped and not hasattr(report, "wasxfail")
+        if is_skipped and not _is_violation(problem):
+            return report  # a unittest.TestCase that is skipped need not use what it prepared
+        if report.passed or is_skipped:
+            report.outcome, report.longrepr = "failed", str(problem)
         else:
-            report.sections.append(("mail-contract", f"Beside that, {violation}"))
+            report.sections.append(("mail-contract", f"Beside that, {problem}"))
         return report
 
 
@@ -100,6 +107,7 @@ class EndpointSession:
             "lenient": False,
         }
         self.called: pytest.Item | None = None
+        self.calling = False
         self._item: pytest.Item | None = None
         self._main: MailEndpoint | None = None
         self._made: list[MailEndpoint] = []
@@ -111,39 +119,46 @@ class EndpointSession:
     def begin(self, item: pytest.Item) -> None:
         """Begin a test: with a path, an inbox and settings of its own."""
         self._item = item
+        self.called = None
         settings = self._settings_of(item)
         if self._main is not None:
             self._main.begin(path=self._path, **settings)
 
     def report(self, item: pytest.Item, failure: BaseException | None = None) -> None:
-        """Report the violations that were not, beside a failure of the test's own if it has one."""
+        """Report the violations that were not, and what the test left unused, beside a failure of its own."""
         __tracebackhide__ = True
-        violations = self._take_unreported(item, failure)
-        if violations:
+        problems = self._take_problems(item, failure)
+        if problems:
             from ..inbox.violations import report
 
-            report(violations, failure)
+            report(problems, failure)
 
-    def take_violation(self, item: pytest.Item, failure: BaseException | None) -> BaseException | None:
-        """Return the violations that were not reported as one failure, and count them as reported."""
-        violations = self._take_unreported(item, failure)
-        for other in violations[1:]:
-            violations[0].add_note(str(other))
-        return violations[0] if violations else None
+    def take_problem(self, item: pytest.Item, failure: BaseException | None) -> AssertionError | None:
+        """Return what ``report`` would report as one failure, and count it as reported."""
+        problems = self._take_problems(item, failure)
+        for other in problems[1:]:
+            problems[0].add_note(str(other))
+        return problems[0] if problems else None
 
     def note_reported(self, failure: BaseException) -> None:
         """Count as reported what a failure reports."""
         for endpoint in self._endpoints():
             endpoint.note_reported(failure)
 
-    def _take_unreported(self, item: pytest.Item, failure: BaseException | None) -> list[ContractViolation]:
-        violations = []
+    def _take_problems(self, item: pytest.Item, failure: BaseException | None) -> list[AssertionError]:
+        from ..inbox.violations import is_skip
+        from .unused import take_unused
+
+        problems: list[AssertionError] = []
         for endpoint in self._endpoints():
             item.user_properties += [(TOLERATED, _in_short(each)) for each in endpoint.take_tolerated()]
             violation = endpoint.take_unreported(failure)
-            if violation is not None:
-                violations.append(violation)
-        return violations
+            unused = take_unused(endpoint)
+            # A test whose setup failed, or that is skipped, need not use what it prepared.
+            if self.called is not item or (failure is not None and is_skip(failure)):
+                unused = None
+            problems += [problem for problem in (violation, unused) if problem is not None]
+        return problems
 
     def end(self, item: pytest.Item, failure: BaseException | None = None) -> None:
         """Close the endpoints of a test, and report the last violations."""
@@ -247,6 +262,12 @@ def _is_violation(error: BaseException) -> bool:
     from ..findings import ContractViolation
 
     return isinstance(error, ContractViolation)
+
+
+def _is_problem(error: BaseException) -> bool:
+    from .unused import UnusedCall
+
+    return _is_violation(error) or isinstance(error, UnusedCall)
 
 
 def _problem_of(settings: dict[str, Any]) -> str | None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import heapq
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .core import InboxCore
+from .core import MAX_LISTED_DELIVERIES, InboxCore
 from .delivery import Delivery, MailNotReceived
-from .matching import Query, parse_body
+from .matching import Query, check_type, parse_body
 from .store import MAX_STORED_BYTES, MemoryStore, StoreProblem
 from .violations import ExpectedViolation, Violations
+from .waits import Waits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
 
     from ..findings import ContractViolation
     from ..judging.requests import Verdict
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 MAX_DELIVERIES = 10_000
 """How many deliveries an inbox keeps; the oldest go first, and ``Inbox.dropped`` counts them."""
+
+_TYPE_RULE = "message/guard/type"
 
 
 class Inbox:
@@ -35,9 +38,11 @@ class Inbox:
     Args:
         label: What the inbox belongs to, for messages.
         lenient: Record violations and raise nothing for them.
+        revision: The contract revision whose template types may be asked for; any type may be when None.
         surroundings: Returns lines on what else is known when mail is missing.
         limit: How many deliveries are stored; the oldest go first.
         expectations: The blocks of ``expect_violation`` that are open, where inboxes share them.
+        waits: The waits that were not awaited yet, where inboxes share them.
         clock: Returns monotonic seconds, for the deadlines of waits.
 
     Attributes:
@@ -49,16 +54,20 @@ class Inbox:
         label: str = "mail_endpoint",
         *,
         lenient: bool = False,
+        revision: str | None = None,
         surroundings: Callable[[], list[str]] = list,
         limit: int = MAX_DELIVERIES,
         expectations: list[ExpectedViolation] | None = None,
+        waits: Waits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.lenient = lenient
         self._label = label
+        self._revision = revision
         self._surroundings = surroundings
         self._limit = limit
         self._core = InboxCore(MemoryStore(limit), clock)
+        self._waits = Waits() if waits is None else waits
         self._violations = Violations(label, limit, [] if expectations is None else expectations)
 
     # For the endpoint.
@@ -104,7 +113,7 @@ class Inbox:
             ValueError: No rule is named, or one that there is not.
             MailNotReceived: At the end of the block, no delivery in it broke any of the rules.
         """
-        return ExpectedViolation(self._violations.expectations, rules, lambda: self._list_arrivals(Query()))
+        return ExpectedViolation(self._violations.expectations, rules, self.list_arrivals)
 
     def verify(self) -> None:
         """Raise the violations that are due, unless lenient.
@@ -171,7 +180,7 @@ class Inbox:
         try:
             return self._select(Query())[position]
         except IndexError:
-            problem = f"There is no delivery {position}.\n{self._list_arrivals(Query())}"
+            problem = f"There is no delivery {position}.\n{self.list_arrivals()}"
         raise IndexError(problem)
 
     def count(
@@ -181,9 +190,10 @@ class Inbox:
 
         Raises:
             ContractViolation: A delivery broke the contract.
+            ValueError: As ``wait_for``.
         """
         __tracebackhide__ = True
-        return len(self._select(Query(to, type, payload)))
+        return len(self._select(self._query(to, type, payload)))
 
     def latest(
         self, *, to: str | None = None, type: str | None = None, payload: Mapping[str, Any] | None = None
@@ -193,12 +203,13 @@ class Inbox:
         Raises:
             MailNotReceived: None matches; it says what did arrive.
             ContractViolation: A delivery broke the contract.
+            ValueError: As ``wait_for``.
         """
         __tracebackhide__ = True
-        query = Query(to, type, payload)
+        query = self._query(to, type, payload)
         found = self._select(query, 1)
         if not found:
-            raise MailNotReceived(f"No {query} has arrived.\n{self._list_arrivals(query)}")
+            raise MailNotReceived(f"No {query} has arrived.\n{self.list_arrivals(query)}")
         return found[0]
 
     @property
@@ -241,6 +252,22 @@ class Inbox:
             found = self._core.select(query, limit or self._limit, newest=True)
         return [Delivery(recorded) for recorded in found]
 
+    def _query(
+        self,
+        to: str | None,
+        type: str | None,
+        payload: Mapping[str, Any] | None,
+        after: Delivery | None = None,
+    ) -> Query:
+        __tracebackhide__ = True
+        if type is not None and self._revision is not None and not self.lenient:
+            with self._core.lock:
+                self._raise_due()
+                expected = self._violations.expects(_TYPE_RULE)
+                if not expected and not self._core.select(Query(type=type), 1, newest=True):
+                    check_type(self._revision, type)
+        return Query(to, type, payload, after=after.number if after else None)
+
     # Waiting.
 
     def wait_for(
@@ -264,12 +291,14 @@ class Inbox:
         Raises:
             MailNotReceived: None has arrived in time; it says what did arrive.
             ContractViolation: A delivery broke the contract.
+            ValueError: The endpoint's revision does not have the template type. A lenient endpoint waits for
+                any type, and so does one that expects the violation ``message/guard/type``.
         """
         __tracebackhide__ = True
-        query = Query(to, type, payload, after=after.number if after else None)
+        query = self._query(to, type, payload, after)
         return self._require(query, timeout, self._core.wait(query, timeout, self._raise_due))
 
-    async def wait_for_async(
+    def wait_for_async(
         self,
         *,
         to: str | None = None,
@@ -277,10 +306,17 @@ class Inbox:
         payload: Mapping[str, Any] | None = None,
         after: Delivery | None = None,
         timeout: float = 5.0,
-    ) -> Delivery:
-        """Do what ``wait_for`` does without blocking the running asyncio loop."""
+    ) -> Coroutine[object, None, Delivery]:
+        """Do what ``wait_for`` does without blocking the running asyncio loop.
+
+        In pytest a test fails at its end when it did not await the result.
+        """
         __tracebackhide__ = True
-        query = Query(to, type, payload, after=after.number if after else None)
+        query = self._query(to, type, payload, after)
+        return self._waits.track(self._wait_async(query, timeout), "wait_for_async", query)
+
+    async def _wait_async(self, query: Query, timeout: float) -> Delivery:
+        __tracebackhide__ = True
         return self._require(query, timeout, await self._core.wait_async(query, timeout, self._raise_due))
 
     def assert_empty(self, within: float = 0.0) -> None:
@@ -296,8 +332,14 @@ class Inbox:
         __tracebackhide__ = True
         self._require_none(self._core.wait(Query(), within, self._raise_due))
 
-    async def assert_empty_async(self, within: float = 0.0) -> None:
-        """Do what ``assert_empty`` does without blocking the running asyncio loop."""
+    def assert_empty_async(self, within: float = 0.0) -> Coroutine[object, None, None]:
+        """Do what ``assert_empty`` does without blocking the running asyncio loop.
+
+        In pytest a test fails at its end when it did not await the result.
+        """
+        return self._waits.track(self._watch_async(within), "assert_empty_async", Query())
+
+    async def _watch_async(self, within: float) -> None:
         __tracebackhide__ = True
         self._require_none(await self._core.wait_async(Query(), within, self._raise_due))
 
@@ -305,24 +347,45 @@ class Inbox:
         __tracebackhide__ = True
         if found is None:
             problem = f"No {query} arrived within {timeout:g} s."
-            raise MailNotReceived(f"{problem}\n{self._list_arrivals(replace(query, after=None))}")
+            raise MailNotReceived(f"{problem}\n{self.list_arrivals(query, 'it came too late')}")
         return Delivery(found)
 
     def _require_none(self, found: Recorded | None) -> None:
         __tracebackhide__ = True
         if found is not None:
-            raise MailNotReceived(f"The inbox should be empty.\n{self._list_arrivals(Query())}")
+            raise MailNotReceived(f"The inbox should be empty.\n{self.list_arrivals()}")
 
-    def _list_arrivals(self, query: Query) -> str:
+    def list_arrivals(self, query: Query | None = None, otherwise: str = "") -> str:
+        """Return what is in the inbox, in lines, and what else is known.
+
+        Args:
+            query: What was looked for. The ten deliveries nearest to it are listed, each with why it is not
+                the one. The last ten are listed when None.
+            otherwise: The reason where nothing in a delivery speaks against it.
+        """
+        limit = MAX_LISTED_DELIVERIES if query is None else self._limit
         with self._core.lock:
             total = self._core.store.total
-            near = self._core.near_misses(query)
-        lines = [f"{total} in the inbox of {self._label}:"]
-        if not total:
-            lines = [f"Nothing is in the inbox of {self._label}."]
-        elif total > len(near):
-            lines.append(f"  … {total - len(near)} earlier")
-        lines += [f"  {Delivery(recorded)}{why and f' ({why})'}" for recorded, why in near]
+            stored = self._core.select(Query(), limit, newest=True)
+        reasons: dict[int, str] = {}
+        if query is not None:
+            stored = heapq.nlargest(
+                MAX_LISTED_DELIVERIES, stored, lambda recorded: (query.closeness(recorded), recorded.id)
+            )
+            stored.sort(key=lambda recorded: recorded.id)
+            reasons = {recorded.id: query.mismatch(recorded) or otherwise for recorded in stored}
+        lines = [
+            f"{total} in the inbox of {self._label}:"
+            if total
+            else f"Nothing is in the inbox of {self._label}."
+        ]
+        for recorded in stored:
+            why = reasons.get(recorded.id)
+            lines.append(f"  {Delivery(recorded)}{f' ({why})' if why else ''}")
+        if total > len(stored):
+            lines.append(
+                f"  … {total - len(stored)} {'earlier' if query is None else 'more, none of them nearer'}"
+            )
         if self.dropped:
             lines.append(
                 f"{self.dropped} older deliveries were dropped: the inbox keeps {self._limit}, and "

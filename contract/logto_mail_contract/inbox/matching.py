@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from difflib import SequenceMatcher, get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from .. import catalogue
 from ..judging.javascript_json import NotJson, NotUtf8, TooDeep, parse
 from ..masking import format_value, format_variable
 
@@ -12,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .recorded import Recorded
+
+_MAX_COMPARED_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,13 @@ class Query:
         """Return why a delivery is not the wanted one, None where nothing in it speaks against that."""
         if self.accepted and recorded.status != 200:
             return f"it was refused with {recorded.status}"
+        if (difference := self._find_difference(recorded)) is not None:
+            return difference
+        if self.after is not None and recorded.id <= self.after:
+            return f"it is not after delivery {self.after}"
+        return None
+
+    def _find_difference(self, recorded: Recorded) -> str | None:
         if self.to is None and self.type is None and self.payload is None:
             return None
         message = parse_body(recorded.body)
@@ -72,6 +85,19 @@ class Query:
             return _payload_mismatch(message, self.payload)
         return " and ".join(differences) or None
 
+    def closeness(self, recorded: Recorded) -> float:
+        """Return how much of what is wanted a delivery has; the nearest miss has the most."""
+        near = float(self.after is None or recorded.id > self.after)
+        for wanted, came in ((self.to, recorded.to), (self.type, recorded.type)):
+            if wanted is not None and came is not None:
+                near += _similarity(wanted, came)
+        if self.payload:
+            message = parse_body(recorded.body)
+            near += sum(
+                _payload_mismatch(message, {name: value}) is None for name, value in self.payload.items()
+            ) / len(self.payload)
+        return near
+
     def __str__(self) -> str:
         parts = [
             f"{name} {format_value(value)}"
@@ -84,6 +110,38 @@ class Query:
                 for name, value in self.payload.items()
             ]
         return f"message with {' and '.join(parts)}" if parts else "message"
+
+
+def check_type(revision: str, type: str) -> None:
+    """Check that a contract revision has a template type.
+
+    Raises:
+        ValueError: It does not; the message has the nearest name.
+    """
+    known = _read_types(revision)
+    if type not in known:
+        plain = {_strip_spelling(name): name for name in known}
+        nearest = plain[get_close_matches(_strip_spelling(str(type)), plain, 1, cutoff=0.0)[0]]
+        raise ValueError(
+            f"Revision {revision} has no template type {str(type)!r}; did you mean {nearest!r}? "
+            f"Its types: {', '.join(known)}. Only a lenient endpoint, or a block of "
+            'expect_violation("message/guard/type"), waits for others.'
+        )
+
+
+@cache
+def _read_types(revision: str) -> tuple[str, ...]:
+    return tuple(catalogue.schema(revision, "guard")["properties"]["type"]["enum"])
+
+
+def _strip_spelling(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", name.lower())
+
+
+def _similarity(one: str, other: str) -> float:
+    return SequenceMatcher(
+        None, one[:_MAX_COMPARED_CHARACTERS], other[:_MAX_COMPARED_CHARACTERS]
+    ).quick_ratio() + (one == other)
 
 
 def parse_body(body: bytes) -> Any:

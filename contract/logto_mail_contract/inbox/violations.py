@@ -55,6 +55,10 @@ class Violations:
         if due and len(self._due) < self._limit:
             self._due.append((str(delivery), due))
 
+    def expects(self, rule: str) -> bool:
+        """Return whether a block that is open accepts violations of a rule."""
+        return any(rule in expectation.rules for expectation in tuple(self.expectations))
+
     def unreported(self) -> ContractViolation | None:
         """Return as one failure what is due and was not reported; looking changes nothing."""
         unreported = self._due[self._reported :]
@@ -126,6 +130,9 @@ class ExpectedViolation:
         rules: The ids of the rules that deliveries may break.
         arrived: Returns what arrived, in lines, for the failure.
 
+    Attributes:
+        rules: The ids of the rules.
+
     Raises:
         ValueError: No rule is named, or one that no message or request can break.
     """
@@ -143,13 +150,13 @@ class ExpectedViolation:
                     f"There is no rule {rule!r} of a message or sender; did you mean {nearest!r}?"
                 )
         self._expectations = expectations
-        self._rules = frozenset(rules)
+        self.rules = frozenset(rules)
         self._arrived = arrived
         self._deliveries: list[Delivery] = []
 
     def add(self, delivery: Delivery) -> set[str]:
         """List a delivery that breaks expected rules, and return which of them it breaks."""
-        broken = {finding.rule for finding in delivery.findings if finding.rule in self._rules}
+        broken = {finding.rule for finding in delivery.findings if finding.rule in self.rules}
         if broken:
             self._deliveries.append(delivery)
         return broken
@@ -167,31 +174,36 @@ class ExpectedViolation:
         traceback: TracebackType | None,
     ) -> None:
         __tracebackhide__ = True
-        self._expectations.remove(self)
+        # The endpoint removes every block when it begins again.
+        if is_open := self in self._expectations:
+            self._expectations.remove(self)
         if exc_value is None and not self._deliveries:
-            raise MailNotReceived(
-                f"No delivery broke {' or '.join(sorted(self._rules))} within the block.\n{self._arrived()}"
-            )
+            problem = f"No delivery broke {' or '.join(sorted(self.rules))} within the block."
+            if not is_open:
+                problem += (
+                    " begin() ended the block: it accepts nothing that came after. Open it after begin()."
+                )
+            raise MailNotReceived(f"{problem}\n{self._arrived()}")
 
 
-def report(violations: Sequence[ContractViolation], failure: BaseException | None = None) -> None:
-    """Raise violations, or add them as notes to the failure that ends a test or block by itself.
+def report(problems: Sequence[AssertionError], failure: BaseException | None = None) -> None:
+    """Raise problems, or add them as notes to the failure that ends a test or block by itself.
 
     Args:
-        violations: What to report.
+        problems: What to report, violations for example.
         failure: What ends the test or block, if anything. A skip counts as nothing: its notes are not shown.
 
     Raises:
-        ContractViolation: The first one, with the others as notes.
+        AssertionError: The first one, with the others as notes.
     """
     __tracebackhide__ = True
-    if not violations:
+    if not problems:
         return
     if failure is not None and not is_skip(failure):
-        for violation in violations:
-            failure.add_note(f"Beside that, {violation}")
+        for problem in problems:
+            failure.add_note(f"Beside that, {problem}")
         return
-    first, *others = violations
+    first, *others = problems
     for other in others:
         first.add_note(str(other))
     raise first from None

@@ -22,7 +22,8 @@ class Case:
 
     Attributes:
         call: The request.
-        type: The template type whose ordinary message must be accepted: without that, the case says nothing.
+        type: The template type whose ordinary message must be accepted, or the case says nothing; empty where
+            it says something in any case.
         message: The message that the request delivers, or that it was made of; None without one.
         mail: Whether the receiver must mail it once it has accepted it.
         repeats: How often it is sent, one after the other.

@@ -21,21 +21,29 @@ _NO_MAIL: Sequence[ReadMail] = ()
 class Mailbox:
     """The mails of one run, found by the recipient first, and by the code or the link then.
 
-    Each message of a run has a recipient of its own, and a code or a link of its own.
+    Each message of a run has a code or a link of its own, and nearly each a recipient of its own.
 
     Args:
         outbox: Returns the mails that the receiver has sent so far, oldest first.
         quiet_seconds: Seconds without a mail after which no other is expected.
 
     Attributes:
+        outbox: As given. It may be replaced: pytest makes another one for each test.
         mails: The mails that came since the run began, oldest first.
+        since: Where a mail is not here of a message sent before this time of the monotonic clock, it may
+            have been cleared away.
+        is_silent: Whether no mail at all came to messages whose mails were waited for to the end.
     """
 
     def __init__(self, outbox: Callable[[], Iterable[Mail]], quiet_seconds: float) -> None:
         self.outbox = outbox
         self.mails: list[ReadMail] = []
+        self.since = time.monotonic()
+        self.is_silent = False
         self._quiet_seconds = quiet_seconds
-        self._seen = len(list(outbox()))
+        earlier = list(outbox())
+        self._seen = len(earlier)
+        self._last = earlier[-1] if earlier else None
         self._by_address: dict[str, list[ReadMail]] = {}
         self._by_code: dict[str, list[ReadMail]] = {}
         self._coded = 0
@@ -44,14 +52,16 @@ class Mailbox:
     def fetch(self) -> None:
         """Read what came since the last time."""
         mails = list(self.outbox())
-        # An outbox that was cleared meanwhile holds new mails alone.
-        new = mails[self._seen :] if len(mails) >= self._seen else mails
-        self._seen = len(mails)
-        for mail in new:
+        if len(mails) < self._seen or (self._seen and mails[self._seen - 1] != self._last):
+            # An outbox that was cleared meanwhile holds new mails alone.
+            self.since, self._seen = time.monotonic(), 0
+        for mail in mails[self._seen :]:
             read = ReadMail(mail)
             self.mails.append(read)
             for address in {normalize_address(recipient) for recipient in mail.recipients}:
                 self._by_address.setdefault(address, []).append(read)
+        self._seen = len(mails)
+        self._last = mails[-1] if mails else None
 
     def find_by_recipient(self, case: Case) -> Sequence[ReadMail]:
         """Return the mails to the recipient of a case."""
@@ -65,7 +75,11 @@ class Mailbox:
             mails = [read for read in mails if self._is_of(read, case)] or mails
         if mails or not (case.code or case.link):
             return mails
-        # Looking for codes costs more than reading an address: only where a mail went elsewhere.
+        return self.find_by_content(case)
+
+    def find_by_content(self, case: Case) -> Sequence[ReadMail]:
+        """Return the mails with the code of a case, or with its link; whoever got them."""
+        # Looking for codes costs more than reading an address: only where it is asked for.
         for read in self.mails[self._coded :]:
             for code in read.codes:
                 self._by_code.setdefault(code, []).append(read)
@@ -88,7 +102,7 @@ class Mailbox:
             seconds: How long a mail may take after the response to its message.
             is_over: Returns whether to give up.
         """
-        awaited = [exchange for exchange in exchanges if is_accepted(exchange.outcome)]
+        awaited = [one for one in exchanges if is_accepted(one.outcome) and one.started >= self.since]
         missing = list(awaited)
         late: list[Exchange] | None = None
 
@@ -101,6 +115,8 @@ class Mailbox:
             return is_over() or all(now >= one.ended + seconds for one in missing)
 
         wait_until(all_came, max((one.ended for one in awaited), default=0.0) + seconds - time.monotonic())
+        if awaited and not self.mails and not is_over():
+            self.is_silent = True
         if late and not missing:
             wait = time.monotonic() - max(one.ended for one in late)
             self._longest_wait = max(self._longest_wait, min(seconds, wait))

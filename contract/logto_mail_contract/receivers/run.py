@@ -8,13 +8,14 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..judging.responses import format_outcome, is_accepted
+from ..suite.causes import Causes
 from ..suite.results import NotJudged
 from ..wire.outcomes import Response
 from .checks import DECLARED
 from .diagnosis import diagnose
 from .dispatch import Dispatcher
 from .doubts import Doubts
-from .mailbox import Mailbox
+from .mailbox import Mailbox, normalize_address
 from .outbox import Mail
 from .receiver import Settings
 from .requests import RequestMaker
@@ -23,7 +24,7 @@ from .rules.ordinary import ordinary
 from .trial import ReceiverTrial
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..findings import Rule
     from ..suite.checks import Checks
@@ -85,6 +86,7 @@ class ReceiverRun:
         settings: How it is tried.
         dispatcher: Sends the cases, and keeps what came of them.
         doubts: What the run's own load or a shared limit may have caused.
+        causes: The causes of the failures so far.
         connection_pairs: What came on connections that were looked at; None before that.
         interrupted: Why the run ends early; empty while it does not.
     """
@@ -102,6 +104,7 @@ class ReceiverRun:
         self.settings = settings or Settings()
         self.dispatcher = Dispatcher(receiver.target, self.settings, restart_seconds=restart_seconds)
         self.doubts = Doubts(self)
+        self.causes = Causes()
         self.connection_pairs: list[ConnectionPair] | None = None
         self.interrupted = ""
         self._quiet_seconds = quiet_seconds
@@ -110,6 +113,8 @@ class ReceiverRun:
         self._maker: RequestMaker | None = None
         self._baselines: dict[str, Exchange] = {}
         self._sendings: dict[Batch, tuple[Sending, set[str]]] = {}
+        self._code_owners: dict[str, str] = {}
+        self._owned = 0
         self._planned = 0
         self.outbox = outbox
 
@@ -132,8 +137,12 @@ class ReceiverRun:
 
     @outbox.setter
     def outbox(self, outbox: Outbox | None) -> None:
-        if outbox is not self.outbox:
-            self._mailbox = None if outbox is None else Mailbox(outbox, self._quiet_seconds)
+        if outbox is None:
+            self._mailbox = None
+        elif self._mailbox is None:
+            self._mailbox = Mailbox(outbox, self._quiet_seconds)
+        else:
+            self._mailbox.outbox = outbox
 
     @property
     def mailbox(self) -> Mailbox:
@@ -170,6 +179,7 @@ class ReceiverRun:
                 self._find_sending(chosen)
 
     def start(self, rule: Rule) -> ReceiverTrial:
+        self._fetch_mails()
         return ReceiverTrial(rule, self)
 
     def missing(self, need: str) -> str:
@@ -274,13 +284,28 @@ class ReceiverRun:
             sending, rules = self._find_sending(chosen)
         rules.add(rule)
         sending.wait()
+        self._fetch_mails()
         return sending
+
+    def _fetch_mails(self) -> None:
+        # Often: an outbox of pytest may be cleared after each test.
+        if self._mailbox is not None:
+            self._mailbox.fetch()
 
     @property
     def ordinary_status(self) -> int:
         """The status that an ordinary message gets; 0 where none is accepted."""
         outcome = self._baselines[self.maker.base_type].outcome
         return outcome.status if isinstance(outcome, Response) else 0
+
+    def list_code_owners(self) -> Mapping[str, str]:
+        """Return the recipient of each message of the run that has a code, by the code."""
+        for exchange in self.dispatcher.ledger[self._owned :]:
+            case = exchange.case
+            if case.code and case.to:
+                self._code_owners[case.code] = normalize_address(case.to)
+        self._owned = len(self.dispatcher.ledger)
+        return self._code_owners
 
     def explain_refusal(self, type: str) -> str:
         """Return why a case says nothing whose type is not accepted, for a person to read."""
@@ -301,7 +326,9 @@ class ReceiverRun:
         if chosen not in self._sendings:
             cases = chosen.make_cases(self.maker)
             accepted = [
-                case for case in cases if chosen is ordinary or case.type in self.maker.accepted_types
+                case
+                for case in cases
+                if chosen is ordinary or not case.type or case.type in self.maker.accepted_types
             ]
             submit = {
                 "alone": self.dispatcher.send_alone,

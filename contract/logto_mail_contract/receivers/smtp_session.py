@@ -62,14 +62,18 @@ class SinkSession(smtp.SMTP):
 
     async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
         self._command, self._recipient = "RCPT", _read_recipient(arg or "")
-        # aiosmtpd makes a new envelope after a mail, RSET, HELO and EHLO.
-        if self._transaction.envelope is not self.envelope:
-            self._transaction = _Transaction(self.envelope)
+        self._leave_ended_transaction()
         await super().smtp_RCPT(arg)
 
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 - aiosmtpd's name
         self._command = "DATA"
+        self._leave_ended_transaction()
         await super().smtp_DATA(arg)
+
+    def _leave_ended_transaction(self) -> None:
+        # aiosmtpd makes a new envelope after a mail, RSET, HELO and EHLO.
+        if self._transaction.envelope is not self.envelope:
+            self._transaction = _Transaction(self.envelope)
 
     async def _answer_recipient(
         self,
@@ -120,7 +124,7 @@ class SinkSession(smtp.SMTP):
             number = self._attempts.record(Attempt(self._recipient, now, command, answer))
             if answer.startswith("2"):
                 self._transaction.accepted.append(number)
-        elif command == "DATA":
+        elif command == "DATA" and self._transaction.accepted:
             for number in self._transaction.accepted:
                 self._attempts.revise(number, at=now, command=command, answer=answer)
         elif answer.startswith(("4", "5")):

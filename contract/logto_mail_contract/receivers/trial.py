@@ -56,6 +56,7 @@ class ReceiverTrial(Trial["Call | None"]):
         self.settings = run.settings
         self.shell: dict[str, str] = {}
         self._redirected: set[Call] = set()
+        self._came: str | None = None
 
     # Sending.
 
@@ -178,14 +179,17 @@ class ReceiverTrial(Trial["Call | None"]):
             actual: The outcome, for a person to read.
             outcome: The outcome of the request, where that is what failed.
         """
-        if not passed and not self.signature:
-            came = actual
-            if isinstance(outcome, Response):
-                came = f"{outcome.status} {outcome.content[:200].decode(errors='replace')}"
-            elif outcome is not None:
-                came = outcome.kind
-            self.signature = (self.rule.id.split("/")[1], _VARYING.sub("", came))
         super().judge(case, passed, actual)
+        if not passed and self._came is None:
+            self._came = actual
+            if isinstance(outcome, Response):
+                self._came = f"{outcome.status} {outcome.content[:200].decode(errors='replace')}"
+            elif outcome is not None:
+                self._came = outcome.kind
+
+    def signature(self) -> tuple[str, str]:
+        """Return the group of the rule and what came first, without what differs each time."""
+        return self.rule.id.split("/")[1], _VARYING.sub("", self._came or "")
 
     # Mails.
 
@@ -199,9 +203,18 @@ class ReceiverTrial(Trial["Call | None"]):
             NotJudged: The run was interrupted.
         """
         mailbox = self.run.mailbox
-        mailbox.wait(exchanges, self.settings.fail_after, self._is_interrupted)
+        mailbox.wait(exchanges, self._mail_seconds, self._is_interrupted)
         self._raise_if_interrupted()
-        return {one: mailbox.find(one.case) for one in exchanges if is_accepted(one.outcome)}
+        found = {one: mailbox.find(one.case) for one in exchanges if is_accepted(one.outcome)}
+        return {one: mails for one, mails in found.items() if mails or one.started >= mailbox.since}
+
+    @property
+    def _mail_seconds(self) -> float:
+        """How long a mail may take; where none came at all, none is waited for long again."""
+        settings = self.settings
+        if self.run.mailbox.is_silent:
+            return min(settings.warn_after, settings.fail_after)
+        return settings.fail_after
 
     def wait_for_more_mails(self, exchanges: Sequence[Exchange]) -> None:
         """Wait as long as a second mail may take, which is looked for by its absence.
@@ -219,7 +232,7 @@ class ReceiverTrial(Trial["Call | None"]):
         """Return that a message has no mail, for a person to read."""
         return (
             f"{format_outcome(exchange.outcome)}, and no mail to {exchange.case.to} "
-            f"within {self.settings.fail_after:g} s{self._format_attempts(exchange.case)}"
+            f"within {self._mail_seconds:g} s{self._format_attempts(exchange.case)}"
         )
 
     def _format_attempts(self, case: Case) -> str:

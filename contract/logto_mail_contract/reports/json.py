@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..suite.causes import attribute_causes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def format_json_report(
-    url: str,
+    subject: str,
     revision: str,
     settings: Mapping[str, Any],
     verification: Verification[Any],
@@ -24,7 +25,7 @@ def format_json_report(
     """Return the report as JSON text.
 
     Args:
-        url: The receiver's endpoint, without secrets.
+        subject: The receiver's endpoint, without secrets, or the sender's command.
         revision: The contract revision that it was judged by.
         settings: How it was tried.
         verification: The rules that were run.
@@ -41,17 +42,20 @@ def format_json_report(
             "seconds": round(result.seconds, 6),
             "findings": [asdict(finding) for finding in result.findings],
         }
-        for result in verification.results
+        for result in attribute_causes(verification.results)
     ]
     document = {
         "version": __version__,
-        "url": url,
+        "role": verification.role,
+        "url" if verification.role == "receiver" else "command": subject,
         "revision": revision,
         "settings": dict(settings),
         "passed": verification.passed,
+        "diagnosis": verification.diagnosis,
         "rules": rules,
-        "faults": verification.faults,
-        "lost": verification.lost,
+        "faults": [str(fault) for fault in verification.faults],
+        "lost": str(verification.lost or ""),
+        "ended": verification.ended,
         "seconds": round(seconds, 3),
     }
     return json.dumps(document, indent=2) + "\n"

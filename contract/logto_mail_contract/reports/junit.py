@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from ..suite.causes import attribute_causes
+
 if TYPE_CHECKING:
     from ..suite.engine import Verification
     from ..suite.results import Result
@@ -19,17 +21,19 @@ def format_junit_report(verification: Verification[Any], seconds: float) -> str:
     """Return the report as XML text.
 
     A failed rule and a needless excuse are failures. Rules that are excused, warned, not judged
-    or not applicable are skipped, with the reason. A fault of ours, and a receiver that was lost, are errors.
+    or not applicable are skipped, with the reason. A fault of ours, and a subject that was lost, are errors.
 
     Args:
         verification: The rules that were run.
         seconds: How long it took.
     """
-    results = verification.results
     errors = [*verification.faults, *([verification.lost] if verification.lost else [])]
+    erroneous = {error.rule for error in errors}
+    # A rule in which the subject was lost is an error, and not skipped too.
+    results = [result for result in attribute_causes(verification.results) if result.rule.id not in erroneous]
     suite = ElementTree.Element(
         "testsuite",
-        name="mail-contract verify",
+        name="mail-contract verify" if verification.role == "receiver" else "mail-contract verify-sender",
         tests=str(len(results) + len(errors)),
         failures=str(sum(result.fails_run for result in results)),
         errors=str(len(errors)),
@@ -45,8 +49,8 @@ def format_junit_report(verification: Verification[Any], seconds: float) -> str:
         elif result.outcome != "passed":
             _add(case, "skipped", f"{result.outcome}: {_message(result)}", text)
     for error in errors:
-        rule, _, problem = error.partition(": ")
-        _add(_add_case(suite, rule, 0.0), "error", problem, problem)
+        case = _add_case(suite, error.rule or "mail-contract", 0.0)
+        _add(case, "error", error.problem, error.problem)
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     ElementTree.indent(suites)

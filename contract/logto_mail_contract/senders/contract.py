@@ -18,6 +18,8 @@ from .sender import Sender, SenderSettings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..suite.results import Result
+
 
 class SenderContract:
     """The rules for senders; derive a class of tests from it and define ``send`` or set ``command``.
@@ -49,18 +51,27 @@ class SenderContract:
         """Make one test for each rule."""
         parametrize_rules(metafunc, list_rule_ids("sender"))
 
-    def test_rule(self, mail_contract_rule: str, request: pytest.FixtureRequest) -> None:
-        """Try one rule at the sender."""
+    @pytest.fixture
+    def mail_contract_result(
+        self, mail_contract_rule: str, request: pytest.FixtureRequest
+    ) -> Result | SenderUnusable:
+        """The rule's result. It is a fixture, so that pytest shows a fault of ours as an error."""
         __tracebackhide__ = True
         run = _find_bench(request, self).run
         if self.command is None:
             # Each test has an instance of its own, and so a method of its own.
             run.sender = Sender.calling(self.send, revision=self.revision)
         try:
-            result = run_rule(run, mail_contract_rule, collect_excuses(request.node).get(mail_contract_rule))
+            return run_rule(run, mail_contract_rule, collect_excuses(request.node).get(mail_contract_rule))
         except SenderUnusable as problem:
-            pytest.fail(f"mail-contract: {problem}", pytrace=False)
-        conclude(result)
+            return problem  # a fault of the sender, so its test fails
+
+    def test_rule(self, mail_contract_result: Result | SenderUnusable) -> None:
+        """Report the result of one rule."""
+        __tracebackhide__ = True
+        if isinstance(mail_contract_result, SenderUnusable):
+            pytest.fail(f"mail-contract: {mail_contract_result}", pytrace=False)
+        conclude(mail_contract_result)
 
 
 class _Bench:

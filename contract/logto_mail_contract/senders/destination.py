@@ -6,8 +6,10 @@ import re
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from weakref import WeakValueDictionary
 
 from ..endpoint.server import MailServer
 from ..wire.replies import Reply, ScriptedResponse
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"/([0-9a-f]{12})(?![0-9a-f])")
 _MAX_ARRIVALS = 200
 
+REDIRECTS = (300, 301, 302, 303, 307, 308)
+"""The statuses whose ``Location`` Logto's connector follows, apart from 304."""
+
 
 class Arrival(NamedTuple):
     """One request that arrived.
@@ -29,10 +34,12 @@ class Arrival(NamedTuple):
     Attributes:
         request: The request as it came.
         elsewhere: Whether it came to the other origin of the destination.
+        time: When it came, by the monotonic clock.
     """
 
     request: Request
     elsewhere: bool
+    time: float
 
 
 Script = Callable[[Arrival, int], Reply]
@@ -54,23 +61,46 @@ ACCEPTING = always(ACCEPTED)
 class Attempt:
     """One message on its way: what the sender was given, what arrived, what the sender said.
 
+    Args:
+        message: The message that is handed to the sender.
+        url: The endpoint that is handed to it.
+        authorization: The authorization that is handed to it.
+        script: What requests are responded to with.
+        what: The response in words, for example ``503 with Retry-After``.
+        expected: Whether the sender is to report success; None where that is not judged.
+        is_generated: Whether the message was generated.
+
     Attributes:
-        message: The message that was handed to the sender.
-        url: The endpoint that was handed to it.
-        authorization: The authorization that was handed to it.
         arrivals: What arrived, in that order.
+        redirects: The target of each request that got a redirect, and the value of its ``Location``.
         unmatched: The problems on its connections with bytes that were no request.
         report: What the sender said; set when it has.
+        ended: When it has, by the monotonic clock.
         over: Set when the attempt has ended.
     """
 
     report: Report
+    ended: float
 
-    def __init__(self, message: Any, url: str, authorization: str | None, script: Script) -> None:
+    def __init__(
+        self,
+        message: Any,
+        url: str,
+        authorization: str | None,
+        script: Script,
+        *,
+        what: str = "200",
+        expected: bool | None = True,
+        is_generated: bool = False,
+    ) -> None:
         self.message = message
         self.url = url
         self.authorization = authorization
+        self.what = what
+        self.expected = expected
+        self.is_generated = is_generated
         self.arrivals: list[Arrival] = []
+        self.redirects: list[tuple[str, str]] = []
         self.unmatched: list[str] = []
         self.over = threading.Event()
         self._script = script
@@ -89,7 +119,14 @@ class Attempt:
                 self.arrivals.append(arrival)
             self._changed.notify_all()
             # Late requests are accepted, so that a sender which tries for ever ends.
-            return ScriptedResponse(200) if self.over.is_set() else self._script(arrival, number)
+            reply = ScriptedResponse(200) if self.over.is_set() else self._script(arrival, number)
+            if (
+                isinstance(reply, ScriptedResponse)
+                and reply.status in REDIRECTS
+                and "Location" in reply.headers
+            ):
+                self.redirects.append((arrival.request.target, reply.headers["Location"]))
+            return reply
 
     def wait(self, seconds: float) -> None:
         """Wait until something has arrived."""
@@ -100,8 +137,8 @@ class Attempt:
 class _Origin:
     """A server that records whatever comes and responds as the attempt says."""
 
-    def __init__(self, destination: Destination, *, elsewhere: bool) -> None:
-        self.server = MailServer(handler=self)
+    def __init__(self, destination: Destination, *, elsewhere: bool, https: bool = False) -> None:
+        self.server = MailServer(handler=self, https=https)
         self._destination = destination
         self._elsewhere = elsewhere
         self._attempts = threading.local()
@@ -115,7 +152,7 @@ class _Origin:
         # Each connection has a thread of its own.
         self._attempts.last = attempt
         connection.closing = attempt.over
-        attempt.record(Arrival(request, self._elsewhere)).send(connection)
+        attempt.record(Arrival(request, self._elsewhere, time.monotonic())).send(connection)
         return True
 
     def note_unmatched(self, what: str) -> None:
@@ -131,16 +168,23 @@ class _Origin:
 
 
 class Destination:
-    """The endpoint that senders under test are given: two origins, and a port that refuses connections.
+    """The endpoint that senders under test are given, a context manager.
 
-    A context manager.
+    It has two origins, one more over https with a certificate that nobody trusts, and a port that refuses
+    connections.
+
+    Attributes:
+        current: The attempt under way, or the last one.
     """
 
     def __init__(self) -> None:
         self.current: Attempt | None = None
-        self._origins = (_Origin(self, elsewhere=False), _Origin(self, elsewhere=True))
+        self._origins = [_Origin(self, elsewhere=False), _Origin(self, elsewhere=True)]
+        self._untrusted: _Origin | None = None
         self._dead = socket.socket()
-        self._attempts: dict[str, Attempt | None] = {}
+        self._tokens = 0
+        # The run holds its attempts: what still comes for one of a run that has ended reaches no other.
+        self._attempts: WeakValueDictionary[str, Attempt] = WeakValueDictionary()
 
     def __enter__(self) -> Self:
         try:
@@ -183,27 +227,41 @@ class Destination:
         """An origin where every connection is refused."""
         return f"http://127.0.0.1:{self._dead.getsockname()[1]}"
 
-    def begin(self) -> None:
-        """Let earlier attempts be past: what still comes for them reaches no other attempt."""
-        self.current = None
-        self._attempts = dict.fromkeys(self._attempts)
+    @property
+    def untrusted_url(self) -> str:
+        """An origin over https whose certificate is of an authority that nobody knows.
 
-    def token(self) -> str:
+        Raises:
+            ModuleNotFoundError: trustme is not installed.
+        """
+        if self._untrusted is None:
+            origin = _Origin(self, elsewhere=False, https=True)
+            origin.server.start()
+            self._origins.append(origin)
+            self._untrusted = origin
+        return self._untrusted.server.url
+
+    def make_token(self) -> str:
         """Return a new first segment for a path."""
-        return f"{secrets.token_hex(3)}{len(self._attempts):06x}"
+        self._tokens += 1
+        return f"{secrets.token_hex(3)}{self._tokens:06x}"
 
     def expect(self, token: str, attempt: Attempt) -> None:
         """Let requests whose path begins with a token be an attempt's."""
         self._attempts[token] = self.current = attempt
 
     def find_attempt(self, target: str) -> Attempt | None:
-        """Return the attempt that a request belongs to; None for one that is past."""
+        """Return the attempt that a request belongs to; None for one of a run that has ended."""
         found = _TOKEN.search(target)
         # A request that lost its token belongs to the message under way.
-        return self._attempts[found[1]] if found and found[1] in self._attempts else self.current
+        return self._attempts.get(found[1]) if found else self.current
 
     def release(self, attempt: Attempt) -> None:
         """End every connection, and accept whatever still comes."""
         attempt.over.set()
+        self.close_connections()
+
+    def close_connections(self) -> None:
+        """Close every connection."""
         for origin in self._origins:
             origin.close_connections()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import math
 import os
 import queue
 import signal
@@ -27,6 +28,9 @@ GRACE_SECONDS = 2.0
 
 END_SECONDS = 2.0
 """Seconds in which a command is to end by itself, once its input has ended."""
+
+MAX_WAIT_SECONDS = 0.1
+"""Longest wait until the next look at the deadline of a run, which may have been set meanwhile."""
 
 _MAX_ANSWER_BYTES = 1 << 20
 _MAX_SHOWN_LINES = 20
@@ -67,6 +71,36 @@ class Report:
         return f"{said}{f': {_one_line(self.text)}' if self.text else ''}"
 
 
+class Patience:
+    """How long a sender has for one message; the deadline of the run may shorten it meanwhile.
+
+    Args:
+        seconds: Seconds from now.
+        deadline: Returns the time of the monotonic clock after which nothing is waited for.
+
+    Attributes:
+        seconds: As given.
+        deadline: As given.
+    """
+
+    def __init__(self, seconds: float, deadline: Callable[[], float] = lambda: math.inf) -> None:
+        self.seconds = seconds
+        self.deadline = deadline
+        self._end = time.monotonic() + seconds
+
+    def __str__(self) -> str:
+        return f"{self.seconds:g} s"
+
+    def next_wait(self) -> float:
+        """Return how many seconds to wait until the next look at the deadline."""
+        left = min(self._end, self.deadline()) - time.monotonic()
+        return max(0.0, min(left, MAX_WAIT_SECONDS))
+
+    def is_over(self) -> bool:
+        """Return whether nothing more is waited for."""
+        return time.monotonic() >= min(self._end, self.deadline())
+
+
 class Driver(Protocol):
     """Asks one sender to send."""
 
@@ -75,7 +109,7 @@ class Driver(Protocol):
         message: dict[str, Any],
         endpoint: str,
         authorization: str | None,
-        patience: float,
+        patience: Patience,
         release: Callable[[], None],
     ) -> Report:
         """Send a message and return what the sender says.
@@ -84,7 +118,7 @@ class Driver(Protocol):
             message: The message; the sender may change it.
             endpoint: The URL to send to.
             authorization: The value of ``Authorization``; None when none is configured.
-            patience: Seconds until ``release`` is called.
+            patience: How long to wait until ``release`` is called.
             release: Ends every connection that the sender may wait for.
 
         Raises:
@@ -110,28 +144,32 @@ class CallableDriver:
         message: dict[str, Any],
         endpoint: str,
         authorization: str | None,
-        patience: float,
+        patience: Patience,
         release: Callable[[], None],
     ) -> Report:
         """See ``Driver.send``."""
         late = threading.Event()
+        done = threading.Event()
 
-        def give_up() -> None:
-            late.set()
-            release()
+        def give_up_late() -> None:
+            while not done.wait(patience.next_wait()):
+                if patience.is_over():
+                    late.set()
+                    release()
+                    return
 
-        timer = threading.Timer(patience, give_up)
-        timer.daemon = True
-        timer.start()
+        watch = threading.Thread(target=give_up_late, daemon=True)
+        watch.start()
         try:
             returned = self._function(message, endpoint, authorization)
-        except Exception as problem:  # noqa: BLE001 - whatever a sender raises is its report
+        # A sender may end its program where it fails.
+        except (Exception, SystemExit) as problem:  # noqa: BLE001 - whatever a sender raises is its report
             report = Report(False, f"{type(problem).__name__}: {problem}")
         else:
             report = Report(True)
         finally:
-            timer.cancel()
-            timer.join()
+            done.set()
+            watch.join()
         if report.ok and inspect.isawaitable(returned):
             if inspect.iscoroutine(returned):
                 returned.close()
@@ -139,7 +177,7 @@ class CallableDriver:
                 "the sender returns before it has sent: send() gave an awaitable. Wait for it there, with "
                 "asyncio.run() for example"
             )
-        return Report(None, f"within {patience:g} s, then {report}") if late.is_set() else report
+        return Report(None, f"within {patience}, then {report}") if late.is_set() else report
 
     def close(self) -> None:
         """Nothing runs between two messages."""
@@ -179,7 +217,7 @@ class CommandDriver:
         message: dict[str, Any],
         endpoint: str,
         authorization: str | None,
-        patience: float,
+        patience: Patience,
         release: Callable[[], None],
     ) -> Report:
         """See ``Driver.send``."""
@@ -192,20 +230,29 @@ class CommandDriver:
         self._jobs.put(json.dumps(job).encode() + b"\n")
         late = False
         try:
-            line = self._results.get(timeout=patience)
+            line = self._take_result(patience)
         except queue.Empty:
             late = True
             release()
+            grace = Patience(self._grace_seconds, patience.deadline)
             try:
-                line = self._results.get(timeout=self._grace_seconds)
+                line = self._take_result(grace)
             except queue.Empty:
                 said = self._format_stderr()
                 self._end(0)
-                return Report(None, f"within {patience + self._grace_seconds:g} s{said}")
+                return Report(None, f"within {patience.seconds + grace.seconds:g} s{said}")
         if line is None:
             raise self._ended(process, "without a result")
         report = self._report(line)
-        return Report(None, f"within {patience:g} s, then {report}") if late else report
+        return Report(None, f"within {patience}, then {report}") if late else report
+
+    def _take_result(self, patience: Patience) -> bytes | None:
+        while True:
+            try:
+                return self._results.get(timeout=patience.next_wait())
+            except queue.Empty:
+                if patience.is_over():
+                    raise
 
     def _start(self) -> subprocess.Popen[bytes]:
         # A file: a full pipe would stop the command, since it is read only at the end.

@@ -1,31 +1,20 @@
-"""The messages that rules have senders send, and what is judged of each request."""
+"""The messages that senders are given."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from .. import catalogue
-from ..judging.typical import minimal, organization, template_types, typical, user
+from ..judging.typical import minimal, organization, user
 from ..judging.validation import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ..wire.requests import Request
-    from .destination import Attempt
-    from .trial import SenderTrial
+    from hypothesis.strategies import SearchStrategy
 
 
-def make_plain_message(trial: SenderTrial) -> dict[str, Any]:
+def make_plain_message(revision: str) -> dict[str, Any]:
     """Return a message that no sender finds odd."""
-    return minimal("SignIn", trial.sender.revision)
-
-
-def make_usual_messages(trial: SenderTrial) -> Iterator[dict[str, Any]]:
-    """Yield messages of every template type, with as much as Logto sends and with as little."""
-    for kind in template_types(trial.sender.revision):
-        yield minimal(kind, trial.sender.revision)
-        yield typical(kind, revision=trial.sender.revision)
+    return minimal("SignIn", revision)
 
 
 def make_unusual_messages(revision: str | None = None) -> list[dict[str, Any]]:
@@ -39,7 +28,17 @@ def make_unusual_messages(revision: str | None = None) -> list[dict[str, Any]]:
         *("é", "e\u0301", "ß", "İ", "中文", "שלום", "\u202e", "\u200b", "\u00a0", "\ufeff", "\u2028\u2029"),
         *("😀", "👩\u200d👧", "\uffff", "\ud800", "x\udfff", "\udc00\ud800"),
         *('"', "'", "\\", "/", "</script>", "<b>&amp;", "&lt;", "%41", "+", "{{code}}", "\\u0041"),
+        *("2026-01-01T00:00:00Z", "2026-1-1", "yes", "NaN", "None", "undefined", "[object Object]"),
         *("\r\n", "\n", "\t", "\0", "\x1b", "\x7f", "\u0085", "x" * 100_000, "é" * 50_000),
+    )
+    links = (
+        *("https://example.com", "HTTP://Example.COM:80/%7ea/../b?b=2&a=%2f+x#Part", "app://open?x=1&amp;y"),
+        *("/invitations/1", "not a link", "https://xn--exmple-cua.com/ä b", "javascript:alert(1)"),
+    )
+    recipients = (
+        *("", "Foo@EXAMPLE.com", " foo@example.com ", "é\ud800@example.com", "foo.bar+tag@example.com"),
+        *("ä@exämple.test", '"foo bar"@example.com', "foo@example.com,bar@example.com", "15551234567"),
+        *("Foo <foo@example.com>", f"{'x' * 300}@example.com"),
     )
     values: tuple[Any, ...] = (
         *(None, True, False, 0, -1, 1.0, 0.1, -0.0, 1e21, 1e-7, 5e-324, 1.7976931348623157e308),
@@ -56,10 +55,8 @@ def make_unusual_messages(revision: str | None = None) -> list[dict[str, Any]]:
     found = [
         *({**plain, "payload": {}} for _ in range(1)),
         *({**plain, "payload": {**payload, "code": text}} for text in texts),
-        *(
-            {**plain, "to": text}
-            for text in ("", "Foo@EXAMPLE.com", " foo@example.com ", "é\ud800@example.com")
-        ),
+        *({**plain, "payload": {"link": text}} for text in links),
+        *({**plain, "to": text} for text in recipients),
         *({**plain, "payload": {**payload, "more": value}} for value in (*values, deep)),
         *({**plain, "payload": {**payload, key: "x"}} for key in keys),
         {**plain, "ip": ""},
@@ -70,16 +67,8 @@ def make_unusual_messages(revision: str | None = None) -> list[dict[str, Any]]:
     return [message for message in found if not validate(message, revision, "guard")]
 
 
-def judge_every_message(trial: SenderTrial, problem: Callable[[Attempt], str | None]) -> None:
-    """Judge every kind of message: usual, unusual and generated."""
-    trial.judge_every((*make_usual_messages(trial), *make_unusual_messages(trial.sender.revision)), problem)
+def make_generated_messages(revision: str) -> SearchStrategy[dict[str, Any]]:
+    """Return the strategy that generated messages are drawn from."""
+    from ..strategies import messages
 
-
-def find_missing_request(attempt: Attempt) -> str | None:
-    """Return that no request came; None when one did."""
-    return None if attempt.arrivals else f"no request came; {attempt.report}"
-
-
-def find_problem(attempt: Attempt, problem: Callable[[Request], str | None]) -> str | None:
-    """Return what is wrong with the first request that something is wrong with."""
-    return find_missing_request(attempt) or next(filter(None, map(problem, attempt.requests)), None)
+    return messages(revision, "guard") | messages(revision, "emitted")

@@ -32,7 +32,7 @@ class SenderSettings:
     strict: bool = False
     slow: float = 6.0
     patience: float = 20.0
-    settle: float = 0.25
+    settle: float = 0.5
 
 
 class Sender:

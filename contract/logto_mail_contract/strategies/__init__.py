@@ -10,8 +10,8 @@ A property test of a receiver needs one line to draw what Logto may send::
         render(message["type"], message["payload"])
 
 Values that crash real receivers are drawn often: missing context, users whose fields are null, names with
-markup, line breaks and bidirectional controls, codes with leading zeros, invitations without a link. Every
-recipient that has a domain is in a domain reserved for tests.
+markup, quotation marks, line breaks and bidirectional controls, codes with leading zeros, invitations
+without a link. Every recipient that has a domain is in a domain reserved for tests.
 
 - ``messages`` draws messages that are valid in a layer.
 - ``mutations`` draws a ``Mutation``, a message with one named mistake. ``mutate`` makes a mistake by its

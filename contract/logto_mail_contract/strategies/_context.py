@@ -62,29 +62,40 @@ _BRANDING: SearchStrategy[dict[str, Any] | None] = st.sampled_from(
         *({key: _URLS[0]} for key in BRANDING_KEYS[1:]),
         *(dict.fromkeys(BRANDING_KEYS, url) for url in _URLS[:4]),
         {},
+        *({"logoUrl": "javascript:alert(1)"},) * 4,
         *(None,) * 5,
     )
 )
 _PROFILE_KEY_SETS = st.sampled_from(
-    ((), *((key,) for key in _PROFILE_KEYS), ("nickname", "country"), _PROFILE_KEYS, None, None)
+    ((), *((key,) for key in _PROFILE_KEYS), *(("nickname", "country"),) * 6, _PROFILE_KEYS, None, None)
 )
 _FEATURES = st.binary(max_size=8)
 # The first feature of a context variable makes it appear with plain values. Each other feature also gives it
 # one value of interest. The plain feature is listed again behind the name: shrinking goes down the list, and
 # reaches it even if the name does not matter for the failure.
 APPLICATION = (
-    *("application", "application.name", "application", "application.branding"),
+    *("application", "application.name", "application.name", "application", "application.branding"),
     *("application.displayName", "application.id"),
 )
 ORGANIZATION = (
     "organization",
+    "organization.name",
     "organization.name",
     "organization",
     "organization.branding",
     "organization.id",
 )
 USER = (
-    *("user", "user.name", "user", "user.username", "user.primaryEmail", "user.primaryPhone", "user.avatar"),
+    *(
+        "user",
+        "user.name",
+        "user.name",
+        "user",
+        "user.username",
+        "user.primaryEmail",
+        "user.primaryPhone",
+        "user.avatar",
+    ),
     *("user.profile", "user.id"),
 )
 INVITER = tuple(feature.replace("user", "inviter", 1) for feature in USER)

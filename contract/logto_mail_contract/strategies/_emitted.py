@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 def plan_code_flow(kind: str, contexts: tuple[tuple[str, ...], ...], *, ui_locales: bool, ip: bool) -> Plan:
     """Plan the messages of a flow in which a visitor or a user asks for a code."""
     # Keep the same order for every type, so that a message can shrink to one of a simpler type.
-    features = ["to", "to", "locale", "uiLocales" if ui_locales else "locale", *(["ip", "ip"] if ip else ())]
+    features = [
+        "to",
+        "to",
+        "to",
+        "locale",
+        "uiLocales" if ui_locales else "locale",
+        *(["ip", "ip"] if ip else ()),
+    ]
     features += [feature for context in contexts for feature in context]
     both = USER in contexts and ORGANIZATION in contexts
 
@@ -97,8 +104,8 @@ def plan_invitation(typed: tuple[str, ...], *, context: bool, ip: bool) -> Plan:
         "code",
         "locale",
         *(["uiLocales"] if "uiLocales" in typed else ()),
-        "own",
-        "own.more",
+        *("own", "own"),
+        *("own.more", "own.more"),
     ]
     features += [*ORGANIZATION, *INVITER, "override"] if context else ()
     features += ["ip", "ip"] if ip else ()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ._plans import Plan
 
 
-_FEATURES_AND_KIND = st.binary(min_size=1, max_size=8)
+_FEATURES_AND_KIND = st.binary(min_size=1, max_size=11)
 
 
 @cache

@@ -18,6 +18,7 @@ _DOMAINS = (
     "example.net",
     "foo.test",
     "EXAMPLE.COM",
+    "EXAMPLE.ORG",
     "bar.example",
     "foo.invalid",
 )
@@ -26,13 +27,13 @@ _PLAIN_LOCAL_PIECES = ("foo", "bar", "FOO", "+tag", "foo+tag", "_x", "-y", ".z",
 # Logto only checks for "text @ text . text". Its own tests of that check accept the first of these.
 _ODD_LOCAL_PIECES = (
     *_PLAIN_LOCAL_PIECES,
-    '"><svg/onload=1>',
     '"',
     "'",
     ",",
     ";",
     ":",
     "<",
+    '"><svg/onload=1>',
     ">",
     "&",
     "(foo)",
@@ -48,6 +49,14 @@ _ODD_LOCAL_PIECES = (
     "\u200b",
     '"@"',
     "=?utf-8?q?foo?=",
+)
+# Several of them at once, so that each is drawn often.
+_PLAIN_COMPOSED = ("FOO+TAG@EXAMPLE.COM",)
+_ODD_COMPOSED = (
+    *_PLAIN_COMPOSED,
+    'foo+tag,"><svg/onload=1>@example.com',
+    '"foo,bar"@EXAMPLE.ORG',
+    "é,'+tag\"><svg/onload=1>@bücher.example",
 )
 _ANY_RECIPIENTS = (
     "",
@@ -70,6 +79,8 @@ _ANY_RECIPIENTS = (
     "foo@example.com\u2028",
     "__proto__",
     f"{'x' * 1000}@example.com",
+    *("foo\0\ud800@example.com\r\nBcc: bar@example.org",) * 3,
+    "",
 )
 
 
@@ -79,13 +90,20 @@ class _Recipients:
     Args:
         pieces: Pieces of the part before the at sign.
         domains: The domains.
+        composed: Addresses that are drawn whole, and more often.
         limit: The greatest length, in UTF-16 units.
         strict: Whether zod's ``email()`` must accept the address. It refuses a dot at either end of the part
             before the at sign.
     """
 
     def __init__(
-        self, pieces: tuple[str, ...], domains: tuple[str, ...], limit: int, *, strict: bool = False
+        self,
+        pieces: tuple[str, ...],
+        domains: tuple[str, ...],
+        composed: tuple[str, ...],
+        limit: int,
+        *,
+        strict: bool = False,
     ) -> None:
         self._limit = limit
         self._strict = strict
@@ -94,10 +112,10 @@ class _Recipients:
         self._choice = st.text(make_letters(len(domains) + len(pieces)), max_size=4)
         ready = [self._address(piece, domains[0]) for piece in pieces]
         ready += [self._address("foo", domain) for domain in domains[1:]]
-        ready += [self._address("x" * limit, domains[0]), self._address("fo" * limit, domains[-1])]
-        ready += [self._address(piece, domains[0]) for piece in pieces if "<svg" in piece] * 3
+        ready += [self._address("x" * limit, domains[0]), self._address("fo" * limit, domains[-1])] * 3
+        ready += composed * 5
         # None means an address of several pieces.
-        self._ready = st.sampled_from((*ready, *(None,) * (len(ready) // 2)))
+        self._ready = st.sampled_from((*ready, *(None,) * (len(ready) // 5)))
 
     def draw(self, draw: DrawFn) -> str:
         address: str | None = draw(self._ready)
@@ -116,9 +134,11 @@ class _Recipients:
         return f"{local if count_units(local) <= room else local[:room]}@{domain}"
 
 
-CODE_RECIPIENTS = _Recipients(_ODD_LOCAL_PIECES, (*_DOMAINS, *_WIDE_DOMAINS), 128)
-TEST_RECIPIENTS = _Recipients(_ODD_LOCAL_PIECES, (*_DOMAINS, *_WIDE_DOMAINS), 1000)
-INVITATION_RECIPIENTS = _Recipients(_PLAIN_LOCAL_PIECES, (*_DOMAINS, _WIDE_DOMAINS[0]), 256, strict=True)
+CODE_RECIPIENTS = _Recipients(_ODD_LOCAL_PIECES, (*_DOMAINS, *_WIDE_DOMAINS), _ODD_COMPOSED, 128)
+TEST_RECIPIENTS = _Recipients(_ODD_LOCAL_PIECES, (*_DOMAINS, *_WIDE_DOMAINS), _ODD_COMPOSED, 1000)
+INVITATION_RECIPIENTS = _Recipients(
+    _PLAIN_LOCAL_PIECES, (*_DOMAINS, _WIDE_DOMAINS[0]), _PLAIN_COMPOSED, 256, strict=True
+)
 _ANY_RECIPIENT = st.sampled_from(_ANY_RECIPIENTS)
 
 

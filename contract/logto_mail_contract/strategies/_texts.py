@@ -68,8 +68,18 @@ _PIECES = (
     "{0}",
     "null",
 )
+# Several of them at once, so that each is drawn often: as a header, an attribute or a script holds them.
+_COMPOSED = (
+    "\"Foo & 'Bar'\"",
+    "\"Foo\", 'Bar' <bar@example.org>",
+    "'\"><script>alert(1)</script>",
+    "<a href=\"javascript:alert(1)\" title='&'>",
+    '"\u202eFoo"\r\nBcc: bar@example.org',
+    "'Foo' & \"\u202e😀\"",
+)
 # Pieces that no database column holds: only the caller of an API can send them.
 _WILD_PIECES = (*_PIECES, "\0", "\ud800", "\udfff", "\udc00\ud800")
+_WILD_COMPOSED = (*_COMPOSED, "\0\"\ud800'", "\ud800\0<script>")
 
 
 def make_letters(count: int) -> str:
@@ -81,22 +91,29 @@ class _Text:
 
     Args:
         pieces: What a text is made of, the simple ones first.
+        composed: Texts that are drawn whole, and more often.
         arbitrary: Draws text of the permitted characters.
         limit: The greatest length, in UTF-16 units.
         empty: Whether a text may be empty.
     """
 
     def __init__(
-        self, pieces: tuple[str, ...], arbitrary: SearchStrategy[str], limit: int, *, empty: bool = True
+        self,
+        pieces: tuple[str, ...],
+        composed: tuple[str, ...],
+        arbitrary: SearchStrategy[str],
+        limit: int,
+        *,
+        empty: bool = True,
     ) -> None:
         self._pieces = pieces
         self._arbitrary = arbitrary
         self._limit = limit
         longest = ("x" * limit, "é" * limit, "😀" * (limit // 2))
         # The texts that crash most receivers are listed more than once.
-        ready = (*pieces, *longest, *longest, *(("",) * 6 if empty else ()))
+        ready = (*pieces, *(composed * 5), *(longest * 9), *(("",) * 13 if empty else ()))
         # None means a mixed text. A ready text costs a single choice.
-        self._ready = st.sampled_from((*ready, *(None,) * (len(ready) // 2)))
+        self._ready = st.sampled_from((*ready, *(None,) * (len(ready) // 5)))
         # The last letter means arbitrary text.
         self._choice = st.text(make_letters(len(pieces) + 1), min_size=1, max_size=6)
 
@@ -129,7 +146,7 @@ ARBITRARY_WILD = st.text(min_size=1, max_size=30)
 
 
 def _make_stored(limit: int, *, empty: bool = True) -> _Text:
-    return _Text(_PIECES, _ARBITRARY_STORED, limit, empty=empty)
+    return _Text(_PIECES, _COMPOSED, _ARBITRARY_STORED, limit, empty=empty)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +170,12 @@ STORED = Texts(
     avatar=_make_stored(2048),
     free=_make_stored(1000),
 )
-WILD = _Text(_WILD_PIECES, ARBITRARY_WILD, 3000)
+WILD = _Text(_WILD_PIECES, _WILD_COMPOSED, ARBITRARY_WILD, 3000)
 FREE = Texts(
-    application_name=_Text(_WILD_PIECES, ARBITRARY_WILD, 256),
-    display_name=_Text(_WILD_PIECES, ARBITRARY_WILD, 258),
-    organization_name=_Text(_WILD_PIECES, ARBITRARY_WILD, 128),
-    user_name=_Text(_WILD_PIECES, ARBITRARY_WILD, 130),
+    application_name=_Text(_WILD_PIECES, _WILD_COMPOSED, ARBITRARY_WILD, 256),
+    display_name=_Text(_WILD_PIECES, _WILD_COMPOSED, ARBITRARY_WILD, 258),
+    organization_name=_Text(_WILD_PIECES, _WILD_COMPOSED, ARBITRARY_WILD, 128),
+    user_name=_Text(_WILD_PIECES, _WILD_COMPOSED, ARBITRARY_WILD, 130),
     avatar=WILD,
     free=WILD,
 )
@@ -167,6 +184,6 @@ _LOCALES = (
     *("en", "de", "pt-BR", "ar", "cs", "es", "fa-IR", "fr", "it", "ja", "ko", "pl-PL", "pt-PT", "ru", "th"),
     *("tr-TR", "uk-UA", "zh-CN", "zh-HK", "zh-TW", "af-ZA", "en-GB", "nl-NL", "sv-SE", "vi-VN"),
 )
-UI_LOCALES = _Text(("pt-BR", "pt-BR de", *_PIECES), _ARBITRARY_STORED, 300, empty=False)
-WILD_LOCALE = _Text((*_LOCALES[:3], *_WILD_PIECES), ARBITRARY_WILD, 500)
+UI_LOCALES = _Text(("pt-BR", "pt-BR de", *_PIECES), _COMPOSED, _ARBITRARY_STORED, 300, empty=False)
+WILD_LOCALE = _Text((*_LOCALES[:3], *_WILD_PIECES), _WILD_COMPOSED, ARBITRARY_WILD, 500)
 LOCALE = st.sampled_from(_LOCALES)

@@ -17,7 +17,18 @@ from ._context import (
 from ._plans import Plan, has_any
 from ._recipients import draw_any_recipient
 from ._texts import FREE, WILD, WILD_LOCALE
-from ._values import GUARD_JSON, GUARD_KEY, LINKS, draw_code, draw_code_or_none, draw_ip, draw_json, draw_link
+from ._values import (
+    GUARD_JSON,
+    GUARD_KEY,
+    LINKS,
+    draw_code,
+    draw_code_or_none,
+    draw_code_text,
+    draw_guard_ip,
+    draw_ip,
+    draw_json,
+    draw_link,
+)
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn
@@ -34,11 +45,11 @@ def _add_unknown_members(draw: DrawFn, on: set[str], message: dict[str, Any], kn
 
 def plan_guard(kind: str, typed: tuple[str, ...], *, strings_only: bool, ip: bool) -> Plan:
     """Plan what the guard accepts: everything but the typed variables is free."""
-    features = ["to", "to", "to.any", "to.text", "code.text", "link", "link", "locale", "uiLocales"]
-    features += ["extra", "extra.more"]
-    features += ["top", "top.more", "ip", "ip", "ip.any"]
+    features = ["to", "to", "to", "to", "to.any", "to.any", "to.text", "code.text", "link", "link", "link"]
+    features += ["locale", "uiLocales", "uiLocales", "extra", "extra", "extra.more"]
+    features += ["top", "top", "top.more", "ip", "ip", "ip", "ip.any", "override", "override"]
     if not strings_only:
-        features += [*APPLICATION, *ORGANIZATION, *USER, "inviter", "override", "override.user"]
+        features += [*APPLICATION, *ORGANIZATION, *USER, "inviter", "override.user"]
     known = frozenset(("to", "type", "payload", "ip"))
 
     def any_value(draw: DrawFn) -> Any:
@@ -49,7 +60,7 @@ def plan_guard(kind: str, typed: tuple[str, ...], *, strings_only: bool, ip: boo
         payload: dict[str, Any] = {}
         code = draw_code_or_none(draw)
         if "code.text" in on:
-            payload["code"] = WILD.draw(draw)
+            payload["code"] = draw_code_text(draw)
         elif code is not None:
             payload["code"] = code
         if "link" in on:
@@ -82,7 +93,7 @@ def plan_guard(kind: str, typed: tuple[str, ...], *, strings_only: bool, ip: boo
             if "ip.any" in on:
                 message["ip"] = WILD.draw(draw)
             elif "ip" in on:
-                message["ip"] = draw_ip(draw)
+                message["ip"] = draw_guard_ip(draw)
         elif "ip" in on:
             message["ip"] = draw_json(draw, GUARD_JSON)
         _add_unknown_members(draw, on, message, known)
@@ -96,7 +107,8 @@ def plan_documented(kind: str) -> Plan:
     invitation = kind == "OrganizationInvitation"
     account = kind in ("UserPermissionValidation", "BindNewIdentifier", "BindMfa")
     generic = kind == "Generic"
-    features = ["to", "to.any", "to.text", "code.text", "link", "locale", "uiLocales", "extra", "extra.more"]
+    features = ["to", "to.any", "to.any", "to.text", "code.text", "link", "locale", "uiLocales"]
+    features += ["extra", "extra.more"]
     features += ["top", "top.more", "ip", "ip.any"]
     if not generic:
         features += [*ORGANIZATION]
@@ -124,7 +136,7 @@ def plan_documented(kind: str) -> Plan:
         to = draw_any_recipient(draw, on)
         payload: dict[str, Any] = {}
         if "code.text" in on:
-            payload["code"] = WILD.draw(draw)
+            payload["code"] = draw_code_text(draw)
         elif not invitation:
             payload["code"] = draw_code(draw)
         if "locale" in on:

@@ -63,16 +63,18 @@ _JSON_TEXTS = (
     *('{"name":"boss"}', '{"a":[1,null,true]}', '{"id":0,"name":null}', '[{"id":"foo"}]', '"000000"'),
     *('"<script>alert(1)</script>"', '"\\u0000"', '"\\ud800"', '"\\r\\n"', '"2026-01-01T00:00:00.000Z"'),
     *("9007199254740993000", "1e+300", "5e-324", '{"":{"":{}}}', '{"to":"bar@example.org"}', '{"toJSON":0}'),
-    "[" * 100 + "]" * 100,
+    *('{"a":{"b":[{"c":[]}]}}',) * 2,
+    *("[" * 100 + "]" * 100,) * 2,
     '"' + "x" * 5000 + '"',
 )
 # Only a sender other than Logto sends an integer that no JavaScript double holds.
 _GUARD_JSON_TEXTS = (
     *_JSON_TEXTS,
     "9007199254740993",
-    "1" * 400,
+    *("1" * 400,) * 5,
     '{"__proto__":{"code":1}}',
     '{"constructor":{}}',
+    *("null",) * 5,
 )
 _CODES = 1_000_000
 # Hypothesis prefers small numbers, but codes must begin with any digit. This factor has no divisor in common
@@ -85,11 +87,17 @@ _FREE_IP = st.text(
     max_size=60,
 )
 # The mapped form is the most frequent in reality. None means any text.
-_IP = st.sampled_from((*_IPS, *(_IPS[1],) * 5, None, None))
-_LINK = st.sampled_from(LINKS)
-KEY = st.sampled_from(_KEYS)
-# `__proto__` is special in JavaScript: weight it five times.
-GUARD_KEY = st.sampled_from((*_KEYS, *("__proto__",) * 5))
+_WEIGHTED_IPS = (*_IPS, *(_IPS[1],) * 6, *("<script>alert(1)</script>",) * 4, None, None, None)
+_IP = st.sampled_from(_WEIGHTED_IPS)
+_GUARD_IP = st.sampled_from((*_WEIGHTED_IPS, *("",) * 4))
+_LINK = st.sampled_from((*LINKS, *("",) * 4, *("javascript:alert(1)", "foo://join/abc") * 2))
+_WEIGHTED_KEYS = (*_KEYS, *("to", "type", "ip", "constructor", "") * 4)
+KEY = st.sampled_from(_WEIGHTED_KEYS)
+# `__proto__` is special in JavaScript: weight it most.
+GUARD_KEY = st.sampled_from((*_WEIGHTED_KEYS, *("__proto__", "foo") * 15))
+_CODE_TEXT = st.sampled_from(
+    (*("", "0", "42137", "0421370", " 042137", "O42137", "٠٤٢١٣٧"), *("",) * 3, None)
+)
 # One number in five gives a code with a leading zero. In CODE_OR_NONE one number in four gives no code.
 CODE = st.integers(0, _CODES * 5 // 4 - 1)
 CODE_OR_NONE = st.integers(0, _CODES * 5 // 3)
@@ -128,8 +136,11 @@ def draw_code_or_none(draw: DrawFn) -> str | None:
 
 def format_code(number: int) -> str:
     group, rest = divmod(number, 5)
-    # Receivers that read codes as numbers lose leading zeros: weight such codes.
-    code = group * _SPREAD % (_CODES // 10) if rest == 4 else (group * 4 + rest) * _SPREAD % _CODES
+    # Receivers that read codes as numbers lose leading zeros, and zero is false: weight such codes.
+    if rest == 4:
+        code = 0 if group % 3 == 0 else group * _SPREAD % (_CODES // 10)
+    else:
+        code = (group * 4 + rest) * _SPREAD % _CODES
     return f"{code:06d}"
 
 
@@ -138,9 +149,19 @@ def draw_ip(draw: DrawFn) -> str:
     return draw(_FREE_IP) if ip is None else ip
 
 
+def draw_guard_ip(draw: DrawFn) -> str:
+    ip = draw(_GUARD_IP)
+    return draw(_FREE_IP) if ip is None else ip
+
+
+def draw_code_text(draw: DrawFn) -> str:
+    code = draw(_CODE_TEXT)
+    return WILD.draw(draw) if code is None else code
+
+
 def draw_free_code(draw: DrawFn) -> str:
     code = draw_code_or_none(draw)
-    return WILD.draw(draw) if code is None else code
+    return draw_code_text(draw) if code is None else code
 
 
 def draw_link(draw: DrawFn) -> str:

@@ -6,12 +6,13 @@ import time
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from .. import catalogue
-from .results import EndOfRule, NotApplicable, NotJudged, OwnFault, Result, SubjectLost
+from .results import Breakdown, EndOfRule, NotApplicable, NotJudged, OwnFault, Result, SubjectLost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ..findings import Rule
+    from .causes import Causes
     from .checks import Checks
     from .results import Outcome
     from .trial import Trial
@@ -26,6 +27,8 @@ class Run(Protocol[T]):
         checks: How the rules are tried.
         revision: The contract revision whose messages are sent.
         strict: Whether a failed SHOULD counts as failed.
+        causes: The causes of the failures so far.
+        diagnosis: What is wrong with the subject as a whole, in one line; empty while nothing is known.
     """
 
     @property
@@ -37,6 +40,12 @@ class Run(Protocol[T]):
     @property
     def strict(self) -> bool: ...
 
+    @property
+    def causes(self) -> Causes: ...
+
+    @property
+    def diagnosis(self) -> str: ...
+
     def start(self, rule: Rule) -> T:
         """Return the trial of a rule."""
 
@@ -46,11 +55,15 @@ class Run(Protocol[T]):
     def prepare(self, rules: Sequence[str]) -> None:
         """Begin with what rules need that are tried one after the other; may raise SubjectLost."""
 
+    def interrupt(self, reason: str) -> None:
+        """End every wait: what waits raises ``NotJudged(reason)``. May be called in any thread."""
+
 
 class Verification(Generic[T]):
     """The rules of a run, one after the other; iterating runs them.
 
-    A subject that is lost ends it. A fault of ours does not: the next rule is tried.
+    A subject that is lost ends it, and so does ``end``: what has no result by then is not judged. A fault of
+    ours does not end it: the next rule is tried.
 
     Args:
         run: The run.
@@ -61,14 +74,16 @@ class Verification(Generic[T]):
         role: ``receiver`` or ``sender``.
         results: The results so far.
         faults: What went wrong on our own side.
-        lost: Why the subject was lost; empty when it was not.
+        lost: Why the subject was lost; None when it was not.
+        ended: Why the run ended before its last rule; empty when it did not.
     """
 
     def __init__(self, run: Run[T], rules: Sequence[str], excuses: Mapping[str, str] | None = None) -> None:
         self.role = run.checks.role
         self.results: list[Result] = []
-        self.faults: list[str] = []
-        self.lost = ""
+        self.faults: list[Breakdown] = []
+        self.lost: Breakdown | None = None
+        self.ended = ""
         self._run = run
         self._rules = rules
         self._excuses = excuses or {}
@@ -77,24 +92,65 @@ class Verification(Generic[T]):
         try:
             self._run.prepare(self._rules)
         except SubjectLost as problem:
-            self.lost = str(problem)
-            return
+            self.lose("", str(problem))
         for rule in self._rules:
             try:
-                result = run_rule(self._run, rule, self._excuses.get(rule))
-            except SubjectLost as problem:
-                self.lost = f"{rule}: {problem}"
-                return
+                result = self._judge(rule)
             except Exception as problem:  # noqa: BLE001 - a fault in one rule says nothing of the others
-                self.faults.append(f"{rule}: {type(problem).__name__}: {problem}")
+                self.faults.append(Breakdown(rule, f"{type(problem).__name__}: {problem}"))
                 continue
             self.results.append(result)
             yield result
 
+    def _judge(self, rule: str) -> Result:
+        if not self.ended:
+            try:
+                return run_rule(self._run, rule, self._excuses.get(rule))
+            except SubjectLost as problem:
+                self.lose(rule, str(problem))
+        return Result(catalogue.rules()[rule], "not judged", (), self.ended, 0, 0.0)
+
+    def end(self, reason: str) -> None:
+        """End the run: what has no result yet is not judged. May be called in any thread.
+
+        Args:
+            reason: Why; of several the first counts.
+        """
+        if not self.ended:
+            self.ended = reason
+            self._run.interrupt(reason)
+
+    def lose(self, rule: str, problem: str) -> None:
+        """End the run because the subject is lost; what ended already stays as it is.
+
+        Args:
+            rule: The id of the rule that was tried; empty when none was.
+            problem: How it was lost.
+        """
+        if not self.ended:
+            self.lost = Breakdown(rule, problem)
+            self.ended = f"the {self.role} was lost"
+
+    @property
+    def diagnosis(self) -> str:
+        """What is wrong with the subject as a whole, in one line; empty where nothing is known."""
+        return self._run.diagnosis
+
+    @property
+    def unjudged(self) -> tuple[Result, ...]:
+        """The results of each MUST that was not judged, except where it is excused."""
+        return tuple(
+            result
+            for result in self.results
+            if result.outcome == "not judged"
+            and result.rule.level == "MUST"
+            and result.rule.id not in self._excuses
+        )
+
     @property
     def passed(self) -> bool:
-        """Whether no rule fails the run, and it came to its end."""
-        is_complete = len(self.results) == len(self._rules)
+        """Whether no rule fails the run, and every MUST that is applicable was judged."""
+        is_complete = len(self.results) == len(self._rules) and not self.unjudged
         return is_complete and not any(result.fails_run for result in self.results)
 
 
@@ -145,7 +201,8 @@ def run_rule(run: Run[T], rule: str, excuse: str | None = None) -> Result:
         outcome, reason = "excuse not needed", excuse
     elif excuse is not None:
         reason += f"; its excuse was not needed: {excuse}"
-    return Result(entry, outcome, findings, reason, trial.cases, seconds, trial.signature)
+    signature = trial.signature() if findings else None
+    return run.causes.attribute(Result(entry, outcome, findings, reason, trial.cases, seconds, signature))
 
 
 def _require(run: Run[T], rule: Rule, needs: Sequence[str]) -> None:

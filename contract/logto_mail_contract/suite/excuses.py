@@ -36,3 +36,25 @@ def read_excuses(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
             raise InvalidExcuse(f"The excuse of {rule} gives no reason")
         excuses[rule] = escape_unprintable(reason.strip())
     return excuses
+
+
+def read_excuse_lines(lines: Iterable[str], source: str) -> dict[str, str]:
+    """Return the reasons by rule from lines ``ID: reason``.
+
+    Args:
+        lines: The lines; blank ones and those that start with ``#`` are left out.
+        source: The name of their file, for the text of an error.
+
+    Raises:
+        InvalidExcuse: A line names no rule, or gives no reason.
+    """
+    excuses: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        rule, _, reason = line.partition(":")
+        try:
+            excuses |= read_excuses([(rule.strip(), reason)])
+        except InvalidExcuse as problem:
+            raise InvalidExcuse(f"{source}, line {number}: {problem}") from None
+    return excuses

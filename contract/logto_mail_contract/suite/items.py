@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..findings import ContractViolation
-from .excuses import InvalidExcuse, read_excuses
+from .excuses import InvalidExcuse, read_excuse_lines, read_excuses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,9 @@ def conclude(result: Result) -> None:
         case "excused":
             pytest.xfail(f"excused: {result.reason}; {result.findings[0].actual}")
         case "warned":
-            pytest.xfail(f"{rule.level}: {rule.requirement} Came: {result.findings[0].actual}")
+            finding = result.findings[0]
+            cause = f" (the same cause as in {finding.cause})" if finding.cause is not None else ""
+            pytest.xfail(f"{rule.level}: {rule.requirement} Came: {finding.actual}{cause}")
         case "failed":
             raise ContractViolation(
                 result.findings,
@@ -62,8 +64,7 @@ def collect_excuses(item: pytest.Item) -> dict[str, str]:
     Raises:
         pytest.Collector.CollectError: An excuse names no rule, or gives no reason.
     """
-    lines = (line.partition(":") for line in item.config.getini("mail_contract_excuses"))
-    pairs = [(rule.strip(), reason) for rule, _, reason in lines]
+    pairs = []
     for marker in item.iter_markers("mail_contract_excuse"):
         if len(marker.args) != 1 or set(marker.kwargs) != {"reason"}:
             raise pytest.Collector.CollectError(
@@ -72,6 +73,7 @@ def collect_excuses(item: pytest.Item) -> dict[str, str]:
             )
         pairs.append((str(marker.args[0]), str(marker.kwargs["reason"])))
     try:
-        return read_excuses(pairs)
+        lines = read_excuse_lines(item.config.getini("mail_contract_excuses"), "mail_contract_excuses")
+        return lines | read_excuses(pairs)
     except InvalidExcuse as problem:
         raise pytest.Collector.CollectError(str(problem)) from None

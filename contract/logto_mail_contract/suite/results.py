@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from ..findings import Finding, Rule
 
 Outcome = Literal[
@@ -34,6 +36,21 @@ class OwnFault(Exception):
     """A message of ours is not what it claims to be: a fault of this project, never of the subject."""
 
 
+class Breakdown(NamedTuple):
+    """What kept a rule from its result: a fault of ours, or the loss of the subject.
+
+    Attributes:
+        rule: The id of the rule; empty where it was none.
+        problem: What happened.
+    """
+
+    rule: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.problem}" if self.rule else self.problem
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """The result of one rule.
@@ -45,7 +62,7 @@ class Result:
         reason: Why the rule was not judged or not applicable, or the excuse; empty otherwise.
         cases: How many cases were judged.
         seconds: How long it took.
-        signature: What came, and of what kind of request; equal ones have one cause. None without a failure.
+        signature: What came, and to what kind of request; None where nothing failed, or nobody can say.
     """
 
     rule: Rule
@@ -54,7 +71,7 @@ class Result:
     reason: str
     cases: int
     seconds: float
-    signature: tuple[str, ...] | None = None
+    signature: Hashable | None = None
 
     @property
     def fails_run(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 import time
 from contextlib import contextmanager
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 T = TypeVar("T")
+
+_STORAGE_VARIABLE = "HYPOTHESIS_STORAGE_DIRECTORY"
 
 MAX_SHRINK_SECONDS = 5.0
 """Longest time for the search for a smaller message, once one has failed."""
@@ -116,12 +120,26 @@ def find_smallest(
 
 @contextmanager
 def keep_storage_apart() -> Iterator[None]:
-    """Keep the files that Hypothesis writes out of the current folder during a block."""
-    from hypothesis.configuration import set_hypothesis_home_dir
+    """Keep the files that Hypothesis writes out of the current folder during a block.
 
+    Hypothesis is not imported for it: that takes longer than the first requests of a run.
+    """
+    before = os.environ.get(_STORAGE_VARIABLE)
     with tempfile.TemporaryDirectory() as folder:
-        set_hypothesis_home_dir(folder)
+        os.environ[_STORAGE_VARIABLE] = folder
+        _forget_storage()
         try:
             yield
         finally:
-            set_hypothesis_home_dir(None)
+            del os.environ[_STORAGE_VARIABLE]
+            if before is not None:
+                os.environ[_STORAGE_VARIABLE] = before
+            _forget_storage()
+
+
+def _forget_storage() -> None:
+    # Hypothesis reads the variable once, and only where no folder was set.
+    if "hypothesis.configuration" in sys.modules:
+        from hypothesis.configuration import set_hypothesis_home_dir
+
+        set_hypothesis_home_dir(None)

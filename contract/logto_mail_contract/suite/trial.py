@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 from ..findings import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from ..findings import Rule
 
 C = TypeVar("C")
@@ -39,7 +41,6 @@ class Trial(ABC, Generic[C]):
         cases: How many cases were judged so far.
         failures: The failed cases.
         not_judged: Why cases were not judged.
-        signature: What came, and of what kind of request, where a case failed; None while none has.
     """
 
     def __init__(self, rule: Rule) -> None:
@@ -47,7 +48,6 @@ class Trial(ABC, Generic[C]):
         self.cases = 0
         self.failures: list[Failure[C]] = []
         self.not_judged: list[str] = []
-        self.signature: tuple[str, ...] | None = None
 
     @abstractmethod
     def measure_message(self, case: C) -> int:
@@ -80,6 +80,10 @@ class Trial(ABC, Generic[C]):
     def skip(self, reason: str) -> None:
         """Note why a case is not judged; without any case the rule is not judged."""
         self.not_judged.append(self.mask(reason))
+
+    def signature(self) -> Hashable | None:
+        """Return what came, and to what kind of request: equal ones have one cause. None where unknown."""
+        return None
 
     def findings(self) -> tuple[Finding, ...]:
         """Return the failed cases as one finding, represented by the smallest message."""

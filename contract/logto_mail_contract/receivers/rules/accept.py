@@ -341,7 +341,7 @@ def _accepts_large_invitation(trial: ReceiverTrial) -> None:
 
 @batch()
 def odd_addresses(maker: RequestMaker) -> Iterator[Case]:
-    """Recipients that Logto lets pass, and some mail servers do not."""
+    """Messages to addresses that a mail server may refuse, and to some that only look odd."""
     for address in (
         '"><svg/onload=1>@example.com',
         "FOO@example.com",

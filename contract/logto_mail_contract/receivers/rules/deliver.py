@@ -49,8 +49,8 @@ def _ordinary_addresses(maker: RequestMaker) -> Iterator[Case]:
         yield maker.make_case(maker.make_typical(to=maker.make_recipient(address)))
 
 
-_CODES = ("000007", "012345", "089898", "100000", "777777", "999990")
-"""Codes that programs take for something else: an octal number, a large or small one, a colour."""
+_CODES = ("000007", "012345", "089898", "100000", "123450")
+"""Codes that programs take for an octal or a short number; none is a usual colour."""
 
 
 @batch()
@@ -109,6 +109,17 @@ def require_mails(trial: ReceiverTrial) -> None:
         raise NotJudged("no mail came; see receiver/deliver/one-mail")
 
 
+@batch()
+def _wrong_credentials(maker: RequestMaker) -> Iterator[Case]:
+    right = maker.receiver.authorization
+    for wrong in (f"{right}x", None) if right else ():
+        message = maker.make_typical()
+        yield maker.make_call_case(maker.make_call(message, wrong), message)
+
+
+_REFUSED = (ordinary, _wrong_credentials, wrong_methods, *broken_messages.values())
+
+
 def _judge_counts(trial: ReceiverTrial, need: MailNeed, batches: Iterable[Batch]) -> None:
     found = find_mails(trial, need, batches=batches)
     trial.wait_for_more_mails(list(found))
@@ -132,11 +143,10 @@ def _one_mail_to_odd_addresses(trial: ReceiverTrial) -> None:
 @check(
     "receiver/deliver/none-for-refused",
     "outbox",
-    batches=(ordinary, wrong_methods, *broken_messages.values()),
+    batches=_REFUSED,
 )
 def _none_for_refused(trial: ReceiverTrial) -> None:
-    trial.require_accepted()
-    for chosen in (wrong_methods, *broken_messages.values()):
+    for chosen in _REFUSED:
         trial.send(chosen)
     exchanges = trial.list_exchanges()
     refused = [
@@ -153,15 +163,20 @@ def _none_for_refused(trial: ReceiverTrial) -> None:
         mails = trial.run.mailbox.find(exchange.case)
         recipients = ", ".join(mails[0].mail.recipients) if mails else ""
         problem = f"{format_outcome(exchange.outcome)}, and a mail to {recipients}"
-        trial.judge(exchange.case.call, not mails, problem)
+        # Where nothing is accepted, that no mail came says nothing.
+        if mails or trial.run.maker.accepted_types:
+            trial.judge(exchange.case.call, not mails, problem)
 
 
 @check("receiver/deliver/recipient", "outbox", batches=MAILED)
 def _recipient(trial: ReceiverTrial) -> None:
     for exchange, mails in find_mails(trial, "MUST").items():
         wanted = exchange.case.to
-        others = [stranger for read in mails for stranger in find_strangers(read.mail, wanted)]
-        if mails:  # that none came is for a rule of its own
+        elsewhere = trial.run.mailbox.find_by_content(exchange.case)
+        united = dict.fromkeys((*mails, *elsewhere))
+        found = [read for read in united if not _is_crossed(trial, exchange, read)]
+        others = [stranger for read in found for stranger in find_strangers(read.mail, wanted)]
+        if found:  # that none came is for a rule of its own
             problem = f"{format_outcome(exchange.outcome)}; {others[0] if others else ''}, not {wanted}"
             trial.judge(exchange.case.call, not others, problem)
     require_mails(trial)
@@ -174,7 +189,22 @@ def _find_coded(trial: ReceiverTrial) -> Iterator[tuple[Exchange, ReadMail]]:
     for exchange, mails in find_mails(trial, "MUST").items():
         if len(exchange.case.code) == _CODE_DIGITS:
             for read in mails:
-                yield exchange, read
+                if not _is_crossed(trial, exchange, read):
+                    yield exchange, read
+
+
+def _find_stranger(trial: ReceiverTrial, exchange: Exchange, read: ReadMail) -> str:
+    """Return the code in a mail that belongs to another recipient; empty where none does."""
+    owners = trial.run.list_code_owners()
+    own = normalize_address(exchange.case.to)
+    return next((code for code in sorted(read.codes) if owners.get(code, own) != own), "")
+
+
+def _is_crossed(trial: ReceiverTrial, exchange: Exchange, read: ReadMail) -> bool:
+    """Return whether a mail is that of two messages: a rule of its own reports that, others say nothing."""
+    recipients = set(trial.run.list_code_owners().values()) - {normalize_address(exchange.case.to)}
+    went_elsewhere = any(normalize_address(one) in recipients for one in read.mail.recipients)
+    return went_elsewhere or bool(_find_stranger(trial, exchange, read))
 
 
 @check("receiver/deliver/code-intact", "outbox", batches=MAILED)
@@ -223,29 +253,21 @@ def _unknown_type_carries_code(trial: ReceiverTrial) -> None:
 @check("receiver/deliver/codes-do-not-cross", "outbox", batches=(burst,))
 def _codes_do_not_cross(trial: ReceiverTrial) -> None:
     trial.require_accepted()
-    exchanges = [one for one in trial.send(burst) if one.case.code]
+    trial.send(burst)
+    exchanges = [one for one in trial.list_exchanges() if one.case.mail == "MUST" and one.case.code]
     trial.find_mails(exchanges)
     trial.wait_for_more_mails(exchanges)
-    owners = {one.case.code: normalize_address(one.case.to) for one in exchanges}
-    among = f"among {len(exchanges)} sent in parallel"
     for exchange in exchanges:
         if not is_accepted(exchange.outcome):
             continue
         case = exchange.case
         mails = trial.run.mailbox.find_by_recipient(case)
-        strangers = [
-            code
-            for read in mails
-            for code in sorted(read.codes)
-            if owners.get(code, normalize_address(case.to)) != normalize_address(case.to)
-        ]
+        strangers = [code for read in mails if (code := _find_stranger(trial, exchange, read))]
         problem = ""
         if strangers:
-            problem = f"a mail to {case.to} shows {strangers[0]}, the code of another recipient, {among}"
-        elif not any(case.code in read.codes for read in mails):
-            problem = (
-                f"{format_outcome(exchange.outcome)}, and no mail to {case.to} shows {case.code}, {among}"
-            )
+            problem = f"a mail to {case.to} shows {strangers[0]}, the code of another recipient"
+        elif case.group == "burst" and not any(case.code in read.codes for read in mails):
+            problem = f"{format_outcome(exchange.outcome)}, and no mail to {case.to} shows {case.code}"
         trial.judge(case.call, not problem, problem)
     if not trial.cases:
         trial.skip("the receiver accepted no message with a code; see receiver/concurrent/burst")

@@ -40,7 +40,8 @@ BROKEN_MESSAGES: dict[str, list[Callable[[dict[str, Any]], bytes | Mapping[str, 
     "not-json": [
         _constant(b"{"),
         _constant(b"to=foo%40example.com&type=SignIn"),
-        lambda message: stringify(message)[:-2],
+        # Cut off where all that a mail needs is there.
+        lambda message: stringify(message)[:-1],
         _constant(b"\xff\xfe"),
         _constant(b"<mail/>"),
     ],

@@ -9,14 +9,35 @@ from ... import catalogue
 from ...judging.javascript_json import NotJson, NotUtf8, TooDeep, parse, parse_with_duplicates, walk
 from ...masking import format_value
 from ..checks import check
-from ..messages import find_problem, judge_every_message
+from .request import REQUEST_SERIES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...wire.requests import Request
     from ..destination import Attempt
     from ..trial import SenderTrial
 
 _KNOWN = ("to", "type", "payload", "ip")
+
+
+def _judge_bodies(trial: SenderTrial, problem: Callable[[Request], str | None]) -> None:
+    _judge_messages(trial, lambda attempt: _find_problem(attempt, problem))
+
+
+def _judge_messages(trial: SenderTrial, problem: Callable[[Attempt], str | None]) -> None:
+    """Judge attempts by their bodies, where these came whole: another rule judges the framing."""
+    for attempt in trial.run.take_attempts(*REQUEST_SERIES):
+        if any(request.framing for request in attempt.requests):
+            trial.skip("the body did not come whole")
+        else:
+            trial.judge_each([attempt], problem)
+
+
+def _find_problem(attempt: Attempt, problem: Callable[[Request], str | None]) -> str | None:
+    # A GET without body, for example, is reported by the rule on methods.
+    posted = [request for request in attempt.requests if request.body or request.method == "POST"]
+    return next(filter(None, map(problem, posted)), None)
 
 
 def _utf8(request: Request) -> str | None:
@@ -31,7 +52,7 @@ def _utf8(request: Request) -> str | None:
 
 @check("sender/body/utf-8")
 def _check_utf8(trial: SenderTrial) -> None:
-    judge_every_message(trial, lambda attempt: find_problem(attempt, _utf8))
+    _judge_bodies(trial, _utf8)
 
 
 def _text(request: Request) -> str:
@@ -52,7 +73,7 @@ def _json(request: Request) -> str | None:
 
 @check("sender/body/json")
 def _check_json(trial: SenderTrial) -> None:
-    judge_every_message(trial, lambda attempt: find_problem(attempt, _json))
+    _judge_bodies(trial, _json)
 
 
 def _unique_keys(request: Request) -> str | None:
@@ -68,7 +89,7 @@ def _unique_keys(request: Request) -> str | None:
 
 @check("sender/body/unique-keys")
 def _check_unique_keys(trial: SenderTrial) -> None:
-    judge_every_message(trial, lambda attempt: find_problem(attempt, _unique_keys))
+    _judge_bodies(trial, _unique_keys)
 
 
 def _leaf(value: Any) -> tuple[object, ...]:
@@ -124,13 +145,13 @@ def _values(attempt: Attempt, *, knows_ip: bool) -> str | None:
             return f"the body is {format_value(value)}, not an object"
         return find_difference(handed_in, {name: value[name] for name in members if name in value})
 
-    return find_problem(attempt, problem)
+    return _find_problem(attempt, problem)
 
 
 @check("sender/body/values")
 def _check_values(trial: SenderTrial) -> None:
-    knows_ip = "ip" in catalogue.schema(trial.sender.revision, "guard")["properties"]
-    judge_every_message(trial, lambda attempt: _values(attempt, knows_ip=knows_ip))
+    knows_ip = "ip" in catalogue.schema(trial.run.revision, "guard")["properties"]
+    _judge_messages(trial, lambda attempt: _values(attempt, knows_ip=knows_ip))
 
 
 def _members(request: Request) -> dict[str, Any]:
@@ -150,9 +171,9 @@ def _check_no_other_members(trial: SenderTrial) -> None:
             added = [name for name in _members(request) if name not in {*_KNOWN, *attempt.message}]
             return f"also {' and '.join(map(format_value, added))}" if added else None
 
-        return find_problem(attempt, problem_of_request)
+        return _find_problem(attempt, problem_of_request)
 
-    judge_every_message(trial, problem)
+    _judge_messages(trial, problem)
 
 
 @check("sender/body/ip")
@@ -162,6 +183,6 @@ def _check_ip(trial: SenderTrial) -> None:
         return f"ip is {format_value(members['ip'])}" if "ip" in members else None
 
     def problem(attempt: Attempt) -> str | None:
-        return None if attempt.message.get("ip") else find_problem(attempt, problem_of_request)
+        return None if attempt.message.get("ip") else _find_problem(attempt, problem_of_request)
 
-    judge_every_message(trial, problem)
+    _judge_messages(trial, problem)

@@ -1,0 +1,156 @@
+"""Says on standard error how far a run is: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from ..masking import count_noun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+PLAIN_SECONDS = 10.0
+"""Seconds between two lines where standard error is no terminal."""
+
+REFRESH_SECONDS = 0.25
+"""Seconds between two looks at the run."""
+
+
+class Step(NamedTuple):
+    """How far a run is.
+
+    Attributes:
+        done: How many rules have a result.
+        rules: How many rules there are.
+        sent: How many requests were sent; None where they are not counted.
+        planned: At most how many requests will be sent.
+        seconds_left: At most how long it will take from now; None where nobody can say.
+    """
+
+    done: int
+    rules: int
+    sent: int | None = None
+    planned: int = 0
+    seconds_left: float | None = None
+
+    def __str__(self) -> str:
+        parts = [f"{self.done} of {count_noun(self.rules, 'rule')}"]
+        if self.sent is not None:
+            parts.append(f"{self.sent} of at most {count_noun(self.planned, 'request')}")
+        if self.seconds_left is not None:
+            parts.append(f"at most {self.seconds_left:.0f} s left")
+        return ", ".join(parts)
+
+
+class Progress:
+    """Says how far a run is, while the block lasts.
+
+    Args:
+        look: Returns how far it is; called in a thread.
+        plain_seconds: Seconds between two lines where standard error is no terminal.
+        refresh_seconds: Seconds between two looks at the run.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[], Step],
+        *,
+        plain_seconds: float = PLAIN_SECONDS,
+        refresh_seconds: float = REFRESH_SECONDS,
+    ) -> None:
+        self._look = look
+        self._plain_seconds = plain_seconds
+        self._refresh_seconds = refresh_seconds
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._bar: tuple[Bar, TaskID] | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    @contextlib.contextmanager
+    def hide(self) -> Iterator[None]:
+        """Show no bar while the block prints lines, which may go to the same terminal."""
+        with self._lock:
+            if self._bar is not None:
+                self._bar[0].stop()
+            try:
+                yield
+            finally:
+                if self._bar is not None and not self._over.is_set():
+                    self._bar[0].start()
+
+    def _run(self) -> None:
+        # Without standard error there is nobody to tell; the run goes on.
+        with contextlib.suppress(OSError):
+            if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+                try:
+                    self._show_bar()
+                except ModuleNotFoundError:
+                    self._print_lines()
+            else:
+                self._print_lines()
+
+    def _print_lines(self) -> None:
+        is_estimated = False
+        due = time.monotonic() + self._plain_seconds
+        while not self._over.wait(self._refresh_seconds):
+            step = self._look()
+            is_first_estimate = step.seconds_left is not None and not is_estimated
+            if is_first_estimate or time.monotonic() >= due:
+                is_estimated = is_estimated or is_first_estimate
+                due = time.monotonic() + self._plain_seconds
+                sys.stderr.write(f"mail-contract: {step}\n")
+                sys.stderr.flush()
+
+    def _show_bar(self) -> None:
+        # After the first look: the import takes longer than the first requests.
+        if self._over.wait(self._refresh_seconds):
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bar
+
+        bar = Bar(
+            BarColumn(bar_width=12),
+            TextColumn("{task.description}", markup=False),
+            console=Console(stderr=True),
+            # The thread of this class refreshes. Output is not redirected: rich would wrap the lines.
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            transient=True,
+        )
+        task = bar.add_task("")
+        with self._lock:
+            self._bar = bar, task
+            bar.start()
+        try:
+            while True:
+                step = self._look()
+                done, total = (step.done, step.rules) if step.sent is None else (step.sent, step.planned)
+                with self._lock:
+                    bar.update(task, completed=done, total=total, description=str(step), refresh=True)
+                if self._over.wait(self._refresh_seconds):
+                    return
+        finally:
+            with self._lock:
+                bar.stop()
+                self._bar = None
