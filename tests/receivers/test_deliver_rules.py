@@ -562,12 +562,12 @@ class LosesTaggedAddresses(Small):
 
 
 # The rules that each receiver fails: its own first, then those that necessarily fail too.
+LOST = (
+    "one-mail one-mail-to-odd-addresses link-intact unknown-type-carries-code codes-do-not-cross "
+    "resend-is-sent"
+)
 MISTAKES: list[tuple[type[Small], str]] = [
-    (
-        SendsNothing,
-        "one-mail one-mail-to-odd-addresses link-intact unknown-type-carries-code"
-        " codes-do-not-cross resend-is-sent",
-    ),
+    (SendsNothing, LOST),
     (SendsTwice, "one-mail one-mail-to-odd-addresses"),
     (SendsAgainLater, "one-mail one-mail-to-odd-addresses"),
     (ForgetsAType, "one-mail codes-do-not-cross"),

@@ -124,7 +124,7 @@ def test_mails_are_judged_as_they_came_over_smtp(make: type[Mailing], failed: se
     rules = [rule for rule in RULES if rule.startswith("receiver/deliver/")]
     with (
         SmtpSink() as sink,
-        serve_mailing(make, sink) as url,
+        serve_mailing(make, sink.port) as url,
         closing(Receiver.url(url, authorization=TOKEN)) as receiver,
     ):
         results = try_rules(rules, receiver, Settings(), sink)
@@ -144,7 +144,7 @@ class QueuedLongLines(Mailing):
 def test_the_answer_of_the_sink_stands_in_the_finding() -> None:
     with (
         SmtpSink() as sink,
-        serve_mailing(QueuedLongLines, sink) as url,
+        serve_mailing(QueuedLongLines, sink.port) as url,
         closing(Receiver.url(url, authorization=TOKEN)) as receiver,
     ):
         result = try_rule("receiver/deliver/one-mail", receiver, IMPATIENT, sink)

@@ -242,7 +242,7 @@ from logto_mail_contract.receivers import requests
 {GOOD}
 @pytest.fixture(autouse=True)
 def send_invalid(monkeypatch):
-    monkeypatch.setattr(requests, "typical", lambda type, revision, **_: {{"type": type, "payload": {{}}}})
+    monkeypatch.setattr(requests, "typical", lambda type, *_: {{"to": "a", "type": type, "payload": {{}}}})
 """,
         *ONE,
     )

@@ -31,12 +31,14 @@ class Sending:
         cases: The cases.
         exchanges: What came of them so far, in the order in which they ended.
         unsent: Why cases were not sent; empty where all were or will be.
+        is_cancelled: Whether those that are left will not be sent.
     """
 
     def __init__(self, cases: Sequence[Case], changed: threading.Condition) -> None:
         self.cases = cases
         self.exchanges: list[Exchange] = []
         self.unsent: list[str] = []
+        self.is_cancelled = False
         self._left = len(cases)
         self._changed = changed
 
@@ -59,8 +61,9 @@ class Sending:
         with self._changed:
             if exchange is not None:
                 self.exchanges.append(exchange)
-            if reason and reason not in self.unsent:
-                self.unsent.append(reason)
+            if reason:
+                self.is_cancelled = True
+                self.unsent += [reason] if reason not in self.unsent else []
             self._left -= 1
             self._changed.notify_all()
 
@@ -206,7 +209,7 @@ class Lanes:
                 if self._is_closed:
                     return
                 sending, case = self._queue.popleft()
-                if sending.unsent:
+                if sending.is_cancelled:
                     sending.finish(None)
                     continue
                 self.active += 1

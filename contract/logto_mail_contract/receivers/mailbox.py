@@ -79,6 +79,8 @@ class Mailbox:
 
     def find_by_content(self, case: Case) -> Sequence[ReadMail]:
         """Return the mails with the code of a case, or with its link; whoever got them."""
+        if case.code and not case.has_telling_code:
+            return _NO_MAIL
         # Looking for codes costs more than reading an address: only where it is asked for.
         for read in self.mails[self._coded :]:
             for code in read.codes:

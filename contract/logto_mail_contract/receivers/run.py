@@ -299,10 +299,10 @@ class ReceiverRun:
         return outcome.status if isinstance(outcome, Response) else 0
 
     def list_code_owners(self) -> Mapping[str, str]:
-        """Return the recipient of each message of the run that has a code, by the code."""
+        """Return the recipient of each message of the run that has a telling code, by the code."""
         for exchange in self.dispatcher.ledger[self._owned :]:
             case = exchange.case
-            if case.code and case.to:
+            if case.has_telling_code and case.to:
                 self._code_owners[case.code] = normalize_address(case.to)
         self._owned = len(self.dispatcher.ledger)
         return self._code_owners

@@ -49,8 +49,8 @@ def _ordinary_addresses(maker: RequestMaker) -> Iterator[Case]:
         yield maker.make_case(maker.make_typical(to=maker.make_recipient(address)))
 
 
-_CODES = ("000007", "012345", "089898", "100000", "123450")
-"""Codes that programs take for an octal or a short number; none is a usual colour."""
+_CODES = ("000007", "012012", "089898", "100000", "999990")
+"""Codes that programs take for an octal, a short or a round number; no other message has one of them."""
 
 
 @batch()
@@ -201,7 +201,7 @@ def _find_stranger(trial: ReceiverTrial, exchange: Exchange, read: ReadMail) -> 
 
 
 def _is_crossed(trial: ReceiverTrial, exchange: Exchange, read: ReadMail) -> bool:
-    """Return whether a mail is that of two messages: a rule of its own reports that, others say nothing."""
+    """Return whether a mail is that of two messages, which a rule of its own reports."""
     recipients = set(trial.run.list_code_owners().values()) - {normalize_address(exchange.case.to)}
     went_elsewhere = any(normalize_address(one) in recipients for one in read.mail.recipients)
     return went_elsewhere or bool(_find_stranger(trial, exchange, read))
