@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from email.message import EmailMessage
 from html import escape
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,11 @@ from hypothesis import strategies as st
 from tests.support.generated import UNHURRIED
 
 from logto_mail_contract.receivers.mail_reading import ReadMail
-from logto_mail_contract.receivers.mail_text import MAX_JUDGED_CHARACTERS, find_text_damage
+from logto_mail_contract.receivers.mail_text import MAX_JUDGED_CHARACTERS, find_damaged_text, find_leftovers
 from logto_mail_contract.receivers.outbox import Mail
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def read_mail(text: str = "Hello", subject: str = "Hello", page: str = "") -> ReadMail:
@@ -22,6 +26,10 @@ def read_mail(text: str = "Hello", subject: str = "Hello", page: str = "") -> Re
     if page:
         message.add_alternative(page, subtype="html", cte="base64")
     return ReadMail(Mail("shop@example.com", ("ann@example.com",), message.as_bytes()))
+
+
+def find_text_damage(read: ReadMail, values: Mapping[str, str], control: ReadMail | None = None) -> list[str]:
+    return find_damaged_text(read, values) + find_leftovers(read, values, control)
 
 
 NAMES = [
@@ -46,6 +54,7 @@ NAMES = [
     "",
     "cafe\u0301",
     "C:\\x",
+    "a\u202eb",
 ]
 
 
@@ -243,3 +252,7 @@ def test_a_large_mail_is_judged_to_its_limit(piece: str) -> None:
         "the plain text shows undefined"
     ]
     assert find_text_damage(read_mail(f"{large}{large}\r\nHello undefined"), values) == []
+
+
+def test_marks_of_direction_may_be_left_out_of_a_value() -> None:
+    assert find_text_damage(read_mail("Hello ab,"), {"user.name": "a\u202eb"}) == []

@@ -17,6 +17,10 @@ MailNeed = Literal["MUST", "SHOULD", "none"]
 """Whether an accepted message must have its mail; none where no rule says so."""
 
 
+MIN_TELLING_DIGITS = 4
+"""How many different digits a code has that is no usual colour."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
     """One request that rules judge.
@@ -49,6 +53,11 @@ class Case:
     def code(self) -> str:
         """The code; empty where the message has none."""
         return _text(self.message and self.message.get("payload"), "code")
+
+    @property
+    def has_telling_code(self) -> bool:
+        """Whether a mail with the code is a mail of this case; 000000 and its like may be colours."""
+        return len(set(self.code)) >= MIN_TELLING_DIGITS
 
     @property
     def link(self) -> str:

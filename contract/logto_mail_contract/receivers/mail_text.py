@@ -10,7 +10,7 @@ import json
 import re
 from collections import Counter
 from typing import TYPE_CHECKING
-from unicodedata import normalize
+from unicodedata import category, normalize
 from urllib.parse import quote, unquote
 
 from ..masking import escape_unprintable
@@ -50,22 +50,37 @@ _AMBIGUOUS = re.compile(r"(?<![\w.-])(?:None(?! of\b)|null|Null|NULL|nil|\[\]|\{
 _EMPTY_LINK = re.compile(r"(?:.{0,300}[/:])?(?:None|null|undefined|NaN|nil|\[object Object\])/?")
 
 
-def find_text_damage(read: ReadMail, values: Mapping[str, str], control: ReadMail | None = None) -> list[str]:
-    """Return what is wrong with the text of a mail, for example ``the subject shows {{name}}``.
+def find_damaged_text(read: ReadMail, values: Mapping[str, str]) -> list[str]:
+    """Return what a wrong charset or escape did to a mail, for example ``shows user.name Zoë as Zo?``.
 
     A value that the mail does not show is no damage. Links are judged by ``find_link_change``.
 
     Args:
         read: The mail.
         values: All texts that the message has, by their names.
+    """
+    own = _Own(values)
+    return [
+        f"the {place} shows {problem}"
+        for place, text in _list_places(read)
+        for problem in list(_find_damaged_values(text, values, own)) or _find_wrong_codes(place, text, own)
+    ]
+
+
+def find_leftovers(read: ReadMail, values: Mapping[str, str], control: ReadMail | None = None) -> list[str]:
+    """Return what a template left over in a mail, for example ``the subject shows {{name}}``.
+
+    Args:
+        read: The mail.
+        values: All texts that the message has, by their names.
         control: A mail for a message of the same type and locale that has every value. With it, words such as
-            ``None`` and ``null`` are damage where the mail has more of them than the control.
+            ``None`` and ``null`` are left over where the mail has more of them than the control.
     """
     own = _Own(values)
     found = []
     for place, text in _list_places(read):
+        problems = list(_find_placeholders(text, own))
         before = _find_before(control, place)
-        problems = list(_find_damaged_values(text, values, own)) or list(_find_leftovers(place, text, own))
         problems += _find_more_empty_words(text, before, own) if before is not None else ()
         found += [f"the {place} shows {problem}" for problem in problems]
     return found + [
@@ -74,15 +89,19 @@ def find_text_damage(read: ReadMail, values: Mapping[str, str], control: ReadMai
 
 
 class _Own:
-    """The texts of a message, by which one recognizes what the message itself brought into the mail."""
+    """The texts of a message, by which one recognizes what the message itself brought into the mail.
+
+    Case makes no difference: a receiver may write a subject in upper case.
+    """
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        self.values = {_collapse(value) for value in values.values()} - {""}
+        self.values = {_collapse(value).casefold() for value in values.values()} - {""}
         self._squeezed = _squeeze("\n".join(self.values))
         self._squeezed += "\n" + unquote(self._squeezed)
 
     def has(self, text: str) -> bool:
         """Return whether a text, or what stands in its brackets, comes from the message."""
+        text = text.casefold()
         return _squeeze(text) in self._squeezed or text.strip("{}[]()<>%$#@*|= ") in self.values
 
 
@@ -112,9 +131,12 @@ def _find_damaged_values(text: str, values: Mapping[str, str], own: _Own) -> Ite
         value = _collapse(whole[:_MAX_VALUE_CHARACTERS])
         if _URL.match(value):
             continue
-        shown = next((form for form in _list_damaged_forms(value) if _squeeze(form) in squeezed), "")
+        # A receiver may leave out what controls the direction of text.
+        bare = "".join(character for character in value if category(character) != "Cf")
+        damaged = (form for form in _list_damaged_forms(value) if form != bare)
+        shown = next((form for form in damaged if _squeeze(form) in squeezed), "")
         if not (shown and not own.has(shown)):
-            shown = "" if value in text else _find_lost_characters(text, value)
+            shown = "" if value in text else _find_lost_characters(text, bare)
         if shown and not own.has(shown):
             yield f"{name} {_show(value)} as {_show(shown)}"
 
@@ -158,25 +180,30 @@ def _find_lost_characters(text: str, value: str) -> str:
     return found[0] if found else ""
 
 
-def _find_leftovers(place: str, text: str, own: _Own) -> Iterator[str]:
+def _find_wrong_codes(place: str, text: str, own: _Own) -> Iterator[str]:
+    """Yield characters that stand for others: replacement characters, HTML entities, encoded words."""
     at = text.find("\ufffd")
     # UTF-8 has no surrogates: a receiver may write this character for one.
     if at >= 0 and not any(re.search("[\ud800-\udfff\ufffd]", value) for value in own.values):
         yield f"a replacement character: {_show(text[max(0, at - 20) : at + 20])}"
-    without_urls = _URL.sub(" ", text)
-    searches = [
+    for match in _ENTITY.finditer(_URL.sub(" ", text)):
+        if html.unescape(match[0]) != match[0] and not own.has(match[0]):
+            yield _show(match[0])
+            break
+    for match in _ENCODED_WORD.finditer(text) if place == "subject" else ():
+        if not own.has(match[0]):
+            yield _show(match[0])
+            break
+
+
+def _find_placeholders(text: str, own: _Own) -> Iterator[str]:
+    searches = (
         (_PLACEHOLDER, text),
-        (_PLACEHOLDER_OUTSIDE_URLS, without_urls),
+        (_PLACEHOLDER_OUTSIDE_URLS, _URL.sub(" ", text)),
         (_EMPTY, text),
-        (_ENTITY, without_urls),
-    ]
-    if place == "subject":
-        searches.append((_ENCODED_WORD, text))
+    )
     for pattern, searched in searches:
         for match in pattern.finditer(searched):
-            is_entity = pattern is _ENTITY
-            if is_entity and html.unescape(match[0]) == match[0]:
-                continue
             if not own.has(match[match.lastgroup or 0]):
                 yield _show(match[0])
                 break

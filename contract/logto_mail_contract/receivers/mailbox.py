@@ -67,13 +67,13 @@ class Mailbox:
         self._last = mails[-1] if mails else None
 
     def list_code_owners(self, ledger: Sequence[Exchange]) -> Mapping[str, str]:
-        """Return the recipient of each message of a run that has a code, by the code.
+        """Return the recipient of each message of a run that has a telling code, by the code.
 
         Args:
             ledger: All exchanges of the run.
         """
         for exchange in ledger[self._owned :]:
-            if exchange.case.code and exchange.case.to:
+            if exchange.case.has_telling_code and exchange.case.to:
                 self._code_owners[exchange.case.code] = normalize_address(exchange.case.to)
         self._owned = len(ledger)
         return self._code_owners
@@ -94,6 +94,8 @@ class Mailbox:
 
     def find_by_content(self, case: Case) -> Sequence[ReadMail]:
         """Return the mails with the code of a case, or with its link; whoever got them."""
+        if case.code and not case.has_telling_code:
+            return _NO_MAIL
         # Looking for codes costs more than reading an address: only where it is asked for.
         for read in self.mails[self._coded :]:
             for code in read.codes:

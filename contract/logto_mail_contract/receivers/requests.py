@@ -13,7 +13,7 @@ from ..judging.typical import CODE, LINK, RECIPIENT, template_types, typical
 from ..judging.validation import validate
 from ..suite.results import OwnFault
 from .attempts import Refusal
-from .cases import Case
+from .cases import MIN_TELLING_DIGITS, Case
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -93,7 +93,7 @@ class RequestMaker:
         while True:
             digits = f"{'0' * zeros}{self._random.randrange(10 ** (5 - zeros), 10 ** (6 - zeros))}"
             # 111111 and its like are colours, and the code of another message may not be met by chance.
-            if digits not in self._codes and len(set(digits)) >= 4:
+            if digits not in self._codes and len(set(digits)) >= MIN_TELLING_DIGITS:
                 self._codes.add(digits)
                 return digits
 

@@ -12,10 +12,14 @@ from . import (
     context,
     deliver,
     injection,
+    mail_format,
+    mail_links,
     mail_server,
+    mail_text,
     pieces,
     reject,
     respond,
+    templates,
 )
 
 __all__ = [
@@ -28,8 +32,12 @@ __all__ = [
     "context",
     "deliver",
     "injection",
+    "mail_format",
+    "mail_links",
     "mail_server",
+    "mail_text",
     "pieces",
     "reject",
     "respond",
+    "templates",
 ]

@@ -85,14 +85,17 @@ def _accepts_older_revisions(trial: ReceiverTrial) -> None:
 
 
 @batch()
-def _null_user(maker: RequestMaker) -> Iterator[Case]:
+def null_user(maker: RequestMaker) -> Iterator[Case]:
+    """Users without anything but an id."""
+    if not maker.knows("1.25"):
+        return
     empty = user(avatar=None, name=None, primaryEmail=None, primaryPhone=None, username=None, profile={})
     for type in ("UserPermissionValidation", "BindNewIdentifier"):
         yield maker.make_case(maker.make_typical(type, user=empty))
     yield maker.make_case(maker.make_typical(INVITATION, inviter=empty))
 
 
-expect_each("receiver/accept/null-user", _null_user, is_accepted)
+expect_each("receiver/accept/null-user", null_user, is_accepted)
 
 
 @batch()
@@ -150,55 +153,91 @@ expect_each("receiver/accept/ip-forms", _ip_forms, is_accepted)
 
 
 @batch()
-def _unicode(maker: RequestMaker) -> Iterator[Case]:
-    for name in ("Łukasz Ćwikła", "東京支店", "شركة المثال", "🙂 Ltd", "a\u202eb", "e\u0301"):
-        context: dict[str, Any] = {
-            "application": application(displayName=name),
-            "organization": organization(name=name),
-        }
-        yield maker.make_case(maker.make_typical("SignIn", **context))
-        yield maker.make_case(maker.make_typical("UserPermissionValidation", user=user(name=name)))
-
-
-expect_each("receiver/accept/unicode", _unicode, is_accepted)
-
-
-@batch()
-def _odd_names(maker: RequestMaker) -> Iterator[Case]:
+def unicode_names(maker: RequestMaker) -> Iterator[Case]:
+    """Names in several scripts, in each kind of context."""
     for name in (
-        "Org <b>\"&'</b>",
-        "<script>alert(1)</script>",
-        "a\r\nBcc: eve@example.com",
-        "{{code}} ${code} %s",
-        "'",
+        "Zoë Müller",
+        "Łukasz Ćwikła",
+        "Ольга",
+        "東京支店",
+        "شركة المثال",
+        "🙂 Ltd",
+        "a\u202eb",
+        "e\u0301",
     ):
-        context: dict[str, Any] = {
-            "application": application(name=name),
-            "organization": organization(name=name),
-        }
-        yield maker.make_case(maker.make_typical("SignIn", **context))
-        yield maker.make_case(maker.make_typical("BindNewIdentifier", user=user(name=name)))
-        yield maker.make_case(maker.make_typical(INVITATION, inviter=user(name=name)))
+        yield from make_named(maker, name)
 
 
-expect_each("receiver/accept/odd-names", _odd_names, is_accepted)
+def make_named(maker: RequestMaker, name: str) -> Iterator[Case]:
+    """Yield a message for each kind of context, with a name wherever one may stand; revision 1.22 has none.
+
+    Args:
+        maker: Makes the cases.
+        name: The name.
+    """
+    if not maker.knows("1.25"):
+        return
+    shop: dict[str, Any] = {"application": application(name=name, displayName=name)}
+    acme: dict[str, Any] = {"organization": organization(name=name)}
+    person = user(name=name, profile={"givenName": name, "nickname": name})
+    yield maker.make_case(maker.make_typical("SignIn", **shop, **acme))
+    yield maker.make_case(maker.make_typical("BindNewIdentifier", **shop, user=person))
+    yield maker.make_case(maker.make_typical(INVITATION, **acme, inviter=person))
+
+
+expect_each("receiver/accept/unicode", unicode_names, is_accepted)
 
 
 @batch()
-def _long_values(maker: RequestMaker) -> Iterator[Case]:
-    url = "https://example.com/" + "a" * 2028
-    long = application(name="n" * 256, displayName="d" * 256)
-    yield maker.make_case(maker.make_typical("SignIn", application=long))
-    long = organization(name="n" * 128, branding={"logoUrl": url})
-    yield maker.make_case(maker.make_typical("SignIn", organization=long))
-    long = user(name="n" * 128, avatar=url, username="u" * 128)
-    yield maker.make_case(maker.make_typical("UserPermissionValidation", user=long))
+def odd_names(maker: RequestMaker) -> Iterator[Case]:
+    """Names that break markup, statements and headers, in each kind of context."""
+    for name in ("Org <b>\"&'</b>", "<script>alert(1)</script>", "a\r\nBcc: eve@example.com", "O'Brien", " "):
+        yield from make_named(maker, name)
+
+
+expect_each("receiver/accept/odd-names", odd_names, is_accepted)
+
+TEMPLATE_SYNTAXES = (
+    "{x} {code} {0} {}",
+    "%(code)s %s %d %",
+    r"\0 \1 \g<0> \n",
+    "$& $1 $' $x $code $$",
+    "${x} ${code} #{code}",
+    "{{x}} {{{code}}} {{7*7}}",
+    "{% x %} @{x} [[code]]",
+    "<%= code %>",
+)
+"""What template engines and formatting functions read as instructions. Some fail at the first unknown one."""
+
+
+@batch()
+def template_names(maker: RequestMaker) -> Iterator[Case]:
+    """Names with the syntax of templates between ``mcx`` and ``ltd``, in each kind of context."""
+    for syntax in TEMPLATE_SYNTAXES:
+        # Short: receivers may cut long names.
+        yield from make_named(maker, f"mcx {syntax} ltd")
+
+
+expect_each("receiver/accept/template-syntax", template_names, is_accepted)
+
+
+@batch()
+def long_values(maker: RequestMaker) -> Iterator[Case]:
+    """Values as long as Logto's database allows."""
+    if maker.knows("1.25"):
+        url = "https://example.com/" + "a" * 2028
+        long = application(name="n" * 256, displayName="d" * 256)
+        yield maker.make_case(maker.make_typical("SignIn", application=long))
+        long = organization(name="n" * 128, branding={"logoUrl": url})
+        yield maker.make_case(maker.make_typical("SignIn", organization=long))
+        long = user(name="n" * 128, avatar=url, username="u" * 128)
+        yield maker.make_case(maker.make_typical("UserPermissionValidation", user=long))
     message = maker.make_typical(INVITATION)
     link = f"{message['payload']['link']}&state={'s' * 2000}"
     yield maker.make_case({**message, "payload": {**message["payload"], "link": link}})
 
 
-expect_each("receiver/accept/long-values", _long_values, is_accepted)
+expect_each("receiver/accept/long-values", long_values, is_accepted)
 
 
 @batch()

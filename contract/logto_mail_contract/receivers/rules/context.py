@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...judging.responses import is_accepted, is_no_crash
-from ...judging.typical import application, organization, user, without
+from ...judging.typical import application, organization, template_types, user, without
 from ..cases import batch
 from ..checks import check, expect_each
 from ..requests import INVITATION
@@ -45,15 +45,17 @@ LANGUAGE_NAMES = (
 
 
 @batch()
-def _locale_forms(maker: RequestMaker) -> Iterator[Case]:
-    for form in (*BUILT_IN_LOCALES, *_CUSTOM_LOCALES):
-        yield maker.make_case(maker.make_typical("SignIn", locale=form))
+def locale_forms(maker: RequestMaker) -> Iterator[Case]:
+    """A message for each language that Logto has built in, and for some that a tenant can add."""
+    types = [type for type in template_types(maker.revision) if type not in ("Generic", INVITATION)]
+    for number, form in enumerate((*BUILT_IN_LOCALES, *_CUSTOM_LOCALES)):
+        yield maker.make_case(maker.make_typical(types[number % len(types)], locale=form))
     for form in ("fa-IR", "zh-TW"):
         yield maker.make_case(maker.make_typical(INVITATION, locale=form))
     yield maker.make_case(without(maker.make_typical(INVITATION), "locale"))
 
 
-expect_each("receiver/accept/locale-forms", _locale_forms, is_accepted)
+expect_each("receiver/accept/locale-forms", locale_forms, is_accepted)
 
 
 @batch()

@@ -5,29 +5,38 @@ Most of them look at the mails of every message that the receiver accepted in th
 
 from __future__ import annotations
 
-import re
-import secrets
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from ...judging.responses import format_outcome, is_accepted
-from ...judging.typical import application, organization, template_types
+from ...judging.typical import template_types
 from ...suite.results import NotJudged
 from ...wire.outcomes import Response
 from ..attempts import normalize_address
 from ..cases import batch
 from ..checks import check
-from ..mail_reading import LINK_ATTRIBUTES, ReadMail, shows_code
+from ..mail_format import find_strangers
+from ..mail_reading import shows_code
 from ..requests import INVITATION
-from .accept import odd_addresses, resend, unknown_types
+from .accept import (
+    long_values,
+    null_user,
+    odd_addresses,
+    odd_names,
+    resend,
+    template_names,
+    unicode_names,
+    unknown_types,
+)
 from .concurrent import burst
+from .context import locale_forms
 from .ordinary import ordinary
 from .reject import broken_messages, wrong_methods
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from ..cases import Case, Exchange, MailNeed
+    from ..cases import Batch, Case, Exchange, MailNeed
+    from ..mail_reading import ReadMail
     from ..requests import RequestMaker
     from ..trial import ReceiverTrial
 
@@ -35,35 +44,69 @@ _CODE_DIGITS = 6
 
 
 @batch()
-def _ordinary_mails(maker: RequestMaker) -> Iterator[Case]:
+def _ordinary_addresses(maker: RequestMaker) -> Iterator[Case]:
     for address in ("mc.foo+tag@example.com", "o'foo_bar@example.com", "Mc.Foo@example.com"):
         yield maker.make_case(maker.make_typical(to=maker.make_recipient(address)))
-    if maker.knows("1.25"):
-        for name in ("Acme\r\nX-Odd: 1", "Acme <b>&\"'", "東京 🙂"):
-            context: dict[str, Any] = {
-                "application": application(name=name),
-                "organization": organization(name=name),
-            }
-            yield maker.make_case(maker.make_typical("SignIn", **context))
+
+
+_CODES = ("000007", "012012", "089898", "100000", "999990")
+"""Codes that programs take for an octal, a short or a round number; no other message has one of them."""
 
 
 @batch()
 def _codes(maker: RequestMaker) -> Iterator[Case]:
     for number, type in enumerate(template_types(maker.revision)):
         if type != INVITATION:
-            yield _with_code(maker, maker.make_typical(type), number % 3)
+            yield _with_code(maker, maker.make_typical(type), maker.make_code(number % 3))
+    for code in _CODES:
+        yield _with_code(maker, maker.make_typical("SignIn"), code)
     if maker.knows("1.25"):
         # Languages whose usual digits are others than those that Logto compares.
         for locale in ("ar", "fa-IR"):
-            yield _with_code(maker, maker.make_typical("SignIn", locale=locale), 1)
+            yield _with_code(maker, maker.make_typical("SignIn", locale=locale), maker.make_code(1))
 
 
-def _with_code(maker: RequestMaker, message: dict[str, Any], zeros: int) -> Case:
-    payload = {**message["payload"], "code": maker.make_code(zeros)}
-    return maker.make_case({**message, "payload": payload})
+def _with_code(maker: RequestMaker, message: dict[str, Any], code: str) -> Case:
+    return maker.make_case({**message, "payload": {**message["payload"], "code": code}})
 
 
-_MAILED = (ordinary, _ordinary_mails, _codes)
+MAILED = (
+    *(ordinary, _ordinary_addresses, _codes, locale_forms),
+    *(unicode_names, odd_names, template_names, long_values, null_user),
+)
+"""What is sent for every rule that looks at the mails of all messages."""
+
+
+def find_mails(
+    trial: ReceiverTrial, *needs: MailNeed, batches: Iterable[Batch] = MAILED
+) -> dict[Exchange, Sequence[ReadMail]]:
+    """Return the mails of every message of the run that was accepted and needs one.
+
+    Args:
+        trial: The trial of the rule.
+        needs: How much the messages need a mail.
+        batches: What is sent before.
+
+    Raises:
+        NotJudged: None was accepted.
+        ReceiverGone: The receiver cannot be reached.
+    """
+    for chosen in batches:
+        trial.send(chosen)
+    exchanges = [one for one in trial.list_exchanges() if one.case.mail in needs]
+    if not any(is_accepted(one.outcome) for one in exchanges):
+        raise NotJudged("the receiver accepted none of the messages; see receiver/accept/*")
+    return trial.find_mails(exchanges)
+
+
+def require_mails(trial: ReceiverTrial) -> None:
+    """Go on only if a mail was judged.
+
+    Raises:
+        NotJudged: None was.
+    """
+    if not trial.cases:
+        raise NotJudged("no mail came; see receiver/deliver/one-mail")
 
 
 @batch()
@@ -77,27 +120,8 @@ def _wrong_credentials(maker: RequestMaker) -> Iterator[Case]:
 _REFUSED = (ordinary, _wrong_credentials, wrong_methods, *broken_messages.values())
 
 
-def _send_mailed(trial: ReceiverTrial) -> None:
-    for chosen in _MAILED:
-        trial.send(chosen)
-
-
-def _find_mails(trial: ReceiverTrial, need: MailNeed) -> dict[Exchange, Sequence[ReadMail]]:
-    """Return the mails of every message of the run that was accepted and needs one.
-
-    Raises:
-        NotJudged: None was accepted.
-        ReceiverGone: The receiver cannot be reached.
-    """
-    _send_mailed(trial)
-    exchanges = [one for one in trial.list_exchanges() if one.case.mail == need]
-    if not any(is_accepted(one.outcome) for one in exchanges):
-        raise NotJudged("the receiver accepted none of the messages; see receiver/accept/*")
-    return trial.find_mails(exchanges)
-
-
-def _judge_counts(trial: ReceiverTrial, need: MailNeed) -> None:
-    found = _find_mails(trial, need)
+def _judge_counts(trial: ReceiverTrial, need: MailNeed, batches: Iterable[Batch]) -> None:
+    found = find_mails(trial, need, batches=batches)
     trial.wait_for_more_mails(list(found))
     for exchange in found:
         mails = trial.run.mailbox.find(exchange.case)
@@ -106,15 +130,14 @@ def _judge_counts(trial: ReceiverTrial, need: MailNeed) -> None:
         trial.judge(exchange.case.call, passed, problem if mails else trial.format_missing(exchange))
 
 
-@check("receiver/deliver/one-mail", "outbox", batches=_MAILED)
+@check("receiver/deliver/one-mail", "outbox", batches=MAILED)
 def _one_mail(trial: ReceiverTrial) -> None:
-    _judge_counts(trial, "MUST")
+    _judge_counts(trial, "MUST", MAILED)
 
 
-@check("receiver/deliver/one-mail-to-odd-addresses", "outbox", batches=(*_MAILED, odd_addresses))
+@check("receiver/deliver/one-mail-to-odd-addresses", "outbox", batches=(ordinary, odd_addresses))
 def _one_mail_to_odd_addresses(trial: ReceiverTrial) -> None:
-    trial.send(odd_addresses)
-    _judge_counts(trial, "SHOULD")
+    _judge_counts(trial, "SHOULD", (ordinary, odd_addresses))
 
 
 @check(
@@ -145,36 +168,25 @@ def _none_for_refused(trial: ReceiverTrial) -> None:
             trial.judge(exchange.case.call, not mails, problem)
 
 
-@check("receiver/deliver/recipient", "outbox", batches=_MAILED)
+@check("receiver/deliver/recipient", "outbox", batches=MAILED)
 def _recipient(trial: ReceiverTrial) -> None:
-    for exchange, mails in _find_mails(trial, "MUST").items():
+    for exchange, mails in find_mails(trial, "MUST").items():
         wanted = exchange.case.to
         elsewhere = trial.run.mailbox.find_by_content(exchange.case)
         united = dict.fromkeys((*mails, *elsewhere))
         found = [read for read in united if not _is_crossed(trial, exchange, read)]
-        others = [
-            f"the envelope names {address}"
-            for read in found
-            for address in read.mail.recipients
-            if normalize_address(address) != normalize_address(wanted)
-        ] + [
-            f"a header names {address}"
-            for read in found
-            for address in read.mail.addresses("to", "cc", "bcc")
-            if normalize_address(address) != normalize_address(wanted)
-        ]
+        others = [stranger for read in found for stranger in find_strangers(read.mail, wanted)]
         if found:  # that none came is for a rule of its own
             problem = f"{format_outcome(exchange.outcome)}; {others[0] if others else ''}, not {wanted}"
             trial.judge(exchange.case.call, not others, problem)
-    if not trial.cases:
-        raise NotJudged("no mail came; see receiver/deliver/one-mail")
+    require_mails(trial)
 
 
 # Codes.
 
 
 def _find_coded(trial: ReceiverTrial) -> Iterator[tuple[Exchange, ReadMail]]:
-    for exchange, mails in _find_mails(trial, "MUST").items():
+    for exchange, mails in find_mails(trial, "MUST").items():
         # An invitation that has a code too is about its link.
         if len(exchange.case.code) == _CODE_DIGITS and not exchange.case.link:
             for read in mails:
@@ -197,13 +209,12 @@ def _is_crossed(trial: ReceiverTrial, exchange: Exchange, read: ReadMail) -> boo
     return went_elsewhere or bool(_find_stranger(trial, exchange, read))
 
 
-@check("receiver/deliver/code-intact", "outbox", batches=_MAILED)
+@check("receiver/deliver/code-intact", "outbox", batches=MAILED)
 def _code_intact(trial: ReceiverTrial) -> None:
     for exchange, read in _find_coded(trial):
         problem = _find_code_damage(read, exchange.case.code)
         trial.judge(exchange.case.call, not problem, problem)
-    if not trial.cases:
-        raise NotJudged("no mail came; see receiver/deliver/one-mail")
+    require_mails(trial)
 
 
 def _find_code_damage(read: ReadMail, code: str) -> str:
@@ -217,7 +228,7 @@ def _find_code_damage(read: ReadMail, code: str) -> str:
     return ""
 
 
-@check("receiver/deliver/code-in-one-piece", "outbox", batches=_MAILED)
+@check("receiver/deliver/code-in-one-piece", "outbox", batches=MAILED)
 def _code_in_one_piece(trial: ReceiverTrial) -> None:
     for exchange, read in _find_coded(trial):
         code = exchange.case.code
@@ -272,56 +283,3 @@ def _resend_is_sent(trial: ReceiverTrial) -> None:
     for exchange, mails in trial.find_mails(exchanges).items():
         problem = f"{format_outcome(exchange.outcome)}, and {len(mails)} mails to {exchange.case.to}"
         trial.judge(exchange.case.call, len(mails) >= 2, f"{problem} for two messages")
-
-
-# Links.
-
-
-@batch()
-def _links(maker: RequestMaker) -> Iterator[Case]:
-    for query in (
-        "org=1&token={}",
-        "plan=pro&region=eu&copy=1&lt=2&token={}#/accept?step=1",
-        "next=%2Fa%3Fb%3D1%26c%3D2&note=a%20b&amp;x=~_.-&y=1&token={}",
-        f"token={{}}&state={secrets.token_hex(300)}&org=1",
-    ):
-        link = f"https://app.example.com/join?{query.format('n4c' + maker.make_code())}"
-        yield maker.make_case(maker.make_typical(INVITATION, link=link))
-
-
-@check("receiver/deliver/link-intact", "outbox", batches=(_links,))
-def _link_intact(trial: ReceiverTrial) -> None:
-    found = trial.find_mails(trial.send(_links))
-    if not found:
-        trial.skip("the receiver accepted no invitation; see receiver/accept/organization-invitation")
-    for exchange, mails in found.items():
-        case = exchange.case
-        if not mails:
-            trial.judge(case.call, passed=False, actual=trial.format_missing(exchange))
-        mark = re.search(r"token=(n4c[0-9]+)", case.link)
-        for read in mails:
-            problem = _find_link_damage(read, case.link, mark[1] if mark else case.link)
-            trial.judge(case.call, not problem, problem)
-
-
-def _find_link_damage(read: ReadMail, link: str, mark: str) -> str:
-    """Return what is wrong with the link in a mail; a part without it is fine where another part has it."""
-    whole = False
-    places = {f"{kind} part": [text] for kind, text in read.parts.items()}
-    if read.html:
-        links = [
-            re.sub(r"[\t\r\n]", "", value) for name, value in read.html.attributes if name in LINK_ATTRIBUTES
-        ]
-        if any(mark in value for value in links):
-            # The label of a link may be a shortened form of it.
-            places |= {"HTML part": [read.html.text_outside_links], "href": links}
-    for place, texts in places.items():
-        for text in texts:
-            if mark not in text:
-                continue
-            # A link that goes through a redirect of the receiver's own is encoded inside another link.
-            if link not in text and link not in unquote(text):
-                start = text.index(mark)
-                return f"a mail whose {place} has it changed: {text[max(0, start - 40) : start + 120]!r}"
-            whole = True
-    return "" if whole else f"a mail without the link: {read}"

@@ -11,7 +11,7 @@ from ...judging.typical import application, organization, user
 from ...suite.results import NotApplicable, NotJudged
 from ..cases import batch
 from ..checks import check
-from ..mail_reading import LINK_ATTRIBUTES
+from ..mail_links import find_script_links
 from ..requests import INVITATION
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ..requests import RequestMaker
     from ..trial import ReceiverTrial
 
-_SCRIPTS = ("javascript:", "vbscript:", "data:")
 _MARK = re.compile("mcq[a-z]{8}")
 
 
@@ -133,8 +132,13 @@ def _script_links(maker: RequestMaker) -> Iterator[Case]:
     for scheme in ("javascript:", "JavaScript:", "data:text/html,"):
         yield maker.make_case(maker.make_typical(INVITATION, link=f"{scheme}alert({maker.make_code()})"))
     if maker.knows("1.25"):
-        branding = {"logoUrl": "javascript:alert(1)", "darkLogoUrl": "javascript:alert(1)"}
-        yield maker.make_case(maker.make_typical("SignIn", application=application(branding=branding)))
+        script = "javascript:alert(1)"
+        branding = dict.fromkeys(("logoUrl", "darkLogoUrl", "favicon", "darkFavicon"), script)
+        company = organization(branding=branding)
+        visitor: dict[str, Any] = {"application": application(branding=branding), "organization": company}
+        yield maker.make_case(maker.make_typical("SignIn", **visitor))
+        person = user(avatar=script, profile={"website": script, "profile": script})
+        yield maker.make_case(maker.make_typical(INVITATION, organization=company, inviter=person))
 
 
 @check("receiver/deliver/no-script-link", "outbox", batches=(_script_links,))
@@ -142,19 +146,9 @@ def _no_script_link(trial: ReceiverTrial) -> None:
     trial.require_accepted()
     for exchange, mails in trial.find_mails(trial.send(_script_links)).items():
         for read in mails:
-            if read.html is None:
-                continue
-            links = [value for name, value in read.html.attributes if name in LINK_ATTRIBUTES]
-            # URL parsers overlook control characters and spaces before it, and line breaks in it.
-            bad = [
-                link
-                for link in links
-                if re.sub(r"[\t\r\n]", "", link)
-                .lstrip("".join(map(chr, range(33))))
-                .lower()
-                .startswith(_SCRIPTS)
-            ]
-            trial.judge(exchange.case.call, not bad, f"the HTML part links to {bad[0] if bad else ''}")
+            if read.html is not None:
+                bad = find_script_links(read)
+                trial.judge(exchange.case.call, not bad, f"the HTML part links to {bad[0] if bad else ''}")
     if not trial.cases:
         raise NotApplicable("no mail with an HTML part came")
 
