@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from logto_mail_contract.suite.results import Outcome
 
 CRASH = "POST of JSON", "500"
-TWIN_SHOULD = "receiver/reject/not-json"
-TWIN_MUST = "receiver/reject/not-json-is-no-crash"
+TWIN_SHOULD = "receiver/accept/unknown-type"
+TWIN_MUST = "receiver/accept/unknown-type-is-no-crash"
 
 
 def make_result(rule: str, signature: Hashable | None = CRASH, outcome: Outcome = "failed") -> Result:

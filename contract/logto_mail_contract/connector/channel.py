@@ -21,6 +21,10 @@ DEFAULT_TIMEOUT = 10.0
 """Seconds that Logto's hosted sign-in page waits: ky's default (``packages/experience/src/apis/api.ts``)."""
 
 _RECEIVED_BYTES = 65536
+
+_PAUSES_SECONDS = 0.05
+"""The pauses of a request that is sent in pieces, all together."""
+
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # only Linux has it
 # PollSelector needs no file descriptor of its own; Windows does not have it.
 _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)
@@ -188,13 +192,20 @@ class _Connection:
     def _exchange(self, connection: socket.socket, call: Call, start: float, deadline: float) -> Outcome:
         """Exchange on one connection; the kind is ``ended`` where that ended before any byte arrived."""
         reader = ResponseReader()
-        unsent = memoryview(call.encode())
+        pieces = _cut(memoryview(call.encode()), call.cuts)
+        pause = _PAUSES_SECONDS / max(1, len(call.cuts))
+        unsent = pieces.pop(0)
         kind = problem = ""
         self._reusable = False
         try:
             connection.settimeout(_seconds_left(deadline))
             unsent = unsent[_send(connection, unsent) :]
             while not reader.done:
+                if pieces and not unsent:
+                    unsent = pieces.pop(0)
+                    if not _wait(connection, selectors.EVENT_READ, min(pause, _seconds_left(deadline))):
+                        unsent = unsent[_send(connection, unsent) :]
+                        continue
                 if unsent:
                     # As Node does: a response may arrive, and counts, before the request was read to its end.
                     both = selectors.EVENT_READ | selectors.EVENT_WRITE
@@ -220,14 +231,19 @@ class _Connection:
         seconds = time.monotonic() - start
         if kind:
             self.close()
-            return NoResponse(kind, problem, seconds)
-        self._reusable = reader.reusable and not reader.surplus and not unsent
+            return NoResponse(kind, problem, seconds, begun=reader.begun)
+        self._reusable = reader.reusable and not (reader.surplus or unsent or pieces)
         return Response.from_reader(reader, seconds)
 
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+def _cut(data: memoryview, cuts: tuple[int, ...]) -> list[memoryview]:
+    """Return the pieces of a request; each but the last is sent before a pause."""
+    return [data[start:end] for start, end in zip((0, *cuts), (*cuts, len(data)), strict=True)]
 
 
 def _send(connection: socket.socket, data: memoryview) -> int:

@@ -38,6 +38,11 @@ def is_unauthorized(outcome: Outcome) -> bool:
     return isinstance(outcome, Response) and outcome.status in (401, 403)
 
 
+def is_refused_for_now(outcome: Outcome) -> bool:
+    """Whether it is a 429 or a 503: there are too many requests, or there were."""
+    return isinstance(outcome, Response) and outcome.status in (429, 503)
+
+
 def is_redirect(outcome: Outcome) -> bool:
     """Whether it is a 3xx."""
     return isinstance(outcome, Response) and 300 <= outcome.status < 400

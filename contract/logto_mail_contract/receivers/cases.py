@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from ..wire.calls import Call
     from ..wire.outcomes import Outcome
+    from .attempts import Refusal
     from .requests import RequestMaker
 
 MailNeed = Literal["MUST", "SHOULD", "none"]
@@ -32,6 +33,7 @@ class Case:
         mail: Whether the receiver must mail it once it has accepted it.
         repeats: How often it is sent, one after the other.
         group: The name of the batch that it came in.
+        refusal: How the mail server fails for its recipient; None where it does not.
     """
 
     call: Call
@@ -40,6 +42,7 @@ class Case:
     mail: MailNeed = "none"
     repeats: int = 1
     group: str = ""
+    refusal: Refusal | None = None
 
     @property
     def to(self) -> str:
@@ -78,6 +81,7 @@ class Exchange:
         started: When it was begun, in seconds of the monotonic clock.
         ended: When the outcome was there, in the same seconds.
         company: How many other requests were under way, at most, that the case did not ask for.
+        is_burst: Whether the case asked for the company of others.
     """
 
     case: Case
@@ -86,6 +90,7 @@ class Exchange:
     started: float
     ended: float
     company: int
+    is_burst: bool = False
 
 
 Way = Literal["shared", "alone", "burst", "drawn"]
@@ -111,8 +116,13 @@ class Batch:
         Args:
             maker: Makes each of them.
         """
-        maker.group = self.make.__name__.strip("_")
+        maker.group = self.name
         return list(self.make(maker))
+
+    @property
+    def name(self) -> str:
+        """The name of the group of its cases."""
+        return self.make.__name__.strip("_")
 
 
 def batch(way: Way = "shared") -> Callable[[Callable[[RequestMaker], Iterable[Case]]], Batch]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .trial import Expectation, ReceiverTrial
 
 CHECKS: Checks[ReceiverTrial] = Checks("receiver")
-"""Needs are ``wire``, ``authorization`` and ``outbox``."""
+"""Needs are ``wire``, ``authorization``, ``outbox``, and ``refusals``: an outbox that refuses when asked."""
 
 
 class Declared(NamedTuple):
@@ -30,6 +30,24 @@ class Declared(NamedTuple):
 
 DECLARED: dict[str, Declared] = {}
 """What each rule sends, by its id."""
+
+
+def list_senders(rule: str, group: str) -> list[str]:
+    """Return the rules to try so that a rule sees the cases of a group: itself, and else one that sends them.
+
+    Args:
+        rule: The rule's id.
+        group: The name of a batch; empty for cases of no batch.
+    """
+    senders = [other for other in DECLARED if any(one.name == group for one in DECLARED[other].batches)]
+    # Every run sends ordinary messages.
+    is_sent = group == "ordinary" or rule in senders
+    return [rule] if is_sent or not senders else [rule, senders[0]]
+
+
+def sends_drawn(rule: str) -> bool:
+    """Return whether a rule sends messages that are drawn."""
+    return any(one.way == "drawn" for one in DECLARED[rule].batches)
 
 
 def check(

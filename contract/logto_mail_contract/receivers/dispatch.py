@@ -8,8 +8,8 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, TypeVar
 
 from ..connector.posting import deliver
-from ..judging.responses import is_accepted, is_timeout
-from ..suite.results import SubjectLost
+from ..judging.responses import is_accepted, is_refused_for_now, is_timeout
+from ..suite.results import NotJudged, SubjectLost
 from ..wire.outcomes import NoResponse
 from .cases import Exchange
 from .lanes import HANGS, Lanes, Sending
@@ -67,6 +67,11 @@ class Dispatcher:
         self._hangs = 0
         self._last_hang = 0.0
 
+    @property
+    def has_accepted(self) -> bool:
+        """Whether the receiver has accepted a message in the run."""
+        return any(is_accepted(one.outcome) for one in self.ledger)
+
     # Sending.
 
     def send_first(self, cases: Sequence[Case]) -> Sending:
@@ -100,7 +105,7 @@ class Dispatcher:
                     self.window.restrict(1)
         together = self.lanes.submit(others)
         together.wait()
-        if self.gone:
+        if self.gone and not self.has_accepted:
             raise ReceiverGone(self.gone)
         for one in together.exchanges:
             sending.finish(one)
@@ -116,9 +121,6 @@ class Dispatcher:
 
         Args:
             cases: The cases.
-
-        Raises:
-            ReceiverGone: The receiver cannot be reached.
         """
         sending = Sending(cases, self.lanes.changed)
         clients = max(1, min(self.window.size, len(cases)))
@@ -134,9 +136,6 @@ class Dispatcher:
 
         Args:
             cases: The cases.
-
-        Raises:
-            ReceiverGone: The receiver cannot be reached.
         """
 
         def send(own: Sequence[Case], channel: Channel) -> None:
@@ -182,16 +181,23 @@ class Dispatcher:
             ReceiverGone: The receiver cannot be reached.
         """
         self._wait_for_turn()
-        started = time.monotonic()
-        outcome = self._retry_unreachable(send)
+        with self.lanes.occupy():
+            company = self.lanes.active - 1
+            started = time.monotonic()
+            outcome = self._retry_unreachable(send)
+            company = max(company, self.lanes.active - 1)
         if outcome is not None:
-            self.ledger.append(Exchange(case, outcome, (), started, time.monotonic(), 0))
+            self.ledger.append(Exchange(case, outcome, (), started, time.monotonic(), company))
         return outcome
 
     def _exchange_unless_stopped(
         self, case: Case, channel: Channel | None = None, *, is_burst: bool = False
     ) -> Exchange | None:
-        return None if self.lanes.stopped else self.exchange(case, channel, is_burst=is_burst)
+        try:
+            return None if self.lanes.stopped else self.exchange(case, channel, is_burst=is_burst)
+        except ReceiverGone:
+            # What came of the others tells why: they are kept, and nothing more is sent.
+            return None
 
     # One case.
 
@@ -209,11 +215,13 @@ class Dispatcher:
                 break
         ended = time.monotonic()
         company = 0 if is_burst else max(company, self.lanes.active - 1)
-        exchange = Exchange(case, outcomes[-1], tuple(outcomes[:-1]), started, ended, company)
+        exchange = Exchange(case, outcomes[-1], tuple(outcomes[:-1]), started, ended, company, is_burst)
         with self.lanes.changed:
             self.ledger.append(exchange)
-            if is_accepted(exchange.outcome) and not is_burst:
+            if is_accepted(exchange.outcome) and not is_burst and not case.call.cuts:
                 self.window.learn(started, ended)
+            elif company and is_refused_for_now(exchange.outcome):
+                self.window.learn_refusal(started, ended)
             elif is_timeout(exchange.outcome):
                 self._note_hang(started, ended)
         return exchange
@@ -243,5 +251,6 @@ class Dispatcher:
             if self.gone or time.monotonic() > until:
                 self.gone = self.gone or f"the receiver cannot be reached: {outcome.problem}"
                 self.lanes.stop(self.gone)
-                raise ReceiverGone(self.gone)
+                # What ended it is told by a rule: that it cannot be reached, by the run.
+                raise NotJudged(self.gone) if self.has_accepted else ReceiverGone(self.gone)
             time.sleep(self._restart_seconds / 20)

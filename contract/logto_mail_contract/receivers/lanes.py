@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..judging.responses import is_timeout
-from ..suite.results import SubjectLost
+from ..suite.results import NotJudged, SubjectLost
 from ..wire.outcomes import Response
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HANGS = (
     "the receiver left requests without the end of a response, and each more would cost as long; "
-    "see receiver/respond/within-limit"
+    "see receiver/respond/within-limit and receiver/reject/always-responds"
 )
 
 
@@ -225,7 +225,7 @@ class Lanes:
         try:
             channel = channel or self._open_channel()
             exchange = self._exchange(case, channel)
-        except SubjectLost as problem:
+        except (NotJudged, SubjectLost) as problem:
             reason = str(problem)
         except Exception as problem:  # noqa: BLE001 - a worker that ended would leave a rule waiting for ever
             reason = f"a fault of mail-contract itself: {type(problem).__name__}: {problem}"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from statistics import median
+from statistics import fmean
 
 MIN_WAIT_SECONDS = 0.005
 """A response that takes less than this is not worth another connection."""
 
 _SAFE_PART = 0.8
-_MAX_SLOWDOWN = 1.5
+_MIN_REFUSED = 4
+_MIN_SIZE_REFUSED = 4
+"""Fewer would take long, and at a limit of requests a second they would be too many all the same."""
+
+_MAX_SLOWDOWN = 1.4
 """Responses that take longer than this many times the wait of a lone request show a queue."""
 
 
@@ -33,6 +37,8 @@ class Window:
         self._lone: float | None = None
         self._since = 0.0
         self._waits: list[float] = []
+        self._accepted = 0
+        self._refused = 0
 
     @property
     def lone_wait(self) -> float | None:
@@ -63,10 +69,11 @@ class Window:
             return
         if self._lone is None:
             self._lone = ended - started
+        self._accepted += 1
         self._waits.append(ended - started)
         if len(self._waits) < max(2, self.size):
             return
-        wait = median(self._waits)
+        wait = fmean(self._waits)
         if self.size == 1:
             self._lone = wait
         lone = max(self._lone, MIN_WAIT_SECONDS)
@@ -75,6 +82,21 @@ class Window:
         elif self._lone >= MIN_WAIT_SECONDS:
             self._resize(min(self._most, self._next_size(wait)), ended)
         self._waits.clear()
+
+    def learn_refusal(self, started: float, ended: float) -> None:
+        """Learn from a request that was refused among others, perhaps because of them.
+
+        Args:
+            started: When it was begun, in seconds of the monotonic clock.
+            ended: When the response was there.
+        """
+        if started < self._since:
+            return
+        self._refused += 1
+        # A few are due to what was in them; where most are refused, there are too many at once.
+        if self.size > _MIN_SIZE_REFUSED and self._refused >= max(_MIN_REFUSED, self._accepted):
+            self._resize(max(_MIN_SIZE_REFUSED, self.size // 2), ended)
+            self.restrict(self.size)
 
     def _next_size(self, wait: float) -> int:
         # What is served in parallel so far may be all that is: then the wait grows as the size does.
@@ -88,3 +110,4 @@ class Window:
     def _resize(self, size: int, now: float) -> None:
         if size != self.size:
             self.size, self._since = size, now
+        self._accepted = self._refused = 0

@@ -6,11 +6,12 @@ import time
 from typing import TYPE_CHECKING
 
 from ..judging.responses import is_accepted
+from .attempts import normalize_address
 from .mail_reading import ReadMail
 from .outbox import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from .cases import Case, Exchange
     from .outbox import Mail
@@ -47,6 +48,8 @@ class Mailbox:
         self._by_address: dict[str, list[ReadMail]] = {}
         self._by_code: dict[str, list[ReadMail]] = {}
         self._coded = 0
+        self._code_owners: dict[str, str] = {}
+        self._owned = 0
         self._longest_wait = 0.0
 
     def fetch(self) -> None:
@@ -62,6 +65,18 @@ class Mailbox:
                 self._by_address.setdefault(address, []).append(read)
         self._seen = len(mails)
         self._last = mails[-1] if mails else None
+
+    def list_code_owners(self, ledger: Sequence[Exchange]) -> Mapping[str, str]:
+        """Return the recipient of each message of a run that has a telling code, by the code.
+
+        Args:
+            ledger: All exchanges of the run.
+        """
+        for exchange in ledger[self._owned :]:
+            if exchange.case.has_telling_code and exchange.case.to:
+                self._code_owners[exchange.case.code] = normalize_address(exchange.case.to)
+        self._owned = len(ledger)
+        return self._code_owners
 
     def find_by_recipient(self, case: Case) -> Sequence[ReadMail]:
         """Return the mails to the recipient of a case."""
@@ -92,9 +107,7 @@ class Mailbox:
 
     @staticmethod
     def _is_of(read: ReadMail, case: Case) -> bool:
-        if case.code:
-            return case.code in read.codes
-        return bool(case.link) and case.link in read.everything
+        return case.code in read.codes or bool(case.link and case.link in read.everything)
 
     def wait(self, exchanges: Sequence[Exchange], seconds: float, is_over: Callable[[], bool]) -> None:
         """Wait until each accepted message has as many mails as it was sent, and read them.
@@ -134,18 +147,3 @@ class Mailbox:
         patience = max(self._quiet_seconds, 2 * self._longest_wait)
         wait_until(is_over, last + patience - time.monotonic())
         self.fetch()
-
-
-def normalize_address(address: str) -> str:
-    """Return an address such that equal ones are equal: case, IDN and quotes make no difference.
-
-    Args:
-        address: An address of an envelope or of a message.
-    """
-    local, _, domain = address.casefold().rpartition("@")
-    if len(local) > 1 and local[0] == local[-1] == '"':
-        local = local[1:-1].replace("\\", "")
-    try:
-        return f"{local}@{domain.encode('idna').decode()}"
-    except UnicodeError:
-        return f"{local}@{domain}"

@@ -10,37 +10,61 @@ from ..connector.channel import UrlTarget
 from ..masking import credential_forms
 from ..suite.reproduce import format_options, format_pytest_command
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS
+from .checks import sends_drawn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ..wire.calls import Call
     from .receiver import Receiver, Settings
 
-_NOT_BY_CURL = {"receiver/respond/keep-alive", "receiver/concurrent/burst"}
-"""Rules that one request cannot show again."""
+_NOT_BY_CURL = {
+    "receiver/accept/resend",
+    "receiver/respond/framing",
+    "receiver/respond/keep-alive",
+    "receiver/respond/keep-alive-after-error",
+    "receiver/respond/no-shared-limit",
+    "receiver/respond/keeps-accepting",
+    "receiver/concurrent/burst",
+    "receiver/deliver/codes-do-not-cross",
+    "receiver/deliver/later-messages",
+    "receiver/deliver/resend-is-sent",
+}
+"""Rules about what one request of curl does not show: several requests, or the framing of a response."""
 
 
 def reproduce(
-    rule: str, receiver: Receiver, settings: Settings, call: Call, shell: Mapping[str, str], *, follows: bool
+    rules: Sequence[str],
+    receiver: Receiver,
+    settings: Settings,
+    call: Call,
+    shell: Mapping[str, str],
+    *,
+    follows: bool,
+    is_shown_by_curl: bool = True,
+    sink_port: int | None = None,
 ) -> str:
     """Return a command to copy: curl where one request shows it, else ``mail-contract verify`` or pytest.
 
     Args:
-        rule: The rule's id.
+        rules: The rule's id, and those of the rules that must be tried with it so that its requests are sent.
         receiver: The receiver.
         settings: How it was tried.
         call: The request that failed.
         shell: How a shell makes an ``Authorization`` that must not be printed, by its value.
         follows: Whether the request was redirected, and followed.
+        is_shown_by_curl: Whether the request alone shows the failure again.
+        sink_port: The port of the SMTP sink; None without one.
     """
     target = receiver.target
     if not isinstance(target, UrlTarget):
-        return format_pytest_command(rule)
+        return format_pytest_command(rules[0])
     url = '"${ENDPOINT}"' if target.has_query else shlex.quote(target.plain_url)
     headers = _header_options(call, receiver, shell)
-    if rule in _NOT_BY_CURL or len(call.body) > MAX_SHOWN_MESSAGE_CHARACTERS or headers is None:
-        return _verify_command(rule, receiver, settings, url)
+    is_shown_by_curl = is_shown_by_curl and rules[0] not in _NOT_BY_CURL and not call.cuts
+    if not is_shown_by_curl or len(call.body) > MAX_SHOWN_MESSAGE_CHARACTERS or headers is None:
+        sink = "" if sink_port is None else f" --smtp-sink {sink_port}"
+        return _verify_command(rules, receiver, settings, url) + sink
     arguments = ["curl", "-i"]
     # As the connector follows: posting again, but for 303. With -X it would post again there too.
     arguments += ["-L", "--post301", "--post302"] if follows else []
@@ -64,7 +88,7 @@ def _header_options(call: Call, receiver: Receiver, shell: Mapping[str, str]) ->
         if header.lower() == "authorization":
             # A credential is never printed: the shell puts it in.
             is_own = value == receiver.authorization
-            expanded = f"${{{receiver.authorization_name}}}" if is_own else shell.get(value)
+            expanded = f"${{{receiver.authorization_name}}}" if is_own else shell.get(value) or None
             if expanded is None and any(secret in value for secret in list_secrets(receiver, shell)):
                 return None
             # curl sends an empty header only when it is written with a semicolon.
@@ -72,17 +96,23 @@ def _header_options(call: Call, receiver: Receiver, shell: Mapping[str, str]) ->
             options += f" -H {literal}" if expanded is None else f' -H "{header}: {expanded}"'
         elif header.lower() == "content-type":
             options += f" -H {shlex.quote(f'{header}: {value}')}"
+    if call.body and not any(header.lower() == "content-type" for header, _ in call.headers):
+        options += " -H 'content-type:'"  # or curl adds one
     return options
 
 
-def _verify_command(rule: str, receiver: Receiver, settings: Settings, url: str) -> str:
-    """Return the command line that tries a rule again, with the options that are not the usual ones."""
-    line = f"mail-contract verify {url} --rules {rule}"
+def _verify_command(rules: Sequence[str], receiver: Receiver, settings: Settings, url: str) -> str:
+    """Return the command line that tries rules again, with the options that are not the usual ones."""
+    line = f"mail-contract verify {url} --rules {' '.join(rules)}"
     if receiver.authorization:
         line += f" --authorization-env {receiver.authorization_name}"
     if receiver.ca_file:
         line += f" --ca-file {shlex.quote(receiver.ca_file)}"
-    names = ("examples", "seed", "warn_after", "fail_after", "recipient_domain")
+    if receiver.smtp_sink is not None:
+        line += f" --smtp-sink {receiver.smtp_sink}"
+    if settings.seed or any(map(sends_drawn, rules)):
+        line += f" --seed {settings.seed}"
+    names = ("examples", "warn_after", "fail_after", "recipient_domain", "workers", "pace")
     return line + format_options(settings, names, receiver.revision)
 
 

@@ -12,10 +12,11 @@ from ..judging.javascript_json import stringify
 from ..judging.typical import CODE, LINK, RECIPIENT, template_types, typical
 from ..judging.validation import validate
 from ..suite.results import OwnFault
+from .attempts import Refusal
 from .cases import MIN_TELLING_DIGITS, Case
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..wire.calls import Call
     from .cases import MailNeed
@@ -37,6 +38,7 @@ class RequestMaker:
         settings: How it is tried.
         numbers: Makes recipients unique: other numbers in each run.
         accepted_types: The template types whose ordinary messages are accepted; all when None.
+        refuse: Tells the mail server to fail for a recipient, as ``SmtpSink.refuse``; None where nothing can.
 
     Attributes:
         receiver: The receiver.
@@ -51,6 +53,7 @@ class RequestMaker:
         settings: Settings,
         numbers: Iterator[int],
         accepted_types: Sequence[str] | None = None,
+        refuse: Callable[..., None] | None = None,
     ) -> None:
         self.receiver = receiver
         self.revision = receiver.revision
@@ -58,6 +61,8 @@ class RequestMaker:
         self.accepted_types = template_types(self.revision) if accepted_types is None else accepted_types
         self.group = ""
         self._numbers = numbers
+        self._refuse = refuse
+        self._refused_bodies: set[bytes] = set()
         # The same seed, the same codes. They are no secret.
         self._random = Random(settings.seed)  # noqa: S311
         self._codes: set[str] = set()
@@ -66,6 +71,11 @@ class RequestMaker:
     def base_type(self) -> str:
         """The template type of messages for which any will do."""
         return next(iter(self.accepted_types), "SignIn")
+
+    @property
+    def can_refuse(self) -> bool:
+        """Whether the mail server can be told to fail for a recipient."""
+        return self._refuse is not None
 
     def knows(self, revision: str) -> bool:
         """Return whether the receiver's revision is that one or a later one."""
@@ -141,6 +151,7 @@ class RequestMaker:
         type: str | None = None,
         mail: MailNeed | None = None,
         repeats: int = 1,
+        refusal: Refusal | None = None,
     ) -> Case:
         """Return the case that delivers a message, after a check that it is what it should be.
 
@@ -151,6 +162,7 @@ class RequestMaker:
             type: The template type whose ordinary message must be accepted; the message's own when None.
             mail: Whether an accepted one must be mailed; it must when None, to an odd address it should.
             repeats: How often it is sent.
+            refusal: How the mail server fails for its recipient; None where it does not.
 
         Raises:
             OwnFault: The message is not what it should be.
@@ -164,7 +176,19 @@ class RequestMaker:
         if mail is None:
             mail = "MUST" if is_ordinary_address(message["to"]) else "SHOULD"
         call = connector_call(self.receiver.target, stringify(message), self.receiver.authorization)
-        return Case(call, type or message["type"], message, mail, repeats, self.group)
+        self._arrange_refusal(message["to"], refusal, call)
+        return Case(call, type or message["type"], message, mail, repeats, self.group, refusal)
+
+    def is_refused_by_mail_server(self, call: Call) -> bool:
+        """Return whether the mail server fails for the recipient of a request."""
+        return call.body in self._refused_bodies
+
+    def _arrange_refusal(self, recipient: str, refusal: Refusal | None, call: Call) -> None:
+        if refusal is not None:
+            assert self._refuse is not None, "only batches of rules that need refusals have any"
+            # A 451 asks for a later try, and that one is accepted.
+            self._refused_bodies.add(call.body)
+            self._refuse(recipient, refusal, times=1 if refusal is Refusal.TEMPORARY else None)
 
     def make_raw_case(
         self, body: bytes | Mapping[str, Any], message: Mapping[str, Any] | None = None
@@ -208,7 +232,9 @@ class RequestMaker:
         if case.code:
             payload = {**message["payload"], "code": own[case.code]}
         message = {**message, "to": own[case.to], "payload": payload}
-        return Case(case.call.replace_body(body), case.type, message, group=case.group)
+        call = case.call.replace_body(body)
+        self._arrange_refusal(own[case.to], case.refusal, call)
+        return Case(call, case.type, message, group=case.group, refusal=case.refusal)
 
 
 def is_ordinary_address(address: str) -> bool:

@@ -15,7 +15,7 @@ from .checks import DECLARED
 from .diagnosis import diagnose
 from .dispatch import Dispatcher
 from .doubts import Doubts
-from .mailbox import Mailbox, normalize_address
+from .mailbox import Mailbox
 from .outbox import Mail
 from .receiver import Settings
 from .requests import RequestMaker
@@ -24,7 +24,7 @@ from .rules.ordinary import ordinary
 from .trial import ReceiverTrial
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ..findings import Rule
     from ..suite.checks import Checks
@@ -113,8 +113,6 @@ class ReceiverRun:
         self._maker: RequestMaker | None = None
         self._baselines: dict[str, Exchange] = {}
         self._sendings: dict[Batch, tuple[Sending, set[str]]] = {}
-        self._code_owners: dict[str, str] = {}
-        self._owned = 0
         self._planned = 0
         self.outbox = outbox
 
@@ -190,6 +188,8 @@ class ReceiverRun:
             return "the receiver is given no authorization"
         if need == "outbox" and self.outbox is None:
             return "the test gives no outbox with the mails that the receiver sends"
+        if need == "refusals" and not hasattr(self.outbox, "refuse"):
+            return "the outbox refuses no recipient, as SmtpSink does"
         return ""
 
     def interrupt(self, reason: str) -> None:
@@ -213,7 +213,8 @@ class ReceiverRun:
         Args:
             rules: The ids of the rules.
         """
-        maker = RequestMaker(self.receiver, self.settings, count(10_000))
+        refuse = None if self.missing("refusals") else lambda *_, **__: None
+        maker = RequestMaker(self.receiver, self.settings, count(10_000), refuse=refuse)
         batches = self._list_batches(rules)
         cases = [case for chosen in batches if chosen.way != "drawn" for case in chosen.make_cases(maker)]
         recipients = {case.to for case in cases if case.to}
@@ -226,7 +227,7 @@ class ReceiverRun:
 
     def estimate(self) -> Estimate:
         """Return how far the run is."""
-        sent = len(self.dispatcher.ledger)
+        sent = sum(1 + len(one.earlier) for one in self.dispatcher.ledger)
         left = max(0, self._planned - sent)
         window = self.dispatcher.window
         if window.lone_wait is None:
@@ -253,7 +254,8 @@ class ReceiverRun:
         """
         if self._maker is not None:
             return
-        maker = RequestMaker(self.receiver, self.settings, self._numbers)
+        refuse = getattr(self.outbox, "refuse", None)
+        maker = RequestMaker(self.receiver, self.settings, self._numbers, refuse=refuse)
         cases = ordinary.make_cases(maker)
         sending = self.dispatcher.send_first(cases)
         self._sendings[ordinary] = sending, set()
@@ -297,15 +299,6 @@ class ReceiverRun:
         """The status that an ordinary message gets; 0 where none is accepted."""
         outcome = self._baselines[self.maker.base_type].outcome
         return outcome.status if isinstance(outcome, Response) else 0
-
-    def list_code_owners(self) -> Mapping[str, str]:
-        """Return the recipient of each message of the run that has a telling code, by the code."""
-        for exchange in self.dispatcher.ledger[self._owned :]:
-            case = exchange.case
-            if case.has_telling_code and case.to:
-                self._code_owners[case.code] = normalize_address(case.to)
-        self._owned = len(self.dispatcher.ledger)
-        return self._code_owners
 
     def explain_refusal(self, type: str) -> str:
         """Return why a case says nothing whose type is not accepted, for a person to read."""

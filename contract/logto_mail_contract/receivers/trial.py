@@ -12,6 +12,7 @@ from ..suite.results import NotJudged
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS, Trial
 from ..wire.outcomes import NoResponse, Response
 from ..wire.urls import resolve_location
+from .checks import list_senders
 from .dispatch import ReceiverGone
 from .reproduce import list_secrets, reproduce
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ..findings import Rule
     from ..wire.calls import Call
     from ..wire.outcomes import Outcome
+    from .attempts import Attempt
     from .cases import Batch, Case, Exchange
     from .mail_reading import ReadMail
     from .run import ReceiverRun
@@ -116,8 +118,11 @@ class ReceiverTrial(Trial["Call | None"]):
         self.run.doubts.look()
         return [one for one in self.run.dispatcher.ledger if not self.run.doubts.explain(one)]
 
-    def require_accepted(self) -> None:
+    def require_accepted(self, *, may_be_stopped: bool = False) -> None:
         """Go on only if an ordinary message of any type is accepted, and more may be sent.
+
+        Args:
+            may_be_stopped: Whether it is enough to look at what was sent before.
 
         Raises:
             NotJudged: None is, or nothing more is sent.
@@ -126,7 +131,17 @@ class ReceiverTrial(Trial["Call | None"]):
         self.run.send_ordinary()
         if not self.run.maker.accepted_types:
             raise NotJudged(self.run.explain_refusal("SignIn"))
-        self.run.require_running()
+        if not may_be_stopped:
+            self.run.require_running()
+
+    def require_reachable(self) -> None:
+        """Go on only if the receiver can be reached, or could be once: then a rule says what ended it.
+
+        Raises:
+            ReceiverGone: It never could.
+        """
+        if self.run.dispatcher.gone and not self.run.dispatcher.has_accepted:
+            raise ReceiverGone(self.run.dispatcher.gone)
 
     # Judging.
 
@@ -142,8 +157,7 @@ class ReceiverTrial(Trial["Call | None"]):
         """
         for exchange in self.send(batch):
             self.expect(acceptable, exchange)
-        if self.run.dispatcher.gone:
-            raise ReceiverGone(self.run.dispatcher.gone)
+        self.require_reachable()
 
     def expect(self, acceptable: Expectation, exchange: Exchange) -> None:
         """Count an exchange as a case, and note it as failed unless its outcome is acceptable.
@@ -232,12 +246,17 @@ class ReceiverTrial(Trial["Call | None"]):
         """Return that a message has no mail, for a person to read."""
         return (
             f"{format_outcome(exchange.outcome)}, and no mail to {exchange.case.to} "
-            f"within {self._mail_seconds:g} s{self._format_attempts(exchange.case)}"
+            f"within {self._mail_seconds:g} s{self.format_attempts(exchange.case)}"
         )
 
-    def _format_attempts(self, case: Case) -> str:
+    def list_attempts(self, case: Case) -> list[Attempt]:
+        """Return the attempts to mail a message; none where the outbox is no SMTP sink."""
         attempts = getattr(self.run.outbox, "attempts", None)
-        answers = [attempt.answer for attempt in attempts(case.to)] if attempts else []
+        return attempts(case.to) if attempts else []
+
+    def format_attempts(self, case: Case) -> str:
+        """Return what the SMTP sink answered to a message's mail, after a semicolon; empty where nothing."""
+        answers = [attempt.answer for attempt in self.list_attempts(case)]
         return f"; the SMTP sink answered {' and '.join(dict.fromkeys(answers))}" if answers else ""
 
     def _is_interrupted(self) -> bool:
@@ -263,8 +282,16 @@ class ReceiverTrial(Trial["Call | None"]):
     def reproduce(self, case: Call | None) -> str:
         if case is None:
             return ""
+        group = next((one.case.group for one in self.run.dispatcher.ledger if one.case.call is case), "")
         return reproduce(
-            self.rule.id, self.receiver, self.settings, case, self.shell, follows=case in self._redirected
+            list_senders(self.rule.id, group),
+            self.receiver,
+            self.settings,
+            case,
+            self.shell,
+            follows=case in self._redirected,
+            is_shown_by_curl=not self.run.maker.is_refused_by_mail_server(case),
+            sink_port=getattr(self.run.outbox, "port", None),
         )
 
     def mask(self, text: str) -> str:

@@ -15,6 +15,7 @@ class Call:
         body: The body.
         method: The method.
         scheme: ``http`` or ``https``; the bytes do not show it, and a redirect may change it.
+        cuts: After how many bytes, in rising order, the sending pauses so that a new TCP segment begins.
     """
 
     target: str
@@ -22,6 +23,7 @@ class Call:
     body: bytes
     method: str = "POST"
     scheme: str = "http"
+    cuts: tuple[int, ...] = ()
 
     def encode(self) -> bytes:
         """Return the bytes of the request."""

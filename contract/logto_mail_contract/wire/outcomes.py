@@ -77,12 +77,14 @@ class NoResponse:
         problem: What happened, for a person to read.
         seconds: From the first byte sent until the request was given up.
         redirects: The statuses of the redirects that were followed before.
+        begun: Whether a part of a response arrived.
     """
 
     kind: str
     problem: str
     seconds: float
     redirects: tuple[int, ...] = ()
+    begun: bool = False
 
 
 Outcome = Response | NoResponse

@@ -13,7 +13,6 @@ from ...judging.typical import (
     organization,
     template_types,
     user,
-    without,
 )
 from ...suite.results import NotApplicable
 from ...suite.search import draw_examples
@@ -151,53 +150,6 @@ def _ip_forms(maker: RequestMaker) -> Iterator[Case]:
 
 
 expect_each("receiver/accept/ip-forms", _ip_forms, is_accepted)
-
-
-@batch()
-def _locale_forms(maker: RequestMaker) -> Iterator[Case]:
-    for form in ("de", "pt-BR", "fa-IR", "zh-Hant-TW", "x-klingon"):
-        yield maker.make_case(maker.make_typical("SignIn", locale=form))
-    for form in ("", "no such language", "<b>"):
-        yield maker.make_case(maker.make_typical(INVITATION, locale=form))
-    yield maker.make_case(without(maker.make_typical(INVITATION), "locale"))
-
-
-BUILT_IN_LOCALES = (
-    *("ar", "cs", "de", "en", "es", "es-MX", "fa-IR", "fr", "it", "ja", "ko", "pl-PL"),
-    *("pt-BR", "pt-PT", "ru", "th", "tr-TR", "uk-UA", "zh-CN", "zh-HK", "zh-TW"),
-)
-"""The languages of Logto's sign-in page; a tenant adds others."""
-_REGION_VARIANTS = ("en-US", "en-GB", "es-419", "fr-CA", "de-AT")
-
-
-@batch()
-def built_in_locales(maker: RequestMaker) -> Iterator[Case]:
-    """A message for each language that Logto has built in, and for some regions."""
-    if maker.knows("1.25"):
-        types = [type for type in template_types(maker.revision) if type not in ("Generic", INVITATION)]
-        for number, locale in enumerate((*BUILT_IN_LOCALES, *_REGION_VARIANTS)):
-            yield maker.make_case(maker.make_typical(types[number % len(types)], locale=locale))
-
-
-@check("receiver/accept/locale-forms", batches=(_locale_forms, built_in_locales))
-def _accepts_locales(trial: ReceiverTrial) -> None:
-    trial.expect_each(_locale_forms)
-    trial.expect_each(built_in_locales)
-
-
-@batch()
-def _ui_locales_forms(maker: RequestMaker) -> Iterator[Case]:
-    for form in (
-        "de",
-        "fr-CA fr en",
-        "pt-BR <script> de",
-        "<img src=x onerror=alert(1)> " + "z" * 200,
-        "é\u202e🙂",
-    ):
-        yield maker.make_case(maker.make_typical("SignIn", uiLocales=form))
-
-
-expect_each("receiver/accept/ui-locales-forms", _ui_locales_forms, is_accepted)
 
 
 @batch()
@@ -353,35 +305,6 @@ def odd_addresses(maker: RequestMaker) -> Iterator[Case]:
 
 
 expect_each("receiver/accept/odd-addresses", odd_addresses, is_no_crash)
-
-
-@batch()
-def _invitation_without_link(maker: RequestMaker) -> Iterator[Case]:
-    yield maker.make_case(without(maker.make_typical(INVITATION), "link"))
-    yield maker.make_case({"to": maker.make_recipient(), "type": INVITATION, "payload": {}})
-
-
-expect_each("receiver/accept/invitation-without-link", _invitation_without_link, is_no_crash)
-
-
-@batch()
-def _caller_values(maker: RequestMaker) -> Iterator[Case]:
-    for changed in (
-        {"organization": "mine"},
-        {"inviter": {"name": "boss"}},
-        {"organization": None, "inviter": 1},
-        {"code": "1", "nested": {"a": [1, None, True]}},
-        {"to": "z", "type": "SignIn", "ip": "9.9.9.9", "constructor": "c", "": 1},
-        # Database columns reject these: half a character, and NUL.
-        {"note": "\ud800"},
-        {"note": "\0"},
-    ):
-        message = maker.make_typical(INVITATION)
-        message["payload"].update(changed)
-        yield maker.make_case(message)
-
-
-expect_each("receiver/accept/caller-values", _caller_values, is_no_crash)
 
 
 def _make_unknown(maker: RequestMaker, type: str) -> Case:

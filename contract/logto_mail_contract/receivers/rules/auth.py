@@ -1,102 +1,78 @@
-"""The rules ``receiver/auth/*``: what a wrong credential meets."""
+"""The rules ``receiver/auth/*``, and one of ``receiver/deliver/*``: what a wrong credential meets."""
 
 from __future__ import annotations
 
-import base64
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...judging.responses import format_outcome, is_accepted, is_refused, is_unauthorized
-from ...masking import basic_credential
+from ...judging.responses import format_outcome, is_accepted, is_no_crash, is_unauthorized
 from ...suite.results import NotApplicable
+from ...wire.outcomes import Response
 from ..cases import Batch, batch
-from ..checks import check, expect_each
+from ..checks import check
+from ..credentials import make_wrong_values
+from .ordinary import ordinary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from ..cases import Case
+    from ..cases import Case, Exchange
     from ..requests import RequestMaker
     from ..trial import ReceiverTrial
 
-
-def make_wrong_values(authorization: str) -> dict[str, tuple[str, str]]:
-    """Return wrong values by the name of their rule, each with how a shell makes it, where it must."""
-    scheme, _, credential = authorization.partition(" ")
-    wrong = f"{'0' * len(credential or authorization)}x"
-    pair = basic_credential(authorization)
-    if pair is not None:
-        # Many decode base64 leniently, so that text around it changes nothing: change what it decodes to.
-        user, _, password = pair.partition(":")
-        cut, extended, swapped = pair[:-1], f"{pair}0", f"{user}:{_swap_case(password)}"
-        values = [f"{scheme} {base64.b64encode(text.encode()).decode()}" for text in (cut, extended, swapped)]
-        shells = ["", "", ""]
-    else:
-        extra = "1" if authorization.endswith("0") else "0"
-        values = [authorization[:-1], authorization + extra]
-        values.append(f"{scheme} {_swap_case(credential)}" if credential else _swap_case(scheme))
-        letters = "a-zA-Z A-Za-z"
-        shells = [
-            "${NAME%?}",
-            f"${{NAME}}{extra}",
-            f'${{NAME%% *}} $(printf %s "${{NAME#* }}" | tr {letters})'
-            if credential
-            else f'$(printf %s "${{NAME}}" | tr {letters})',
-        ]
-    return {
-        "empty-authorization": ("", ""),
-        "wrong-authorization": (f"{scheme} {wrong}" if credential else wrong, ""),
-        "cut-authorization": (values[0], shells[0]),
-        "extended-authorization": (values[1], shells[1]),
-        "case-changed-authorization": (values[2], shells[2]),
-        "scheme-only-authorization": (scheme, ""),
-    }
+_SILENT = "the receiver accepts it and sends no mail; see receiver/deliver/no-silent-acceptance"
+_TOO_MANY_REQUESTS = 429
 
 
-def _swap_case(text: str) -> str:
-    return "".join(mark.swapcase() if mark.isascii() else mark for mark in text)
+def _make_case(maker: RequestMaker, wrong: str | None, type: str | None = None) -> Case:
+    message = maker.make_typical(type)
+    return replace(maker.make_call_case(maker.make_call(message, wrong), message), type=message["type"])
 
 
 def _make_batch(name: str) -> Batch:
     def make(maker: RequestMaker) -> Iterator[Case]:
-        right = maker.receiver.authorization or ""
-        wrong, _ = make_wrong_values(right)[name]
-        if wrong != right:
-            message = maker.make_typical()
-            yield maker.make_call_case(maker.make_call(message, wrong), message)
+        for wrong in make_wrong_values(maker.receiver.authorization or "")[name]:
+            yield _make_case(maker, wrong)
 
     make.__name__ = name.replace("-", "_")
     return Batch(make)
 
 
-def _refuses(name: str, chosen: Batch) -> Callable[[ReceiverTrial], None]:
-    def refuses(trial: ReceiverTrial) -> None:
-        trial.require_accepted()
-        right = trial.receiver.authorization or ""
-        wrong, shell = make_wrong_values(right)[name]
-        if wrong == right:
-            raise NotApplicable("the authorization has no scheme, or no letters whose case could be changed")
-        if shell:
-            trial.shell[wrong] = shell.replace("NAME", trial.receiver.authorization_name)
-        trial.expect_each(chosen, is_unauthorized)
-
-    return refuses
-
-
-_BATCHES = {name: _make_batch(name) for name in make_wrong_values("Bearer x")}
-wrong_authorization = _BATCHES["wrong-authorization"]
-
-for _name, _batch in _BATCHES.items():
-    check(f"receiver/auth/{_name}", "authorization", batches=(_batch,))(_refuses(_name, _batch))
+@batch()
+def _missing_authorization(maker: RequestMaker) -> Iterator[Case]:
+    yield _make_case(maker, None)
 
 
 @batch()
-def _missing_authorization(maker: RequestMaker) -> Iterator[Case]:
-    message = maker.make_typical()
-    yield maker.make_call_case(maker.make_call(message, None), message)
+def _every_type(maker: RequestMaker) -> Iterator[Case]:
+    wrong = _choose_wrong(maker)
+    for type in maker.accepted_types:
+        yield _make_case(maker, wrong, type)
 
 
-expect_each("receiver/auth/missing-authorization", _missing_authorization, is_unauthorized, "authorization")
+@batch()
+def _unknown_type(maker: RequestMaker) -> Iterator[Case]:
+    message = {**maker.make_typical(), "type": "NewTemplate"}
+    yield maker.make_call_case(maker.make_call(message, _choose_wrong(maker)), message)
+
+
+@batch()
+def _every_content_type(maker: RequestMaker) -> Iterator[Case]:
+    for content_type in (
+        "application/json; charset=utf-8",
+        "application/json;charset=UTF-8",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        None,
+    ):
+        case = _make_case(maker, _choose_wrong(maker))
+        others = [line for line in case.call.headers if line[0] != "content-type"]
+        own = [] if content_type is None else [("content-type", content_type)]
+        yield replace(case, call=replace(case.call, headers=(*others, *own)))
+
+
+def _choose_wrong(maker: RequestMaker) -> str:
+    return next(iter(make_wrong_values(maker.receiver.authorization or "")["wrong-authorization"]))
 
 
 @batch()
@@ -104,14 +80,114 @@ def _doubled_authorization(maker: RequestMaker) -> Iterator[Case]:
     message = maker.make_typical()
     call = maker.make_case(message).call
     place = [name for name, _ in call.headers].index("authorization")
-    wrong, _ = make_wrong_values(maker.receiver.authorization or "")["wrong-authorization"]
-    headers = (*call.headers[:place], ("authorization", wrong), *call.headers[place:])
+    headers = (*call.headers[:place], ("authorization", _choose_wrong(maker)), *call.headers[place:])
     yield maker.make_call_case(replace(call, headers=headers), message)
 
 
-expect_each(
-    "receiver/auth/doubled-authorization", _doubled_authorization, is_refused, "authorization", "wire"
-)
+_BATCHES: dict[str, tuple[Batch, ...]] = {
+    "missing-authorization": (_missing_authorization,),
+    "wrong-for-every-type": (_every_type, _unknown_type),
+    "wrong-for-every-content-type": (_every_content_type,),
+    **{name: (_make_batch(name),) for name in make_wrong_values("Bearer x")},
+}
+(wrong_authorization,) = _BATCHES["wrong-authorization"]
+_ALL = tuple(one for batches in _BATCHES.values() for one in batches)
+
+
+def _list_exchanges(trial: ReceiverTrial, batches: Sequence[Batch]) -> list[Exchange]:
+    """Return what came of wrong credentials, once an ordinary message was accepted.
+
+    Raises:
+        NotJudged: None was accepted, or nothing more is sent.
+        ReceiverGone: The receiver cannot be reached.
+    """
+    trial.require_accepted()
+    right = trial.receiver.authorization or ""
+    for wrong_values in make_wrong_values(right).values():
+        for wrong, shell in wrong_values.items():
+            if shell is not None:
+                trial.shell[wrong] = shell.replace("NAME", trial.receiver.authorization_name)
+    return [exchange for chosen in batches for exchange in trial.send(chosen)]
+
+
+def _find_silent(trial: ReceiverTrial, exchanges: Sequence[Exchange]) -> set[Exchange]:
+    """Return the accepted exchanges that no mail came of; none where the mails are not known."""
+    accepted = [one for one in exchanges if is_accepted(one.outcome)]
+    if not accepted or trial.run.outbox is None:
+        return set()
+    # An outbox that has no mail of any message says nothing.
+    if not any(trial.find_mails(trial.send(ordinary)).values()):
+        return set()
+    trial.wait_for_more_mails(accepted)
+    return {one for one in accepted if not trial.run.mailbox.find(one.case)}
+
+
+def _expect_not_accepted(trial: ReceiverTrial, exchanges: Sequence[Exchange]) -> None:
+    silent = _find_silent(trial, exchanges)
+    for exchange in exchanges:
+        outcome = exchange.outcome
+        if exchange in silent:
+            trial.skip(_SILENT)
+        else:
+            trial.judge(exchange.case.call, not is_accepted(outcome), format_outcome(outcome), outcome)
+    trial.require_reachable()
+
+
+def _refuses(name: str) -> Callable[[ReceiverTrial], None]:
+    def refuses(trial: ReceiverTrial) -> None:
+        exchanges = _list_exchanges(trial, _BATCHES[name])
+        if not exchanges and not trial.not_judged:
+            raise NotApplicable("the authorization has no scheme, or no letters whose case could be changed")
+        _expect_not_accepted(trial, exchanges)
+
+    return refuses
+
+
+for _name, _batches in _BATCHES.items():
+    check(f"receiver/auth/{_name}", "authorization", batches=_batches)(_refuses(_name))
+
+
+@check("receiver/auth/doubled-authorization", "authorization", "wire", batches=(_doubled_authorization,))
+def _refuses_doubled(trial: ReceiverTrial) -> None:
+    _expect_not_accepted(trial, _list_exchanges(trial, [_doubled_authorization]))
+
+
+@check("receiver/auth/wrong-authorization-is-no-crash", "authorization", batches=_ALL)
+def _survives_wrong_authorization(trial: ReceiverTrial) -> None:
+    for exchange in _list_exchanges(trial, _ALL):
+        outcome = exchange.outcome
+        if isinstance(outcome, Response) or outcome.kind == "raised":
+            # Logto sends no other content type, so an error may be due to that.
+            is_crash = not is_no_crash(outcome) and exchange.case.group != _every_content_type.name
+        else:
+            is_crash = True
+        trial.judge(exchange.case.call, not is_crash, format_outcome(outcome), outcome)
+    trial.require_reachable()
+
+
+@check("receiver/deliver/no-silent-acceptance", "authorization", "outbox", batches=(ordinary, *_ALL))
+def _accepts_nothing_silently(trial: ReceiverTrial) -> None:
+    exchanges = _list_exchanges(trial, _ALL)
+    silent = _find_silent(trial, exchanges)
+    for exchange in exchanges:
+        problem = f"{format_outcome(exchange.outcome)}, and no mail to {exchange.case.to}"
+        trial.judge(exchange.case.call, exchange not in silent, problem, exchange.outcome)
+
+
+@check("receiver/auth/says-unauthorized", "authorization", batches=_ALL)
+def _says_unauthorized(trial: ReceiverTrial) -> None:
+    # Where something else is wrong too, the receiver may refuse that first.
+    wrong_in_nothing_else = [one for one in _ALL if one not in (_unknown_type, _every_content_type)]
+    for exchange in _list_exchanges(trial, wrong_in_nothing_else):
+        outcome = exchange.outcome
+        is_other = isinstance(outcome, Response) and outcome.status < 500 and not is_accepted(outcome)
+        if is_other:
+            is_right = is_unauthorized(outcome) or (
+                isinstance(outcome, Response) and outcome.status == _TOO_MANY_REQUESTS
+            )
+            trial.judge(exchange.case.call, is_right, format_outcome(outcome), outcome)
+    if not trial.cases:
+        trial.skip("the receiver refused no wrong credential with a 4xx")
 
 
 @batch()

@@ -37,3 +37,4 @@ def _accepts_burst(trial: ReceiverTrial) -> None:
     for exchange in trial.run.doubts.strained:
         actual = f"{format_outcome(exchange.outcome)} among {exchange.company + 1} requests at once"
         trial.judge(exchange.case.call, passed=False, actual=actual, outcome=exchange.outcome)
+    trial.require_reachable()

@@ -6,18 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from ...judging.responses import format_outcome, is_timeout
+from ...judging.responses import format_outcome, is_refused_for_now, is_timeout
 from ...suite.results import NotApplicable
 from ...wire.outcomes import Response
 from ..checks import check
 from ..connections import ConnectionPair
-from .auth import make_wrong_values
+from ..credentials import make_wrong_values
 from .reject import BROKEN_MESSAGES
 from .respond import EVERY_KIND, list_exchanges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ...wire.calls import Call
     from ...wire.outcomes import Outcome
     from ..cases import Case
     from ..requests import RequestMaker
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
 _LATE_BYTES_SECONDS = 0.1
 """Seconds in which bytes after the end of a response are still seen."""
 
-_MAX_REQUESTS = 10
-"""Requests on the connections that are looked at."""
+_MAX_SEGMENT_BYTES = 4096
+"""The body of a request that surely comes in one segment, and in one read."""
+
+_MAX_REQUESTS = 16
+"""Requests on the connections that are looked at, twice each where others may have failed them."""
 
 
 def _make_first_cases(maker: RequestMaker) -> Iterator[Case]:
@@ -38,7 +42,7 @@ def _make_first_cases(maker: RequestMaker) -> Iterator[Case]:
     message = maker.make_typical()
     yield maker.make_raw_case(BROKEN_MESSAGES["not-json"][0](message), message)
     if maker.receiver.authorization:
-        wrong, _ = make_wrong_values(maker.receiver.authorization)["wrong-authorization"]
+        wrong = next(iter(make_wrong_values(maker.receiver.authorization)["wrong-authorization"]))
         message = maker.make_typical()
         yield maker.make_call_case(maker.make_call(message, wrong), message)
 
@@ -60,7 +64,21 @@ def _probe(trial: ReceiverTrial) -> list[ConnectionPair]:
             run.connection_pairs = list(
                 pool.map(lambda *pair: _probe_connection(trial, *pair), firsts, seconds)
             )
+            for number, pair in enumerate(run.connection_pairs if clients > 1 else []):
+                if _may_be_load(pair):
+                    again, second = (
+                        run.maker.make_again(pair.case),
+                        run.maker.make_case(run.maker.make_typical()),
+                    )
+                    run.connection_pairs[number] = _probe_connection(trial, again, second)
     return run.connection_pairs
+
+
+def _may_be_load(pair: ConnectionPair) -> bool:
+    """Return whether the other pairs that were under way may have failed one of the two requests."""
+    return not pair.is_right and any(
+        isinstance(outcome, Response) and outcome.status >= 500 for outcome in (pair.first, pair.second)
+    )
 
 
 def _probe_connection(trial: ReceiverTrial, case: Case, second: Case) -> ConnectionPair:
@@ -78,14 +96,20 @@ def _probe_connection(trial: ReceiverTrial, case: Case, second: Case) -> Connect
     return ConnectionPair(case, first, late, outcome, trial.run.ordinary_status)
 
 
+def _is_in_segments(call: Call) -> bool:
+    return bool(call.cuts) or len(call.body) > _MAX_SEGMENT_BYTES
+
+
 @check("receiver/respond/framing", "wire", batches=EVERY_KIND, requests=_MAX_REQUESTS)
 def _framing(trial: ReceiverTrial) -> None:
     for exchange in list_exchanges(trial):
         outcome = exchange.outcome
         if isinstance(outcome, Response):
             faults = f"{format_outcome(outcome)}; {', '.join(outcome.faults)}"
-            trial.judge(exchange.case.call, not outcome.faults, faults, outcome)
-        elif not is_timeout(outcome):
+            # The rest of a request that was read in part gets an answer too: see receiver/accept/pieces.
+            if not _is_in_segments(exchange.case.call):
+                trial.judge(exchange.case.call, not outcome.faults, faults, outcome)
+        elif not is_timeout(outcome) and (outcome.begun or outcome.kind == "garbled"):
             trial.judge(exchange.case.call, passed=False, actual=format_outcome(outcome), outcome=outcome)
     for pair in _probe(trial):
         if isinstance(pair.first, Response):
@@ -98,6 +122,8 @@ def _keep_alive(trial: ReceiverTrial) -> None:
     for pair in _probe(trial):
         if not isinstance(pair.first, Response) or pair.first.faults:
             trial.skip(f"{format_outcome(pair.first)}; see receiver/respond/framing")
+        elif pair.second is not None and is_refused_for_now(pair.second):
+            trial.skip(f"{_format(pair)}; see receiver/respond/no-shared-limit")
         elif not pair.is_closed_after_error:
             trial.judge(pair.case.call, pair.is_right, _format(pair), pair.second)
 

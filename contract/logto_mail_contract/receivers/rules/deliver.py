@@ -11,14 +11,13 @@ from ...judging.responses import format_outcome, is_accepted
 from ...judging.typical import template_types
 from ...suite.results import NotJudged
 from ...wire.outcomes import Response
+from ..attempts import normalize_address
 from ..cases import batch
 from ..checks import check
 from ..mail_format import find_strangers
 from ..mail_reading import shows_code
-from ..mailbox import normalize_address
 from ..requests import INVITATION
 from .accept import (
-    built_in_locales,
     long_values,
     null_user,
     odd_addresses,
@@ -29,6 +28,7 @@ from .accept import (
     unknown_types,
 )
 from .concurrent import burst
+from .context import locale_forms
 from .ordinary import ordinary
 from .reject import broken_messages, wrong_methods
 
@@ -71,7 +71,7 @@ def _with_code(maker: RequestMaker, message: dict[str, Any], code: str) -> Case:
 
 
 MAILED = (
-    *(ordinary, _ordinary_addresses, _codes, built_in_locales),
+    *(ordinary, _ordinary_addresses, _codes, locale_forms),
     *(unicode_names, odd_names, template_names, long_values, null_user),
 )
 """What is sent for every rule that looks at the mails of all messages."""
@@ -187,7 +187,8 @@ def _recipient(trial: ReceiverTrial) -> None:
 
 def _find_coded(trial: ReceiverTrial) -> Iterator[tuple[Exchange, ReadMail]]:
     for exchange, mails in find_mails(trial, "MUST").items():
-        if len(exchange.case.code) == _CODE_DIGITS:
+        # An invitation that has a code too is about its link.
+        if len(exchange.case.code) == _CODE_DIGITS and not exchange.case.link:
             for read in mails:
                 if not _is_crossed(trial, exchange, read):
                     yield exchange, read
@@ -195,15 +196,16 @@ def _find_coded(trial: ReceiverTrial) -> Iterator[tuple[Exchange, ReadMail]]:
 
 def _find_stranger(trial: ReceiverTrial, exchange: Exchange, read: ReadMail) -> str:
     """Return the code in a mail that belongs to another recipient; empty where none does."""
-    owners = trial.run.list_code_owners()
+    owners = trial.run.mailbox.list_code_owners(trial.run.dispatcher.ledger)
     own = normalize_address(exchange.case.to)
     return next((code for code in sorted(read.codes) if owners.get(code, own) != own), "")
 
 
 def _is_crossed(trial: ReceiverTrial, exchange: Exchange, read: ReadMail) -> bool:
     """Return whether a mail is that of two messages, which a rule of its own reports."""
-    recipients = set(trial.run.list_code_owners().values()) - {normalize_address(exchange.case.to)}
-    went_elsewhere = any(normalize_address(one) in recipients for one in read.mail.recipients)
+    owners = trial.run.mailbox.list_code_owners(trial.run.dispatcher.ledger)
+    others = set(owners.values()) - {normalize_address(exchange.case.to)}
+    went_elsewhere = any(normalize_address(one) in others for one in read.mail.recipients)
     return went_elsewhere or bool(_find_stranger(trial, exchange, read))
 
 

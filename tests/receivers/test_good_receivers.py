@@ -1,0 +1,49 @@
+"""Whole runs at good receivers of every style: no rule may be failed by one, and none left unjudged."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+from tests.support.broken_receivers import TOKEN
+from tests.support.good_receivers import GOOD, serve_mailing
+
+from logto_mail_contract.receivers.outbox import SmtpSink
+from logto_mail_contract.receivers.receiver import Receiver, Settings
+from logto_mail_contract.receivers.run import ReceiverRun
+from logto_mail_contract.suite.checks import list_rule_ids
+from logto_mail_contract.suite.engine import Verification
+
+RULES = list_rule_ids("receiver")
+DELAYS = {"serial": 0.01, "one-connection": 0.01}
+"""Seconds for a response; 0.1 where it is not named: a serial receiver makes all requests wait."""
+
+SETTINGS = {"limited": Settings(examples=10, pace=45)}
+WARNED: dict[str, set[str]] = {
+    # A mail that the mail server refuses later is lost, and nobody learns of it.
+    "queue": {"receiver/deliver/one-mail-to-odd-addresses"},
+    "hidden": {"receiver/auth/says-unauthorized"},
+    "closes-after-errors": {"receiver/respond/keep-alive-after-error"},
+}
+FAILED: dict[str, set[str]] = {
+    # Logto keeps its connections open, so that every other message waits.
+    "one-connection": {"receiver/concurrent/burst"},
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_receiver_fails_no_rule(name: str) -> None:
+    settings = SETTINGS.get(name, Settings(examples=10))
+    with (
+        SmtpSink() as sink,
+        serve_mailing(GOOD[name], sink.port, DELAYS.get(name, 0.1)) as url,
+        closing(Receiver.url(url, authorization=TOKEN)) as receiver,
+        closing(ReceiverRun(receiver, settings, sink)) as run,
+    ):
+        verification = Verification(run, RULES)
+        results = list(verification)
+    assert not verification.faults
+    found = {result.rule.id: str(result.findings[0]) for result in results if result.findings}
+    assert found.keys() == WARNED.get(name, set()) | FAILED.get(name, set()), found
+    left = {result.rule.id: result.reason for result in results if result.outcome == "not judged"}
+    assert left == {}
