@@ -198,16 +198,6 @@ class LinklessInvitations(Templated):
         return "Please ask the person who invited you for the link."
 
 
-class Punycode(Templated):
-    """Writes the domain of a recipient in ASCII, and refuses a local part beyond ASCII."""
-
-    def recipients(self, to: str) -> list[str]:
-        local, _, domain = to.rpartition("@")
-        if not local.isascii():
-            raise Refused(422, "no address")
-        return [f"{local}@{domain.encode('idna').decode()}"]
-
-
 class BadGateway(Templated):
     undeliverable = unavailable = 502
 
@@ -227,7 +217,7 @@ GOOD: tuple[type[Templated], ...] = (
     ShowsTheLinkToo,
     Coloured,
     LinklessInvitations,
-    Punycode,
+    BadGateway,
 )
 
 
@@ -293,7 +283,7 @@ class LinksTheWebsite(Templated):
     def page(self, payload: dict[str, Any]) -> str:
         inviter = payload.get("inviter")
         profile = inviter.get("profile", {}) if isinstance(inviter, dict) else {}
-        website = html.escape(str(profile.get("website", "")))
+        website = html.escape(str(profile.get("website", ""))) if isinstance(profile, dict) else ""
         return super().page(payload) + (f'<a href="{website}">About</a>' if website else "")
 
 
