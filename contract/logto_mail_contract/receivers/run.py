@@ -143,7 +143,8 @@ class ReceiverRun:
         Raises:
             ReceiverGone: The receiver cannot be reached.
         """
-        self._planned = self.plan(rules).requests
+        if not self._planned:
+            self.plan(rules)
         self.send_ordinary()
         for chosen in list_batches(self._list_applicable(rules)):
             if chosen.way in ("shared", "drawn"):
@@ -186,7 +187,9 @@ class ReceiverRun:
         Args:
             rules: The ids of the rules.
         """
-        return make_plan(self._list_applicable(rules), self.receiver, self.settings)
+        plan = make_plan(self._list_applicable(rules), self.receiver, self.settings)
+        self._planned = plan.requests
+        return plan
 
     def estimate(self) -> Estimate:
         """Return how far the run is."""
