@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .receiver import Receiver
 
 _MIN_ALIKE = 20
-"""Responses to other than valid messages that must be alike, before a receiver is said to tell nothing apart."""
+"""Responses to other than valid messages that must be alike, before it is said to respond so to all."""
 
 
 def diagnose(receiver: Receiver, ordinary: Collection[Exchange], ledger: Sequence[Exchange]) -> str:

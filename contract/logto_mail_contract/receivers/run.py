@@ -143,7 +143,7 @@ class ReceiverRun:
         Raises:
             ReceiverGone: The receiver cannot be reached.
         """
-        if not self._planned:
+        if self._plan is None:
             self.plan(rules)
         self.send_ordinary()
         for chosen in list_batches(self._list_applicable(rules)):
@@ -187,9 +187,8 @@ class ReceiverRun:
         Args:
             rules: The ids of the rules.
         """
-        plan = make_plan(self._list_applicable(rules), self.receiver, self.settings)
-        self._planned = plan.requests
-        return plan
+        self._plan = make_plan(self._list_applicable(rules), self.receiver, self.settings)
+        return self._plan
 
     def estimate(self) -> Estimate:
         """Return how far the run is."""
