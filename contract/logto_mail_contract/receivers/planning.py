@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..suite.search import MAX_SHRINK_SECONDS
 from .checks import DECLARED
-from .doubts import MAX_CONFIRMED
+from .doubts import MAX_CONTROLS, MAX_REPEATED
 from .requests import RequestMaker
 from .rules.ordinary import ordinary
 
@@ -61,15 +61,19 @@ def list_batches(rules: Sequence[str]) -> list[Batch]:
     return sorted(batches, key=lambda one: one.way == "drawn")
 
 
-def make_plan(rules: Sequence[str], receiver: Receiver, settings: Settings) -> Plan:
+def make_plan(
+    rules: Sequence[str], receiver: Receiver, settings: Settings, *, can_refuse: bool = False
+) -> Plan:
     """Return what a run will send, at most, if every ordinary message is accepted.
 
     Args:
         rules: The ids of the rules; each is applicable.
         receiver: The receiver.
         settings: How it is tried.
+        can_refuse: Whether the mail server can be told to fail for a recipient.
     """
-    maker = RequestMaker(receiver, settings, count(10_000))
+    refuse = (lambda *_, **__: None) if can_refuse else None
+    maker = RequestMaker(receiver, settings, count(10_000), refuse=refuse)
     batches = list_batches(rules)
     drawn = [chosen for chosen in batches if chosen.way == "drawn"]
     cases = [case for chosen in batches if chosen not in drawn for case in chosen.make_cases(maker)]
@@ -80,9 +84,11 @@ def make_plan(rules: Sequence[str], receiver: Receiver, settings: Settings) -> P
         domains = {settings.recipient_domain.lower()}
     own = [DECLARED[rule] for rule in rules if DECLARED[rule].requests]
     searched = sum(one.requests for one in own if any(chosen in drawn for chosen in one.batches))
-    # An ordinary message may follow whatever is sent after the others, to see whether it is accepted still.
-    lone = 1 + len(own) + sum(chosen.way not in ("shared", "drawn") for chosen in batches)
-    lone += MAX_CONFIRMED + sum(one.requests for one in own) - searched
+    # Ordinary messages may follow whatever is sent after the others, to see whether they are accepted still.
+    looks = 1 + len(own) + sum(chosen.way not in ("shared", "drawn") for chosen in batches)
+    lone = MAX_CONTROLS * looks + MAX_REPEATED + sum(one.requests for one in own) - searched
+    # Pairs are sent again where others may have failed them.
+    lone += sum(len(chosen.make_cases(maker)) for chosen in batches if chosen.way == "paired")
     # Each of these has a recipient of its own.
     more = len(drawn) * settings.examples + searched + lone
     requests = sum(case.repeats for case in cases) + more

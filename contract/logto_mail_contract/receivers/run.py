@@ -187,7 +187,12 @@ class ReceiverRun:
         Args:
             rules: The ids of the rules.
         """
-        self._plan = make_plan(self._list_applicable(rules), self.receiver, self.settings)
+        self._plan = make_plan(
+            self._list_applicable(rules),
+            self.receiver,
+            self.settings,
+            can_refuse=not self.missing("refusals"),
+        )
         return self._plan
 
     def estimate(self) -> Estimate:

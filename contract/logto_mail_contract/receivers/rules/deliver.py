@@ -6,7 +6,6 @@ Most of them look at the mails of every message that the receiver accepted in th
 from __future__ import annotations
 
 import re
-import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -279,11 +278,12 @@ def _resend_is_sent(trial: ReceiverTrial) -> None:
 
 @batch()
 def _links(maker: RequestMaker) -> Iterator[Case]:
+    state = maker.make_mark() * 55
     for query in (
         "org=1&token={}",
         "plan=pro&region=eu&copy=1&lt=2&token={}#/accept?step=1",
         "next=%2Fa%3Fb%3D1%26c%3D2&note=a%20b&amp;x=~_.-&y=1&token={}",
-        f"token={{}}&state={secrets.token_hex(300)}&org=1",
+        f"token={{}}&state={state}&org=1",
     ):
         link = f"https://app.example.com/join?{query.format('n4c' + maker.make_code())}"
         yield maker.make_case(maker.make_typical(INVITATION, link=link))
