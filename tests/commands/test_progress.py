@@ -87,6 +87,18 @@ def test_a_short_run_without_an_estimate_says_nothing() -> None:
     assert stderr.getvalue() == ""
 
 
+def test_a_short_run_with_an_estimate_says_nothing() -> None:
+    looks: list[int] = []
+
+    def look() -> Step:
+        looks.append(1)
+        return Step(len(looks), 5, len(looks), 90, 9.0)
+
+    with redirect_stderr(io.StringIO()) as stderr, Progress(look, refresh_seconds=QUICK):
+        wait_for(lambda: len(looks) > 3)
+    assert stderr.getvalue() == ""
+
+
 def test_a_line_comes_now_and_then() -> None:
     done = 0
 

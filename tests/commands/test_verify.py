@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -89,8 +90,10 @@ def test_a_correct_receiver_exits_0(capsys: pytest.CaptureFixture[str], place: P
         r"^At most (\d+) requests, for (\d+) recipients at (.*)\. A receiver", text, re.MULTILINE
     )
     assert announced is not None
-    assert requests <= int(announced[1]) + 3
-    assert re.search(r"^\d+ rules: 64 passed, 12 not applicable\. \d+ cases in ", text, re.MULTILINE)
+    assert requests <= int(announced[1])
+    counts = Counter(outcomes.values())
+    summary = f"{len(outcomes)} rules: {counts['passed']} passed, {counts['not applicable']} not applicable."
+    assert re.search(rf"^{re.escape(summary)} \d+ cases in ", text, re.MULTILINE)
     assert list(place.iterdir()) == []
 
 
@@ -105,7 +108,7 @@ def test_the_announcement_counts_the_requests_of_deliver_rules(capsys: pytest.Ca
     assert parse_outcomes(text)["receiver/deliver/one-mail"] == "failed"
     announced = re.search(r"^At most (\d+) requests, for (\d+) recipients", text, re.MULTILINE)
     assert announced is not None
-    assert requests <= int(announced[1]) + 15
+    assert requests <= int(announced[1])
     assert int(announced[2]) > 50
 
 
@@ -129,10 +132,11 @@ def test_the_announcement_lists_the_recipients(
     assert verify_good(*options, make=Records) == 0
     announced = re.search(r"for (\d+) recipients at (.*?)\. A receiver", read_output(capsys))
     assert announced is not None
-    assert int(announced[1]) == len(Records.recipients)
+    # What is left is for failures: the search for a smaller message, and what is repeated.
+    assert len(Records.recipients) <= int(announced[1]) <= len(Records.recipients) + 130
     domains = {recipient.rpartition("@")[2].lower() for recipient in Records.recipients}
-    assert set(announced[2].split(", ")) == domains
-    assert domain is None or domains == {domain}
+    assert domains <= set(announced[2].split(", "))
+    assert domain is None or announced[2] == domain
 
 
 def test_a_failing_receiver_exits_1_and_its_finding_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -375,13 +379,14 @@ def test_seed_examples_and_revision_determine_the_messages() -> None:
     def bodies(*options: str) -> list[bytes]:
         Records.bodies.clear()
         assert verify_good("--rules", "receiver/accept/generated", *options, make=Records) == 0
-        return list(Records.bodies)
+        return sorted(Records.bodies)  # they are sent in parallel
 
     first = bodies("--seed", "7", "--examples", "40")
     assert first == bodies("--seed", "7", "--examples", "40") != bodies("--seed", "8", "--examples", "40")
     assert len(first) == 40 + 9  # one ordinary message of each type is sent first
     assert len(bodies("--examples", "3", "--revision", "v1.24.0")) == 3 + 7
-    assert not any(b"locale" in body for body in Records.bodies)
+    # The caller of the invitation API chooses the names in a payload of 1.22.
+    assert not any(b"locale" in body for body in Records.bodies if b"OrganizationInvitation" not in body)
 
 
 def test_time_limits_are_options(capsys: pytest.CaptureFixture[str]) -> None:
@@ -569,40 +574,39 @@ class StopsOnType(Good):
         raise OSError from error
 
 
-@pytest.mark.parametrize(("type", "code"), [("ForgotPassword", 1), ("NewTemplate", 3)])
+@pytest.mark.parametrize(
+    ("type", "failed"),
+    [
+        ("ForgotPassword", ["receiver/accept/forgot-password"]),
+        ("NewTemplate", ["receiver/accept/unknown-type", "receiver/accept/unknown-type-is-no-crash"]),
+    ],
+)
 def test_a_receiver_that_stops_during_the_run_is_reported_as_lost(
-    type: str, code: int, capsys: pytest.CaptureFixture[str]
+    type: str, failed: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The rule of the fatal message fails; the rules after it are not judged."""
+    """The rules of the fatal message fail; what was not sent by then is not judged."""
     receiver = StopsOnType(type)
     served = Served(receiver)
     receiver.served = served
     rules = "--rules", "receiver/accept/*", "receiver/auth/*"
     with served:
-        assert verify(served.url, *WITH, *rules, "--report", "json=out.json") == code
+        assert verify(served.url, *WITH, *rules, "--report", "json=out.json") == 1
     document = json.loads(Path("out.json").read_text())
     Draft202012Validator(catalogue.load("verification-report.schema.json")).validate(document)
     assert "the receiver cannot be reached" in document["lost"]
     assert document["ended"] == "the receiver was lost"
     assert document["passed"] is False
     assert len(document["rules"]) == len(select_rules("receiver", rules[1:], []))
-    failed = [entry["rule"] for entry in document["rules"] if entry["findings"]]
-    slug = "forgot-password" if type == "ForgotPassword" else "unknown-type"
-    assert failed == [f"receiver/accept/{slug}"]
+    assert [entry["rule"] for entry in document["rules"] if entry["findings"]] == failed
+    assert "not judged" in {entry["outcome"] for entry in document["rules"]}
     assert "The receiver was lost, and what is left was not tried." in read_output(capsys)
 
 
 def test_an_own_fault_exits_4(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    start, count = ReceiverRun.start, 0
+    def fail(run: ReceiverRun, rule: Rule) -> ReceiverTrial:  # noqa: ARG001 - as the method
+        raise OwnFault("of ours")
 
-    def start_or_fail(run: ReceiverRun, rule: Rule) -> ReceiverTrial:
-        nonlocal count
-        count += 1
-        if count > len(FEW) - 1:  # the rehearsal before the start passes
-            raise OwnFault("of ours")
-        return start(run, rule)
-
-    monkeypatch.setattr(ReceiverRun, "start", start_or_fail)
+    monkeypatch.setattr(ReceiverRun, "start", fail)
     assert verify_good(*FEW, "--report", "json=out.json") == 4
     text = read_output(capsys)
     assert text.count("A fault of mail-contract itself, please report it:") == 3

@@ -35,7 +35,7 @@ sender.main()
 HANGS = """\
 import os, pathlib, sys, time
 for number, job in enumerate(sys.stdin):
-    if number == 2:
+    if number == 1:
         pathlib.Path("pid").write_text(str(os.getpid()))
         time.sleep(600)
     print('{"ok": true}', flush=True)

@@ -6,12 +6,13 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 # Import here: each run below drops the modules that it imports first.
 import hypothesis.core  # noqa: F401
 import pytest
 import trustme  # noqa: F401
-from tests.support.broken_receivers import CONTROLS, TOKEN, Good, Served
+from tests.support.broken_receivers import CONTROLS, TOKEN, Good, Refused, Request, Served
 
 import logto_mail_contract.receivers.contract  # noqa: F401
 from logto_mail_contract.commands.main import main
@@ -90,6 +91,39 @@ def test_receiver_class_and_verify_agree(
     assert set(command) == set(selected)
     assert in_class == {rule: PYTEST_OUTCOMES[outcome] for rule, outcome in command.items()}
     assert len(set(command.values())) > 1
+
+
+class RefusesTypes(Good):
+    """Refuses two types in the same way, and a third one in another."""
+
+    def handle(self, message: Any, request: Request) -> None:
+        if message["type"] in ("MfaVerification", "BindMfa"):
+            raise Refused(400, f"unknown type {message['type']!r}")
+        if message["type"] == "Register":
+            raise Refused(409, "no registration")
+        super().handle(message, request)
+
+
+def test_rules_of_a_class_with_one_cause_name_the_first(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each rule fails as a test of its own, and its text names the first with the same cause."""
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    with Served(RefusesTypes()) as served:
+        pytester.makeini("[pytest]\n")
+        pytester.makepyfile(SOURCE.format(url=served.url, token=TOKEN))
+        rules = "accept/sign-in or accept/register or accept/mfa-verification or accept/bind-mfa"
+        ran = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-k", rules)
+    ran.assert_outcomes(passed=1, failed=3)
+    found = re.findall(
+        r"^E? *(receiver/\S+)  MUST$|^E? +cause +the same as in (\S+)$", ran.stdout.str(), re.MULTILINE
+    )
+    assert [rule or f"as {cause}" for rule, cause in found] == [
+        "receiver/accept/register",
+        "receiver/accept/mfa-verification",
+        "receiver/accept/bind-mfa",
+        "as receiver/accept/mfa-verification",
+    ]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])

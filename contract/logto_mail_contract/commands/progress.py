@@ -113,7 +113,8 @@ class Progress:
         due = time.monotonic() + self._plain_seconds
         while not self._over.wait(self._refresh_seconds):
             step = self._look()
-            is_first_estimate = step.seconds_left is not None and not is_estimated
+            # A short run says nothing.
+            is_first_estimate = not is_estimated and (step.seconds_left or 0.0) > self._plain_seconds
             if is_first_estimate or time.monotonic() >= due:
                 is_estimated = is_estimated or is_first_estimate
                 due = time.monotonic() + self._plain_seconds

@@ -93,9 +93,10 @@ class Exchange:
     is_burst: bool = False
 
 
-Way = Literal["shared", "alone", "burst", "drawn"]
+Way = Literal["shared", "alone", "burst", "drawn", "paired"]
 """How the cases of a batch are sent: among all others, apart from those of others, as a burst of many
-connections apart from others, or among others once Hypothesis has drawn them."""
+connections apart from others, among others once Hypothesis has drawn them, or by the rules themselves, each
+two on a connection of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +106,12 @@ class Batch:
     Attributes:
         make: Makes the cases; it sends nothing.
         way: How they are sent.
+        domains: The domains of recipients that are known only once they are drawn.
     """
 
     make: Callable[[RequestMaker], Iterable[Case]]
     way: Way = "shared"
+    domains: tuple[str, ...] = ()
 
     def make_cases(self, maker: RequestMaker) -> list[Case]:
         """Return the cases.
@@ -116,7 +119,7 @@ class Batch:
         Args:
             maker: Makes each of them.
         """
-        maker.group = self.name
+        maker.enter(self.name)
         return list(self.make(maker))
 
     @property
@@ -125,10 +128,13 @@ class Batch:
         return self.make.__name__.strip("_")
 
 
-def batch(way: Way = "shared") -> Callable[[Callable[[RequestMaker], Iterable[Case]]], Batch]:
+def batch(
+    way: Way = "shared", *, domains: tuple[str, ...] = ()
+) -> Callable[[Callable[[RequestMaker], Iterable[Case]]], Batch]:
     """Return a decorator that makes a batch of the function that makes its cases.
 
     Args:
         way: How the cases are sent.
+        domains: The domains of recipients that are known only once they are drawn.
     """
-    return lambda make: Batch(make, way)
+    return lambda make: Batch(make, way, domains)

@@ -29,6 +29,13 @@ _MAX_CONFIRMED_ALONE = 6
 _MAX_CONFIRMED_LIMITS = 3
 _CONFIRMING_CLIENTS = 4
 _MAX_SHOWN_SUSPECTS = 5
+
+MAX_CONTROLS = 2
+"""Most ordinary messages of one look."""
+
+MAX_REPEATED = 2 * _MAX_CONFIRMED + _MAX_CONFIRMED_HANGS + 2 * _MAX_CONFIRMED_LIMITS
+"""Most requests that one look repeats."""
+
 _LIMITING = (401, 402, 403, 423, 429)
 """How receivers, and what stands before them, turn a client away that has sent too much."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from random import Random
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 from .. import catalogue
@@ -59,13 +60,21 @@ class RequestMaker:
         self.revision = receiver.revision
         self.settings = settings
         self.accepted_types = template_types(self.revision) if accepted_types is None else accepted_types
-        self.group = ""
         self._numbers = numbers
         self._refuse = refuse
         self._refused_bodies: set[bytes] = set()
-        # The same seed, the same codes. They are no secret.
-        self._random = Random(settings.seed)  # noqa: S311
+        self._random = Random()  # noqa: S311 - codes and marks are no secret
         self._codes: set[str] = set()
+        self.enter("")
+
+    def enter(self, group: str) -> None:
+        """Begin the cases of a batch: the same seed gives the same codes, whatever was sent before.
+
+        Args:
+            group: The name of the batch.
+        """
+        self.group = group
+        self._random.seed(f"{self.settings.seed} {group}")
 
     @property
     def base_type(self) -> str:
@@ -96,6 +105,10 @@ class RequestMaker:
             if digits not in self._codes and len(set(digits)) >= MIN_TELLING_DIGITS:
                 self._codes.add(digits)
                 return digits
+
+    def make_mark(self) -> str:
+        """Return letters that stand in one value of one message of the run, and nowhere else."""
+        return "mcq" + "".join(self._random.choices(ascii_lowercase, k=8))
 
     def make_recipient(self, address: str = RECIPIENT) -> str:
         """Return an address like another one that nothing was sent to before.

@@ -5,18 +5,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..judging.responses import format_outcome, is_accepted
 from ..suite.causes import Causes
 from ..suite.results import NotJudged
 from ..wire.outcomes import Response
-from .checks import DECLARED
 from .diagnosis import diagnose
 from .dispatch import Dispatcher
 from .doubts import Doubts
 from .mailbox import Mailbox
 from .outbox import Mail
+from .planning import estimate, list_batches, make_plan
 from .receiver import Settings
 from .requests import RequestMaker
 from .rules import CHECKS
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .cases import Batch, Exchange
     from .connections import ConnectionPair
     from .lanes import Sending
+    from .planning import Estimate, Plan
     from .receiver import Receiver
 
 Outbox = Callable[[], Iterable[Mail]]
@@ -41,34 +42,6 @@ RESTART_SECONDS = 2.0
 
 QUIET_SECONDS = 0.2
 """Seconds without a mail after which the run expects no other."""
-
-
-class Plan(NamedTuple):
-    """What a run will send, at most.
-
-    Attributes:
-        requests: How many requests.
-        recipients: How many recipients are in them.
-        domains: The domains of the recipients, sorted.
-    """
-
-    requests: int
-    recipients: int
-    domains: tuple[str, ...]
-
-
-class Estimate(NamedTuple):
-    """How far a run is.
-
-    Attributes:
-        sent: How many requests came to their end.
-        planned: How many there will be, at most.
-        seconds_left: How long the rest will take, at most; None before the first response.
-    """
-
-    sent: int
-    planned: int
-    seconds_left: float | None
 
 
 class ReceiverRun:
@@ -113,7 +86,7 @@ class ReceiverRun:
         self._maker: RequestMaker | None = None
         self._baselines: dict[str, Exchange] = {}
         self._sendings: dict[Batch, tuple[Sending, set[str]]] = {}
-        self._planned = 0
+        self._plan: Plan | None = None
         self.outbox = outbox
 
     @property
@@ -170,9 +143,10 @@ class ReceiverRun:
         Raises:
             ReceiverGone: The receiver cannot be reached.
         """
-        self._planned = self.plan(rules).requests
+        if self._plan is None:
+            self.plan(rules)
         self.send_ordinary()
-        for chosen in self._list_batches(rules):
+        for chosen in list_batches(self._list_applicable(rules)):
             if chosen.way in ("shared", "drawn"):
                 self._find_sending(chosen)
 
@@ -213,36 +187,20 @@ class ReceiverRun:
         Args:
             rules: The ids of the rules.
         """
-        refuse = None if self.missing("refusals") else lambda *_, **__: None
-        maker = RequestMaker(self.receiver, self.settings, count(10_000), refuse=refuse)
-        batches = self._list_batches(rules)
-        cases = [case for chosen in batches if chosen.way != "drawn" for case in chosen.make_cases(maker)]
-        recipients = {case.to for case in cases if case.to}
-        more = sum(self.settings.examples for chosen in batches if chosen.way == "drawn")
-        more += sum(DECLARED[rule].requests for rule in rules)
-        domains = {to.rpartition("@")[2].lower() for to in recipients if "@" in to}
-        return Plan(
-            sum(case.repeats for case in cases) + more, len(recipients) + more, tuple(sorted(domains))
+        self._plan = make_plan(
+            self._list_applicable(rules),
+            self.receiver,
+            self.settings,
+            can_refuse=not self.missing("refusals"),
         )
+        return self._plan
 
     def estimate(self) -> Estimate:
         """Return how far the run is."""
-        sent = sum(1 + len(one.earlier) for one in self.dispatcher.ledger)
-        left = max(0, self._planned - sent)
-        window = self.dispatcher.window
-        if window.lone_wait is None:
-            return Estimate(sent, self._planned, None)
-        seconds = left * window.lone_wait / window.size
-        if self.settings.pace is not None:
-            seconds = max(seconds, left / self.settings.pace)
-        return Estimate(sent, self._planned, seconds)
+        return estimate(self._plan, self.dispatcher, self.settings)
 
-    def _list_batches(self, rules: Sequence[str]) -> list[Batch]:
-        applicable = [rule for rule in rules if not any(map(self.missing, CHECKS[rule].needs))]
-        chosen = (one for rule in applicable for one in DECLARED[rule].batches)
-        batches = dict.fromkeys((ordinary, *chosen))
-        # Those that take long to make come last, while others are under way.
-        return sorted(batches, key=lambda one: one.way == "drawn")
+    def _list_applicable(self, rules: Sequence[str]) -> list[str]:
+        return [rule for rule in rules if not any(map(self.missing, CHECKS[rule].needs))]
 
     # Sending, for trials.
 

@@ -265,6 +265,8 @@ class SenderRun:
             if attempt.report.ok is not False:
                 # A sender may report success, and send only then. What was cut off arrives a little later.
                 attempt.wait(self.limit_wait(self.settings.settle))
+            if not attempt.arrivals and time.monotonic() >= self.deadline:
+                raise NotJudged(self._over)
             self.requests += bool(attempt.arrivals)
             self._unsent += not attempt.arrivals
         return attempt

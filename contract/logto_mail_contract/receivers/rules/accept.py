@@ -353,6 +353,19 @@ def _draw_from(maker: RequestMaker) -> SearchStrategy[dict[str, Any]]:
     return drawn.map(ordinary_link).filter(lambda message: is_ordinary_address(message["to"]))
 
 
+_DRAWN_DOMAINS = (
+    "a.b.c.test",
+    "bar.example",
+    "example.com",
+    "example.net",
+    "example.org",
+    "foo.invalid",
+    "foo.test",
+    "xn--bcher-kva.example",
+)
+"""The domains of the ordinary addresses that Hypothesis draws; it is not imported only to announce them."""
+
+
 def _make_drawn(maker: RequestMaker, drawn: dict[str, Any]) -> Case:
     message = maker.make_fresh(drawn)
     if "code" in message["payload"]:
@@ -360,7 +373,7 @@ def _make_drawn(maker: RequestMaker, drawn: dict[str, Any]) -> Case:
     return maker.make_case({**message, "to": maker.make_recipient(drawn["to"])})
 
 
-@batch("drawn")
+@batch("drawn", domains=_DRAWN_DOMAINS)
 def generated(maker: RequestMaker) -> Iterator[Case]:
     """Messages that Hypothesis draws."""
     if maker.accepted_types:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...judging.responses import format_outcome, is_refused_for_now, is_timeout
 from ...suite.results import NotApplicable
 from ...wire.outcomes import Response
+from ..cases import batch
 from ..checks import check
 from ..connections import ConnectionPair
 from ..credentials import make_wrong_values
@@ -30,9 +31,6 @@ _LATE_BYTES_SECONDS = 0.1
 _MAX_SEGMENT_BYTES = 4096
 """The body of a request that surely comes in one segment, and in one read."""
 
-_MAX_REQUESTS = 16
-"""Requests on the connections that are looked at, twice each where others may have failed them."""
-
 
 def _make_first_cases(maker: RequestMaker) -> Iterator[Case]:
     """Yield requests to each of which a receiver may respond in a way of its own."""
@@ -47,6 +45,13 @@ def _make_first_cases(maker: RequestMaker) -> Iterator[Case]:
         yield maker.make_call_case(maker.make_call(message, wrong), message)
 
 
+@batch("paired")
+def _pairs(maker: RequestMaker) -> Iterator[Case]:
+    for first in _make_first_cases(maker):
+        yield first
+        yield maker.make_case(maker.make_typical())
+
+
 def _probe(trial: ReceiverTrial) -> list[ConnectionPair]:
     """Return two requests each on connections of their own, sent once in a run.
 
@@ -57,8 +62,8 @@ def _probe(trial: ReceiverTrial) -> list[ConnectionPair]:
     trial.require_accepted()
     run = trial.run
     if run.connection_pairs is None:
-        firsts = list(_make_first_cases(run.maker))
-        seconds = [run.maker.make_case(run.maker.make_typical()) for _ in firsts]
+        cases = _pairs.make_cases(run.maker)
+        firsts, seconds = cases[::2], cases[1::2]
         clients = max(1, min(run.dispatcher.window.size, len(firsts)))
         with run.dispatcher.lanes.alone(), ThreadPoolExecutor(clients) as pool:
             run.connection_pairs = list(
@@ -100,7 +105,7 @@ def _is_in_segments(call: Call) -> bool:
     return bool(call.cuts) or len(call.body) > _MAX_SEGMENT_BYTES
 
 
-@check("receiver/respond/framing", "wire", batches=EVERY_KIND, requests=_MAX_REQUESTS)
+@check("receiver/respond/framing", "wire", batches=(*EVERY_KIND, _pairs))
 def _framing(trial: ReceiverTrial) -> None:
     for exchange in list_exchanges(trial):
         outcome = exchange.outcome
@@ -117,7 +122,7 @@ def _framing(trial: ReceiverTrial) -> None:
             trial.judge(pair.case.call, not pair.late, faults, pair.first)
 
 
-@check("receiver/respond/keep-alive", "wire", requests=_MAX_REQUESTS)
+@check("receiver/respond/keep-alive", "wire", batches=(_pairs,))
 def _keep_alive(trial: ReceiverTrial) -> None:
     for pair in _probe(trial):
         if not isinstance(pair.first, Response) or pair.first.faults:
@@ -128,7 +133,7 @@ def _keep_alive(trial: ReceiverTrial) -> None:
             trial.judge(pair.case.call, pair.is_right, _format(pair), pair.second)
 
 
-@check("receiver/respond/keep-alive-after-error", "wire", requests=_MAX_REQUESTS)
+@check("receiver/respond/keep-alive-after-error", "wire", batches=(_pairs,))
 def _keep_alive_after_error(trial: ReceiverTrial) -> None:
     for pair in _probe(trial):
         if pair.is_error:

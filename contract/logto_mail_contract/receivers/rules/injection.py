@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
-from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 from ...judging.typical import application, organization, user
@@ -23,11 +21,6 @@ if TYPE_CHECKING:
     from ..trial import ReceiverTrial
 
 _MARK = re.compile("mcq[a-z]{8}")
-
-
-def _make_mark() -> str:
-    """Return letters that stand in one value of one message, and nowhere else."""
-    return "mcq" + "".join(secrets.choice(ascii_lowercase) for _ in range(8))
 
 
 def _find_place(value: Any, text: str, place: str = "") -> str:
@@ -85,9 +78,8 @@ def _make_marked(maker: RequestMaker, make: Callable[[], str]) -> Iterator[Case]
     yield maker.make_case(maker.make_typical(INVITATION, **invitation))
 
 
-def _make_markup() -> str:
+def _make_markup(mark: str) -> str:
     # Ends whatever it may stand in: an attribute in either quotes or in none, a comment, raw text.
-    mark = _make_mark()
     inside = f"x\" data-{mark}=\"y' data-{mark}='z data-{mark}=1 "
     return f"{inside}\"'--></title></style><{mark}>"
 
@@ -96,13 +88,17 @@ def _make_markup() -> str:
 def _markup(maker: RequestMaker) -> Iterator[Case]:
     # Both are addresses by the grammar of SMTP, and Logto sends to either.
     for local in ('"><{}>"', "x'data-{}='y"):
-        to = maker.make_recipient(f"{local.format(_make_mark())}@example.com")
+        to = maker.make_recipient(f"{local.format(maker.make_mark())}@example.com")
         yield maker.make_case(maker.make_typical("SignIn", to=to))
-    yield from _make_marked(maker, _make_markup)
-    link = f"https://app.example.com/join?x={_make_markup()}"
+
+    def make_markup() -> str:
+        return _make_markup(maker.make_mark())
+
+    yield from _make_marked(maker, make_markup)
+    link = f"https://app.example.com/join?x={make_markup()}"
     yield maker.make_case(maker.make_typical(INVITATION, link=link))
     if maker.knows("1.35"):
-        yield maker.make_case({**maker.make_typical("SignIn"), "ip": _make_markup()})
+        yield maker.make_case({**maker.make_typical("SignIn"), "ip": make_markup()})
 
 
 @check("receiver/deliver/markup-escaped", "outbox", batches=(_markup,))
@@ -158,7 +154,7 @@ def _line_breaks(maker: RequestMaker) -> Iterator[Case]:
     for end in ("\r\n", "\n", "\r"):
 
         def make_injecting(end: str = end) -> str:
-            mark = _make_mark()
+            mark = maker.make_mark()
             return f"Foo{end}X-{mark}: 1{end}Bcc: {mark}@example.com{end}{end}Bar"
 
         yield from _make_marked(maker, make_injecting)
