@@ -21,6 +21,7 @@ from logto_mail_contract.connector.encoding import connector_call
 from logto_mail_contract.judging.javascript_json import stringify
 from logto_mail_contract.receivers.outbox import SmtpSink
 from logto_mail_contract.receivers.receiver import Receiver, Settings
+from logto_mail_contract.receivers.rules import CHECKS
 from logto_mail_contract.suite.checks import list_rule_ids
 from logto_mail_contract.wire.outcomes import Response
 
@@ -108,13 +109,7 @@ on_wire = pytest.mark.parametrize("running", ["receiver_flask.py", "receiver_fas
 all_examples = pytest.mark.parametrize(
     "running", ["receiver_flask", "receiver_fastapi", "receiver_node"], indirect=True
 )
-NOT_IN_PROCESS = {
-    "receiver/auth/doubled-authorization",
-    "receiver/auth/header-name-case",
-    "receiver/respond/framing",
-    "receiver/respond/keep-alive",
-    "receiver/respond/keep-alive-after-error",
-}
+NOT_IN_PROCESS = {rule for rule in list_rule_ids("receiver") if "wire" in CHECKS[rule].needs}
 
 
 @all_examples
