@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..findings import Rule
+    from ..wire.calls import Call  # noqa: F401 - the base class names it in a string
     from .attempts import Attempt
     from .cases import Case, Exchange
     from .mail_reading import ReadMail

@@ -216,15 +216,15 @@ class ReceiverTrial(MailTrial):
     def reproduce(self, case: Call | None) -> str:
         if case is None:
             return ""
-        group = next((one.case.group for one in self.run.dispatcher.ledger if one.case.call is case), "")
+        sent = next((one.case for one in self.run.dispatcher.ledger if one.case.call is case), None)
         return reproduce(
-            list_senders(self.rule.id, group),
+            list_senders(self.rule.id, sent.group if sent else ""),
             self.receiver,
             self.settings,
             case,
             self.shell,
             follows=case in self._redirected,
-            is_shown_by_curl=not self.run.maker.is_refused_by_mail_server(case),
+            is_shown_by_curl=sent is None or sent.refusal is None,
             sink_port=getattr(self.run.outbox, "port", None),
         )
 
