@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import TYPE_CHECKING
 
-from ..judging.responses import format_outcome, is_accepted
+from ..judging.responses import format_outcome, is_accepted, is_timeout
 from ..suite.causes import Causes
 from ..suite.results import NotJudged
 from ..wire.outcomes import Response
@@ -264,6 +264,10 @@ class ReceiverRun:
         came = f": {format_outcome(exchange.outcome)}" if exchange else ""
         return f"an ordinary message of type {type} is not accepted either{came}"
 
+    @property
+    def _is_hanging(self) -> bool:
+        return any(is_timeout(exchange.outcome) for exchange in self._baselines.values())
+
     def require_running(self) -> None:
         """Go on only if more may be sent.
 
@@ -279,7 +283,9 @@ class ReceiverRun:
             accepted = [
                 case
                 for case in cases
-                if chosen is ordinary or not case.type or case.type in self.maker.accepted_types
+                if chosen is ordinary
+                or case.type in self.maker.accepted_types
+                or not (case.type or self._is_hanging)
             ]
             submit = {
                 "alone": self.dispatcher.send_alone,
