@@ -133,8 +133,10 @@ def test_the_announcement_lists_the_recipients(
     announced = re.search(r"for (\d+) recipients at (.*?)\. A receiver", read_output(capsys))
     assert announced is not None
     # What is left is for failures: the search for a smaller message, and what is repeated.
-    assert len(Records.recipients) <= int(announced[1]) <= len(Records.recipients) + 130
-    domains = {recipient.rpartition("@")[2].lower() for recipient in Records.recipients}
+    assert len(Records.recipients) <= int(announced[1]) <= len(Records.recipients) + 160
+    domains = {
+        re.sub(r"\d{5}", "*", recipient.rpartition("@")[2].lower()) for recipient in Records.recipients
+    }
     assert domains <= set(announced[2].split(", "))
     assert domain is None or announced[2] == domain
 
@@ -581,7 +583,7 @@ class StopsOnType(Good):
         ("NewTemplate", ["receiver/accept/unknown-type", "receiver/accept/unknown-type-is-no-crash"]),
     ],
 )
-def test_a_receiver_that_stops_during_the_run_is_reported_as_lost(
+def test_a_receiver_that_stops_during_the_run_fails_the_rules_under_way(
     type: str, failed: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The rules of the fatal message fail; what was not sent by then is not judged."""
@@ -593,13 +595,17 @@ def test_a_receiver_that_stops_during_the_run_is_reported_as_lost(
         assert verify(served.url, *WITH, *rules, "--report", "json=out.json") == 1
     document = json.loads(Path("out.json").read_text())
     Draft202012Validator(catalogue.load("verification-report.schema.json")).validate(document)
-    assert "the receiver cannot be reached" in document["lost"]
-    assert document["ended"] == "the receiver was lost"
     assert document["passed"] is False
     assert len(document["rules"]) == len(select_rules("receiver", rules[1:], []))
-    assert [entry["rule"] for entry in document["rules"] if entry["findings"]] == failed
+    findings = {
+        entry["rule"]: entry["findings"][0]["actual"] for entry in document["rules"] if entry["findings"]
+    }
+    assert findings.keys() >= set(failed)
+    for rule, actual in findings.items():
+        assert "the receiver could not be reached since" in actual
+        assert rule in failed or "it may be due to one of" in actual  # others were under way
     assert "not judged" in {entry["outcome"] for entry in document["rules"]}
-    assert "The receiver was lost, and what is left was not tried." in read_output(capsys)
+    assert "the receiver cannot be reached" in read_output(capsys)
 
 
 def test_an_own_fault_exits_4(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

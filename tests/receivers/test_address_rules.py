@@ -16,7 +16,9 @@ from logto_mail_contract.receivers.receiver import Receiver, Settings
 if TYPE_CHECKING:
     from logto_mail_contract.suite.results import Result
 
-ORDINARY, RARE, ODD = (f"receiver/accept/{name}-addresses" for name in ("ordinary", "rare", "odd"))
+ORDINARY = "receiver/accept/ordinary-addresses"
+RARE = "receiver/accept/rare-addresses"
+ODD = "receiver/accept/odd-addresses"
 
 
 class Picky(Good):

@@ -73,7 +73,12 @@ CLOSED = GOOD.replace("make()", "make(closed=True)")
 NO_MFA = GOOD.replace("make()", "make(refused={'BindMfa'})")
 NO_WIRE_RULES = {
     *(rule for rule in RULES if "/auth/" in rule or "/deliver/" in rule),
-    *("receiver/respond/framing", "receiver/respond/keep-alive", "receiver/respond/keep-alive-after-error"),
+    *(
+        "receiver/accept/pieces",
+        "receiver/respond/framing",
+        "receiver/respond/keep-alive",
+        "receiver/respond/keep-alive-after-error",
+    ),
 }
 
 

@@ -10,6 +10,7 @@ import wsgiref.simple_server
 from collections import Counter
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,10 +72,14 @@ def test_a_control_fails_exactly_its_rules(name: str) -> None:
 
 
 def test_every_rule_has_its_own_control() -> None:
+    """Those of newer rules stand in a file for each kind of mistake."""
     own = {f"receiver/{control.failed_rules[0]}" for control in CONTROLS.values()}
     follows = {f"receiver/{rule}" for control in CONTROLS.values() for rule in control.failed_rules}
     assert follows <= set(RULES)
-    assert own == set(RULES)
+    files = set(Path(__file__).parent.glob("test_*.py")) - {Path(__file__)}
+    elsewhere = "".join(file.read_text(encoding="utf-8") for file in files)
+    left = {rule for rule in RULES if not re.search(rf"[\"'/ ]{rule.rpartition('/')[2]}[\"' ]", elsewhere)}
+    assert left <= own
 
 
 # Correct receivers.
@@ -182,7 +187,7 @@ def asgi(receiver: Good, *, lifespan: bool) -> Callable[..., Any]:
 
 WIRE_RULES = {
     *("auth/doubled-authorization", "auth/header-name-case"),
-    *("respond/framing", "respond/keep-alive", "respond/keep-alive-after-error"),
+    *("accept/pieces", "respond/framing", "respond/keep-alive", "respond/keep-alive-after-error"),
 }
 
 
@@ -394,10 +399,10 @@ def test_each_recipient_gets_at_most_two_messages(domain: str | None) -> None:
 
 
 def test_shrinking_uses_a_new_recipient_for_each_message() -> None:
-    class LimitsAndCrashes(LimitsEachRecipient, CONTROLS["StumblesOverAFavicon"].make):  # type: ignore[misc]
+    class LimitsAndCrashes(LimitsEachRecipient, CONTROLS["StumblesOverAShortId"].make):  # type: ignore[misc]
         def handle(self, message: Any, request: Request) -> None:
             super().handle(message, request)
-            CONTROLS["StumblesOverAFavicon"].make.handle(self, message, request)
+            CONTROLS["StumblesOverAShortId"].make.handle(self, message, request)
 
     receiver = Receiver.wsgi(wsgi(LimitsAndCrashes()), authorization=TOKEN)
     found = find_failed(results(receiver, replace(SETTINGS, examples=200)))
@@ -439,15 +444,16 @@ def test_a_shared_limit_is_reported_once(limit: int) -> None:
 
 def test_other_failures_are_reported_despite_a_shared_limit() -> None:
     class Crashes(LimitsAll, CONTROLS["WritesLatin1"].make):  # type: ignore[misc]
-        limit = 100
+        limit = 300
 
         def handle(self, message: Any, request: Request) -> None:
             super().handle(message, request)
             CONTROLS["WritesLatin1"].make.handle(self, message, request)
 
     failures = find_failed(results(Receiver.wsgi(wsgi(Crashes()), "/hook", authorization=TOKEN)))
-    assert "500 Internal Server Error" in failures.pop("accept/unicode")
-    assert len(failures) == 1
+    assert "500 Internal Server Error" in failures["accept/unicode"]
+    assert "429" in failures.pop("respond/no-shared-limit")
+    assert not any("429" in text for text in failures.values())
 
 
 def test_auth_rules_are_not_applicable_without_authorization() -> None:
@@ -484,6 +490,6 @@ def test_every_form_of_authorization_passes_the_auth_rules(token: str) -> None:
     skipped = {result.rule.id.rpartition("/")[2] for result in found if result.outcome != "passed"}
     scheme, digits = " " not in token, token.isdigit()
     assert skipped == {
-        *(["scheme-only-authorization"] if scheme else []),
+        *(["scheme-only-authorization", "bare-authorization"] if scheme else []),
         *(["case-changed-authorization"] if digits else []),
     }

@@ -109,6 +109,8 @@ class Dispatcher:
             raise ReceiverGone(self.gone)
         for one in together.exchanges:
             sending.finish(one)
+        # Whoever waits for the others would wait for ever.
+        sending.abandon(self.lanes.stopped)
         return sending
 
     def _choose_patience(self, lone_seconds: float) -> float:

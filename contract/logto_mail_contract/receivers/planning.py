@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -78,7 +79,8 @@ def make_plan(
     drawn = [chosen for chosen in batches if chosen.way == "drawn"]
     cases = [case for chosen in batches if chosen not in drawn for case in chosen.make_cases(maker)]
     recipients = {case.to for case in cases if case.to}
-    domains = {to.rpartition("@")[2].lower() for to in recipients if "@" in to}
+    # The number of a run may be part of a domain.
+    domains = {re.sub("[0-9]{5,}", "*", to.rpartition("@")[2].lower()) for to in recipients if "@" in to}
     domains.update(*(chosen.domains for chosen in drawn))
     if settings.recipient_domain is not None:
         domains = {settings.recipient_domain.lower()}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import TYPE_CHECKING
 
-from ..judging.responses import format_outcome, is_accepted
+from ..judging.responses import format_outcome, is_accepted, is_timeout
 from ..suite.causes import Causes
 from ..suite.results import NotJudged
 from ..wire.outcomes import Response
@@ -155,16 +155,7 @@ class ReceiverRun:
         return ReceiverTrial(rule, self)
 
     def missing(self, need: str) -> str:
-        receiver = self.receiver
-        if need == "wire" and not receiver.target.on_wire:
-            return "the receiver runs in this process, so nothing goes over a wire"
-        if need == "authorization" and not receiver.authorization:
-            return "the receiver is given no authorization"
-        if need == "outbox" and self.outbox is None:
-            return "the test gives no outbox with the mails that the receiver sends"
-        if need == "refusals" and not hasattr(self.outbox, "refuse"):
-            return "the outbox refuses no recipient, as SmtpSink does"
-        return ""
+        return _explain_missing(self.receiver, self.outbox, need)
 
     def interrupt(self, reason: str) -> None:
         """Send nothing more, and end every wait; may be called from any thread.
@@ -264,6 +255,10 @@ class ReceiverRun:
         came = f": {format_outcome(exchange.outcome)}" if exchange else ""
         return f"an ordinary message of type {type} is not accepted either{came}"
 
+    @property
+    def _is_hanging(self) -> bool:
+        return any(is_timeout(exchange.outcome) for exchange in self._baselines.values())
+
     def require_running(self) -> None:
         """Go on only if more may be sent.
 
@@ -279,7 +274,9 @@ class ReceiverRun:
             accepted = [
                 case
                 for case in cases
-                if chosen is ordinary or not case.type or case.type in self.maker.accepted_types
+                if chosen is ordinary
+                or case.type in self.maker.accepted_types
+                or not (case.type or self._is_hanging)
             ]
             submit = {
                 "alone": self.dispatcher.send_alone,
@@ -290,3 +287,15 @@ class ReceiverRun:
                 sending.unsent.append(self.explain_refusal(type))
             self._sendings[chosen] = sending, set()
         return self._sendings[chosen]
+
+
+def _explain_missing(receiver: Receiver, outbox: Outbox | None, need: str) -> str:
+    if need == "wire" and not receiver.target.on_wire:
+        return "the receiver runs in this process, so nothing goes over a wire"
+    if need == "authorization" and not receiver.authorization:
+        return "the receiver is given no authorization"
+    if need == "outbox" and outbox is None:
+        return "the test gives no outbox with the mails that the receiver sends"
+    if need == "refusals" and not hasattr(outbox, "refuse"):
+        return "the outbox refuses no recipient, as SmtpSink does"
+    return ""

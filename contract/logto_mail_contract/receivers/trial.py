@@ -9,22 +9,19 @@ from typing import TYPE_CHECKING, Protocol
 from ..judging.responses import format_outcome, is_accepted
 from ..masking import escape_unprintable, mask_secrets
 from ..suite.results import NotJudged
-from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS, Trial
+from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS
 from ..wire.outcomes import NoResponse, Response
 from ..wire.urls import resolve_location
 from .checks import list_senders
 from .dispatch import ReceiverGone
+from .mail_trial import MailTrial
 from .reproduce import list_secrets, reproduce
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ..findings import Rule
     from ..wire.calls import Call
     from ..wire.outcomes import Outcome
-    from .attempts import Attempt
     from .cases import Batch, Case, Exchange
-    from .mail_reading import ReadMail
     from .run import ReceiverRun
 
 _VARYING = re.compile(r"'[^']*'|\"[^\"]*\"|\S*@\S*|[0-9]+")
@@ -37,7 +34,7 @@ class Expectation(Protocol):
     def __call__(self, outcome: Outcome, /) -> bool: ...
 
 
-class ReceiverTrial(Trial["Call | None"]):
+class ReceiverTrial(MailTrial):
     """One rule being tried at one receiver.
 
     Args:
@@ -45,17 +42,13 @@ class ReceiverTrial(Trial["Call | None"]):
         run: The run that it belongs to.
 
     Attributes:
-        run: The run that it belongs to.
         receiver: The receiver.
-        settings: How it is tried.
         shell: How a shell makes an ``Authorization`` that must not be printed, by its value.
     """
 
     def __init__(self, rule: Rule, run: ReceiverRun) -> None:
-        super().__init__(rule)
-        self.run = run
+        super().__init__(rule, run)
         self.receiver = run.receiver
-        self.settings = run.settings
         self.shell: dict[str, str] = {}
         self._redirected: set[Call] = set()
         self._came: str | None = None
@@ -207,67 +200,6 @@ class ReceiverTrial(Trial["Call | None"]):
         """Return the group of the rule and what came first, without what differs each time."""
         return self.rule.id.split("/")[1], _VARYING.sub("", self._came or "")
 
-    # Mails.
-
-    def find_mails(self, exchanges: Sequence[Exchange]) -> dict[Exchange, Sequence[ReadMail]]:
-        """Return the mails of each accepted message, once they came or are too late.
-
-        Args:
-            exchanges: The exchanges of the messages.
-
-        Raises:
-            NotJudged: The run was interrupted.
-        """
-        mailbox = self.run.mailbox
-        mailbox.wait(exchanges, self._mail_seconds, self._is_interrupted)
-        self._raise_if_interrupted()
-        found = {one: mailbox.find(one.case) for one in exchanges if is_accepted(one.outcome)}
-        return {one: mails for one, mails in found.items() if mails or one.started >= mailbox.since}
-
-    @property
-    def _mail_seconds(self) -> float:
-        """How long a mail may take; where none came at all, none is waited for long again."""
-        settings = self.settings
-        if self.run.mailbox.is_silent:
-            return min(settings.warn_after, settings.fail_after)
-        return settings.fail_after
-
-    def wait_for_more_mails(self, exchanges: Sequence[Exchange]) -> None:
-        """Wait as long as a second mail may take, which is looked for by its absence.
-
-        Args:
-            exchanges: The exchanges of the messages.
-
-        Raises:
-            NotJudged: The run was interrupted.
-        """
-        self.run.mailbox.wait_for_more(exchanges, self._is_interrupted)
-        self._raise_if_interrupted()
-
-    def format_missing(self, exchange: Exchange) -> str:
-        """Return that a message has no mail, for a person to read."""
-        return (
-            f"{format_outcome(exchange.outcome)}, and no mail to {exchange.case.to} "
-            f"within {self._mail_seconds:g} s{self.format_attempts(exchange.case)}"
-        )
-
-    def list_attempts(self, case: Case) -> list[Attempt]:
-        """Return the attempts to mail a message; none where the outbox is no SMTP sink."""
-        attempts = getattr(self.run.outbox, "attempts", None)
-        return attempts(case.to) if attempts else []
-
-    def format_attempts(self, case: Case) -> str:
-        """Return what the SMTP sink answered to a message's mail, after a semicolon; empty where nothing."""
-        answers = [attempt.answer for attempt in self.list_attempts(case)]
-        return f"; the SMTP sink answered {' and '.join(dict.fromkeys(answers))}" if answers else ""
-
-    def _is_interrupted(self) -> bool:
-        return bool(self.run.interrupted)
-
-    def _raise_if_interrupted(self) -> None:
-        if self.run.interrupted:
-            raise NotJudged(self.run.interrupted)
-
     # The result.
 
     def measure_message(self, case: Call | None) -> int:
@@ -284,15 +216,15 @@ class ReceiverTrial(Trial["Call | None"]):
     def reproduce(self, case: Call | None) -> str:
         if case is None:
             return ""
-        group = next((one.case.group for one in self.run.dispatcher.ledger if one.case.call is case), "")
+        sent = next((one.case for one in self.run.dispatcher.ledger if one.case.call is case), None)
         return reproduce(
-            list_senders(self.rule.id, group),
+            list_senders(self.rule.id, sent.group if sent else ""),
             self.receiver,
             self.settings,
             case,
             self.shell,
             follows=case in self._redirected,
-            is_shown_by_curl=not self.run.maker.is_refused_by_mail_server(case),
+            is_shown_by_curl=sent is None or sent.refusal is None,
             sink_port=getattr(self.run.outbox, "port", None),
         )
 

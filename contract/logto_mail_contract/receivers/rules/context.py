@@ -107,6 +107,9 @@ def _context_forms(maker: RequestMaker) -> Iterator[Case]:
                 organization=organization(branding=branding),
             )
         )
+    # Applications that Logto has built in.
+    for id, name in (("demo-app", "Live Preview"), ("account-center", "Account Center")):
+        yield maker.make_case(maker.make_typical("SignIn", application=application(id=id, name=name)))
     bare = {name: value for name, value in application().items() if name in ("id", "name")}
     yield maker.make_case(maker.make_typical("SignIn", application=bare))
     yield maker.make_case(without(maker.make_typical("SignIn"), "organization"))
