@@ -80,10 +80,11 @@ class Small:
         return (message["to"],)
 
     def headers(self, message: dict[str, Any]) -> list[str]:
+        # Cut, since a line of a mail has at most 998 bytes.
         return [
             "From: shop@example.com",
             f"To: {message['to']}",
-            f"Subject: {self.one_line(self.subject(message))}",
+            f"Subject: {self.one_line(self.subject(message))[:200]}",
         ]
 
     def render(self, message: dict[str, Any]) -> bytes:
