@@ -63,7 +63,9 @@ def reproduce(
     headers = _header_options(call, receiver, shell)
     is_shown_by_curl = is_shown_by_curl and rules[0] not in _NOT_BY_CURL and not call.cuts
     # No mail shows without the sink: it ends with the run.
-    is_shown_by_curl = is_shown_by_curl and (sink_port is None or not rules[0].startswith("receiver/deliver/"))
+    is_shown_by_curl = is_shown_by_curl and (
+        sink_port is None or not rules[0].startswith("receiver/deliver/")
+    )
     if not is_shown_by_curl or len(call.body) > MAX_SHOWN_MESSAGE_CHARACTERS or headers is None:
         return _verify_command(rules, receiver, settings, url, sink_port)
     arguments = ["curl", "-i"]

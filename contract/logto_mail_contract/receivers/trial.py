@@ -51,7 +51,7 @@ class ReceiverTrial(MailTrial):
         self.receiver = run.receiver
         self.shell: dict[str, str] = {}
         self._redirected: set[Call] = set()
-        self._came: str | None = None
+        self._came: tuple[str, str] | None = None
 
     # Sending.
 
@@ -190,15 +190,16 @@ class ReceiverTrial(MailTrial):
         """
         super().judge(case, passed, actual)
         if not passed and self._came is None:
-            self._came = actual
+            self._came = "", actual
             if isinstance(outcome, Response):
-                self._came = f"{outcome.status} {outcome.content[:200].decode(errors='replace')}"
+                self._came = str(outcome.status), outcome.content[:200].decode(errors="replace")
             elif outcome is not None:
-                self._came = outcome.kind
+                self._came = "", outcome.kind
 
-    def signature(self) -> tuple[str, str]:
-        """Return the group of the rule and what came first, without what differs each time."""
-        return self.rule.id.split("/")[1], _VARYING.sub("", self._came or "")
+    def signature(self) -> tuple[str, str, str]:
+        """Return the group of the rule, and the status and text that came first, without what differs."""
+        status, text = self._came or ("", "")
+        return self.rule.id.split("/")[1], status, _VARYING.sub("", text)
 
     # The result.
 
