@@ -12,7 +12,7 @@ from ..suite.results import NotJudged
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS
 from ..wire.outcomes import NoResponse, Response
 from ..wire.urls import resolve_location
-from .checks import list_senders
+from .checks import is_drawn, list_senders
 from .dispatch import ReceiverGone
 from .mail_trial import MailTrial
 from .reproduce import list_secrets, reproduce
@@ -203,8 +203,10 @@ class ReceiverTrial(MailTrial):
 
     # The result.
 
-    def measure_message(self, case: Call | None) -> int:
-        return len(case.body) if case else 0
+    def measure_message(self, case: Call | None) -> tuple[int, ...]:
+        # Drawn ones come last: each has odd values beside the one that fails.
+        sent = self._find_sent(case)
+        return sent is not None and is_drawn(sent.group), len(case.body) if case else 0
 
     def format_message(self, case: Call | None) -> str:
         if case is None:
@@ -217,7 +219,7 @@ class ReceiverTrial(MailTrial):
     def reproduce(self, case: Call | None) -> str:
         if case is None:
             return ""
-        sent = next((one.case for one in self.run.dispatcher.ledger if one.case.call is case), None)
+        sent = self._find_sent(case)
         return reproduce(
             list_senders(self.rule.id, sent.group if sent else ""),
             self.receiver,
@@ -231,3 +233,6 @@ class ReceiverTrial(MailTrial):
 
     def mask(self, text: str) -> str:
         return mask_secrets(text, list_secrets(self.receiver, self.shell))
+
+    def _find_sent(self, call: Call | None) -> Case | None:
+        return next((one.case for one in self.run.dispatcher.ledger if one.case.call is call), None)
