@@ -114,6 +114,11 @@ class Doubts:
             f"{dispatcher.gone}; an ordinary message was accepted before{_format_suspects(suspects)}",
             is_limit=False,
         )
+        cut = [one for one in after if isinstance(one.outcome, NoResponse)]
+        if len(cut) > 1:
+            # One of them ended the receiver, and nobody can tell which: the others say nothing.
+            reason = "the receiver ended while this was under way; see receiver/respond/keeps-accepting"
+            self._reasons |= dict.fromkeys(cut, reason)
 
     def _still_accepts(self, fresh: Sequence[Exchange]) -> bool:
         """Send an ordinary message, and another if it is refused; withdraw what was refused alike."""

@@ -155,16 +155,7 @@ class ReceiverRun:
         return ReceiverTrial(rule, self)
 
     def missing(self, need: str) -> str:
-        receiver = self.receiver
-        if need == "wire" and not receiver.target.on_wire:
-            return "the receiver runs in this process, so nothing goes over a wire"
-        if need == "authorization" and not receiver.authorization:
-            return "the receiver is given no authorization"
-        if need == "outbox" and self.outbox is None:
-            return "the test gives no outbox with the mails that the receiver sends"
-        if need == "refusals" and not hasattr(self.outbox, "refuse"):
-            return "the outbox refuses no recipient, as SmtpSink does"
-        return ""
+        return _explain_missing(self.receiver, self.outbox, need)
 
     def interrupt(self, reason: str) -> None:
         """Send nothing more, and end every wait; may be called from any thread.
@@ -296,3 +287,15 @@ class ReceiverRun:
                 sending.unsent.append(self.explain_refusal(type))
             self._sendings[chosen] = sending, set()
         return self._sendings[chosen]
+
+
+def _explain_missing(receiver: Receiver, outbox: Outbox | None, need: str) -> str:
+    if need == "wire" and not receiver.target.on_wire:
+        return "the receiver runs in this process, so nothing goes over a wire"
+    if need == "authorization" and not receiver.authorization:
+        return "the receiver is given no authorization"
+    if need == "outbox" and outbox is None:
+        return "the test gives no outbox with the mails that the receiver sends"
+    if need == "refusals" and not hasattr(outbox, "refuse"):
+        return "the outbox refuses no recipient, as SmtpSink does"
+    return ""
