@@ -42,7 +42,6 @@ def reproduce(
     *,
     follows: bool,
     is_shown_by_curl: bool = True,
-    sink_port: int | None = None,
 ) -> str:
     """Return a command to copy: curl where one request shows it, else ``mail-contract verify`` or pytest.
 
@@ -54,7 +53,6 @@ def reproduce(
         shell: How a shell makes an ``Authorization`` that must not be printed, by its value.
         follows: Whether the request was redirected, and followed.
         is_shown_by_curl: Whether the request alone shows the failure again.
-        sink_port: The port of the SMTP sink; None without one.
     """
     target = receiver.target
     if not isinstance(target, UrlTarget):
@@ -63,8 +61,7 @@ def reproduce(
     headers = _header_options(call, receiver, shell)
     is_shown_by_curl = is_shown_by_curl and rules[0] not in _NOT_BY_CURL and not call.cuts
     if not is_shown_by_curl or len(call.body) > MAX_SHOWN_MESSAGE_CHARACTERS or headers is None:
-        sink = "" if sink_port is None else f" --smtp-sink {sink_port}"
-        return _verify_command(rules, receiver, settings, url) + sink
+        return _verify_command(rules, receiver, settings, url)
     arguments = ["curl", "-i"]
     # As the connector follows: posting again, but for 303. With -X it would post again there too.
     arguments += ["-L", "--post301", "--post302"] if follows else []

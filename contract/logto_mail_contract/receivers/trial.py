@@ -225,7 +225,6 @@ class ReceiverTrial(MailTrial):
             self.shell,
             follows=case in self._redirected,
             is_shown_by_curl=sent is None or sent.refusal is None,
-            sink_port=getattr(self.run.outbox, "port", None),
         )
 
     def mask(self, text: str) -> str:
