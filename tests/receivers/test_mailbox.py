@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from itertools import count
@@ -116,3 +117,15 @@ def test_a_wait_is_given_up_when_it_is_over() -> None:
     mailbox.wait_for_more([exchange], lambda: True)
     assert time.monotonic() - start < 10
     assert not mailbox.is_silent
+
+
+def test_the_mail_of_a_repeated_invitation_is_no_mail_of_the_first() -> None:
+    maker, mails = make_maker(), list[Mail]()
+    mailbox = Mailbox(mails.copy, 0)
+    first = maker.make_case(maker.make_typical("OrganizationInvitation"))
+    again = maker.make_again(first)
+    mails.append(make_mail(again.to, f"Join: {again.link}"))
+    mailbox.fetch()
+    assert again.link in json.loads(again.call.body)["payload"]["link"]
+    assert mailbox.find(again)
+    assert not mailbox.find(first)

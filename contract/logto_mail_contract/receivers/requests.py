@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 INVITATION = "OrganizationInvitation"
 
+_LINK_MARK = re.compile("n4c[0-9]+")
+"""What makes the link of a message its own."""
+
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ORDINARY_ADDRESS = re.compile(
     rf"(?![^@]{{65}})[A-Za-z0-9+_'-]+(?:\.[A-Za-z0-9+_'-]+)*@(?:{_LABEL}\.)+[A-Za-z]{{2,63}}"
@@ -230,7 +233,9 @@ class RequestMaker:
         return connector_call(self.receiver.target, stringify(message), authorization)
 
     def make_again(self, case: Case) -> Case:
-        """Return a case once more, to another recipient and with another code; no mail is expected.
+        """Return a case once more, with another recipient, code and link; no mail is expected.
+
+        A mail with the link of the case would else look like one of the case to another recipient.
 
         Args:
             case: The case.
@@ -238,15 +243,17 @@ class RequestMaker:
         body, message = case.call.body, case.message
         if message is None or not case.to:
             return Case(case.call, case.type, message, group=case.group)
-        own = {case.to: self.make_recipient(case.to)} | ({case.code: self.make_code()} if case.code else {})
+        to = self.make_recipient(case.to)
+        renewed = {"code": self.make_code()} if case.code else {}
+        if case.link:
+            renewed["link"] = _LINK_MARK.sub(f"n4c{self.make_code()}", case.link)
+        own = {case.to: to} | {message["payload"][name]: value for name, value in renewed.items()}
         for old, new in own.items():
             body = body.replace(stringify(old), stringify(new))
-        payload = message.get("payload")
-        if case.code:
-            payload = {**message["payload"], "code": own[case.code]}
-        message = {**message, "to": own[case.to], "payload": payload}
+        payload = {**message["payload"], **renewed} if renewed else message.get("payload")
+        message = {**message, "to": to, "payload": payload}
         call = case.call.replace_body(body)
-        self._arrange_refusal(own[case.to], case.refusal, call)
+        self._arrange_refusal(to, case.refusal, call)
         return Case(call, case.type, message, group=case.group, refusal=case.refusal)
 
 
