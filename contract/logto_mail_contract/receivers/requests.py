@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 INVITATION = "OrganizationInvitation"
 
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_LINK_MARK = re.compile("n4c[0-9]+")
 _ORDINARY_ADDRESS = re.compile(
     rf"(?![^@]{{65}})[A-Za-z0-9+_'-]+(?:\.[A-Za-z0-9+_'-]+)*@(?:{_LABEL}\.)+[A-Za-z]{{2,63}}"
 )
@@ -230,7 +231,7 @@ class RequestMaker:
         return connector_call(self.receiver.target, stringify(message), authorization)
 
     def make_again(self, case: Case) -> Case:
-        """Return a case once more, to another recipient and with another code; no mail is expected.
+        """Return a case once more, to another recipient, with another code and link; no mail is expected.
 
         Args:
             case: The case.
@@ -238,12 +239,17 @@ class RequestMaker:
         body, message = case.call.body, case.message
         if message is None or not case.to:
             return Case(case.call, case.type, message, group=case.group)
-        own = {case.to: self.make_recipient(case.to)} | ({case.code: self.make_code()} if case.code else {})
+        own = {case.to: self.make_recipient(case.to)}
+        if case.code:
+            own[case.code] = self.make_code()
+        if case.link:
+            own[case.link] = _LINK_MARK.sub(f"n4c{self.make_code()}", case.link)
         for old, new in own.items():
             body = body.replace(stringify(old), stringify(new))
         payload = message.get("payload")
-        if case.code:
-            payload = {**message["payload"], "code": own[case.code]}
+        if isinstance(payload, dict):
+            secrets = {name: old for name, old in (("code", case.code), ("link", case.link)) if old}
+            payload = {**payload, **{name: own[old] for name, old in secrets.items()}}
         message = {**message, "to": own[case.to], "payload": payload}
         call = case.call.replace_body(body)
         self._arrange_refusal(own[case.to], case.refusal, call)
