@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..judging.responses import format_outcome, is_accepted
+from ..masking import count_noun
 from ..suite.results import NotJudged
 from ..suite.trial import Trial
 
@@ -73,9 +74,12 @@ class MailTrial(Trial["Call | None"]):
 
     def format_missing(self, exchange: Exchange) -> str:
         """Return that a message has no mail, for a person to read."""
+        case = exchange.case
+        others = len(self.run.mailbox.find_by_recipient(case))
+        came = f" but {count_noun(others, 'mail')} of other messages" if others else ""
         return (
-            f"{format_outcome(exchange.outcome)}, and no mail to {exchange.case.to} "
-            f"within {self._mail_seconds:g} s{self.format_attempts(exchange.case)}"
+            f"{format_outcome(exchange.outcome)}, and no mail to {case.to}{came} "
+            f"within {self._mail_seconds:g} s{'' if others else self.format_attempts(case)}"
         )
 
     def list_attempts(self, case: Case) -> list[Attempt]:

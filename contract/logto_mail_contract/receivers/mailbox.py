@@ -47,6 +47,7 @@ class Mailbox:
         self._last = earlier[-1] if earlier else None
         self._by_address: dict[str, list[ReadMail]] = {}
         self._by_code: dict[str, list[ReadMail]] = {}
+        self._cases: dict[str, set[Case]] = {}
         self._coded = 0
         self._code_owners: dict[str, str] = {}
         self._owned = 0
@@ -83,11 +84,16 @@ class Mailbox:
         return self._by_address.get(normalize_address(case.to), _NO_MAIL)
 
     def find(self, case: Case) -> Sequence[ReadMail]:
-        """Return the mails of a case: those to its recipient, else those with its code or its link."""
+        """Return the mails of a case: those to its recipient, else those with its code or its link.
+
+        A mail with the code or link of another message to the same recipient, known since its mail was waited
+        for, is none of them.
+        """
         mails = self.find_by_recipient(case)
-        if len(mails) > case.repeats:
-            # Other messages may have gone to the same recipient.
-            mails = [read for read in mails if self._is_of(read, case)] or mails
+        others = self._cases.get(normalize_address(case.to), set()) - {case}
+        if others or len(mails) > case.repeats:
+            own = [read for read in mails if self._is_of(read, case)]
+            mails = own or [read for read in mails if not any(self._is_of(read, other) for other in others)]
         if mails or not (case.code or case.link):
             return mails
         return self.find_by_content(case)
@@ -118,6 +124,8 @@ class Mailbox:
             is_over: Returns whether to give up.
         """
         awaited = [one for one in exchanges if is_accepted(one.outcome) and one.started >= self.since]
+        for one in awaited:
+            self._cases.setdefault(normalize_address(one.case.to), set()).add(one.case)
         missing = list(awaited)
         late: list[Exchange] | None = None
 

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from .cases import Batch, Case, Exchange
     from .run import ReceiverRun
 
-_VARYING = re.compile(r"'[^']*'|\"[^\"]*\"|\S*@\S*|[0-9]+")
-"""What differs between responses that say the same."""
+_VARYING = re.compile(r"'[^']*'|\\\"[^\"]*\"|[^\s\"]*@[^\s\"]*|[0-9]+")
+_VARYING_IN_TEXT = re.compile(rf"{_VARYING.pattern}|\"[^\"]*\"")
+"""What differs between responses that say the same; in JSON, a text in quotation marks says what is wrong."""
 
 
 class Expectation(Protocol):
@@ -199,7 +200,8 @@ class ReceiverTrial(MailTrial):
     def signature(self) -> tuple[str, str, str]:
         """Return the group of the rule, and the status and text that came first, without what differs."""
         status, text = self._came or ("", "")
-        return self.rule.id.split("/")[1], status, _VARYING.sub("", text)
+        varying = _VARYING if text.lstrip().startswith(("{", "[")) else _VARYING_IN_TEXT
+        return self.rule.id.split("/")[1], status, varying.sub("", text)
 
     # The result.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...judging.typical import application, minimal, organization, without
+from ...judging.typical import application, minimal, organization, user, without
 from ..cases import batch
 from ..checks import check
 from ..mail_text import find_damaged_text, find_leftovers
@@ -47,9 +47,26 @@ def _find_texts(
             yield exchange, mails
 
 
-@check("receiver/deliver/text-intact", "outbox", batches=MAILED)
+_LONG_NAME = "n" + "\U0001f642" * 127
+"""A cut after an even number of bytes or UTF-16 units splits a character."""
+
+
+@batch()
+def _long_names(maker: RequestMaker) -> Iterator[Case]:
+    if maker.knows("1.25"):
+        company = organization(name=_LONG_NAME)
+        person = user(name=_LONG_NAME)
+        yield maker.make_case(maker.make_typical(INVITATION, organization=company, inviter=person))
+        product = application(name=_LONG_NAME, displayName=_LONG_NAME)
+        yield maker.make_case(maker.make_typical("BindNewIdentifier", application=product, user=person))
+
+
+_TEXTS = (*MAILED, _long_names)
+
+
+@check("receiver/deliver/text-intact", "outbox", batches=_TEXTS)
 def _text_intact(trial: ReceiverTrial) -> None:
-    for exchange, mails in _find_texts(trial, MAILED):
+    for exchange, mails in _find_texts(trial, _TEXTS):
         values = dict(list_texts(exchange.case.message))
         for read in mails:
             found = find_damaged_text(read, values)
