@@ -20,19 +20,23 @@ DELAYS = {"serial": 0.01, "one-connection": 0.01}
 
 SETTINGS = {"limited": Settings(examples=10, pace=45)}
 WARNED: dict[str, set[str]] = {
-    # A mail that the mail server refuses later is lost, and nobody learns of it.
-    "queue": {"receiver/deliver/one-mail-to-odd-addresses"},
+    # Nobody learns that the mail server refused the mail later.
+    "queue": {"receiver/deliver/permanent-refusal", "receiver/deliver/cut-connection"},
     "hidden": {"receiver/auth/says-unauthorized"},
     "closes-after-errors": {"receiver/respond/keep-alive-after-error"},
-}
-FAILED: dict[str, set[str]] = {
-    # Logto keeps its connections open, so that every other message waits.
-    "one-connection": {"receiver/concurrent/burst"},
+    # It looks at no type: bodies that Logto cannot send are a 500, and some that are no messages a 200.
+    "flask": {
+        "receiver/reject/not-an-object-is-no-crash",
+        "receiver/reject/broken-to-is-no-crash",
+        "receiver/reject/broken-type",
+        "receiver/reject/broken-payload-is-no-crash",
+        "receiver/reject/deep-nesting-is-no-crash",
+    },
 }
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_a_good_receiver_fails_no_rule(name: str) -> None:
+def test_a_good_receiver_fails_no_must_and_only_known_shoulds(name: str) -> None:
     settings = SETTINGS.get(name, Settings(examples=10))
     with (
         SmtpSink() as sink,
@@ -44,6 +48,7 @@ def test_a_good_receiver_fails_no_rule(name: str) -> None:
         results = list(verification)
     assert not verification.faults
     found = {result.rule.id: str(result.findings[0]) for result in results if result.findings}
-    assert found.keys() == WARNED.get(name, set()) | FAILED.get(name, set()), found
+    assert found.keys() == WARNED.get(name, set()), found
+    assert {result.rule.id for result in results if result.outcome == "failed"} == set()
     left = {result.rule.id: result.reason for result in results if result.outcome == "not judged"}
     assert left == {}

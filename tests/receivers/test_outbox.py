@@ -240,7 +240,6 @@ def test_a_mail_given_up_before_a_cut_at_data_takes_its_cut_along() -> None:
         ("foo@münchen.example", "foo@xn--mnchen-3ya.example"),
         ("foo@MÜNCHEN.example", "foo@XN--MNCHEN-3YA.example"),
         ("foo@mu\u0308nchen.example", "foo@münchen.example"),
-        ("foo@straße.example", "foo@strasse.example"),
         ("foo@straße.example", "foo@xn--strae-oqa.example"),
     ],
 )
@@ -257,6 +256,9 @@ def test_two_spellings_of_a_mailbox_are_the_same(one: str, other: str) -> None:
         ("foo+1@example.com", "foo@example.com"),
         ("foo@xn--mnchen-3ya.example", "foo@munchen.example"),
         ("foo@xn--ü.example", "foo@ü.example"),
+        ("foo@straße.example", "foo@strasse.example"),
+        ("foo@a\0.example", "foo@a"),
+        ("foo@\udcff.example", "foo@\udcfe.example"),
         ('"@example.com', "@example.com"),
         ("foo", "bar"),
         ("", "foo@example.com"),

@@ -80,9 +80,9 @@ def format_command(
     rule: str, settings: Settings, group: str = "", *, sink: int | None = None, cuts: tuple[int, ...] = ()
 ) -> str:
     with closing(Receiver.url("http://127.0.0.1:1/hook", authorization=TOKEN)) as receiver:
-        receiver.smtp_sink = sink
         call = Call("/hook", (("authorization", TOKEN),), b"{}", cuts=cuts)
-        return reproduce(list_senders(rule, group), receiver, settings, call, {}, follows=False)
+        rules = list_senders(rule, group)
+        return reproduce(rules, receiver, settings, call, {}, follows=False, sink_port=sink)
 
 
 def test_the_line_has_what_was_not_usual() -> None:
@@ -109,6 +109,14 @@ def test_the_line_has_the_rule_that_sends_the_request() -> None:
 def test_a_request_in_pieces_is_shown_by_verify() -> None:
     assert format_command("receiver/accept/pieces", Settings(), cuts=(3,)).startswith("mail-contract verify ")
     assert format_command("receiver/accept/pieces", Settings()).startswith("curl ")
+
+
+def test_a_mail_is_shown_by_verify_since_the_sink_ends_with_the_run() -> None:
+    line = format_command("receiver/deliver/link-intact", Settings(), sink=2525)
+    assert line.startswith("mail-contract verify ")
+    assert line.count(" --smtp-sink 2525") == 1
+    assert format_command("receiver/accept/sign-in", Settings(), sink=2525).startswith("curl ")
+    assert format_command("receiver/deliver/link-intact", Settings()).startswith("curl ")
 
 
 def test_curl_adds_no_content_type() -> None:

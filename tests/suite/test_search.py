@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -102,3 +103,8 @@ def test_a_folder_that_the_user_chose_is_used_again_afterwards(
         assert os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] != own
     assert list(tmp_path.iterdir()) == []
     assert os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] == own
+
+
+def test_a_receiver_may_use_random_numbers_meanwhile() -> None:
+    drawn = draw_examples(st.integers().map(lambda number: (number, random.random())), 5, seed=0)
+    assert drawn

@@ -19,6 +19,7 @@ from email.policy import SMTP
 from email.utils import formatdate, make_msgid, parseaddr
 from typing import TYPE_CHECKING, Any
 
+import ada_url
 import flask
 from tests.support.broken_receivers import TOKEN, Good, Refused, Request, Served
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -265,6 +266,16 @@ class BadGateway(Mailing):
     undeliverable = unavailable = 502
 
 
+class Punycode(Mailing):
+    """Writes international domains in Punycode: SMTPUTF8 is for what stands before the @ alone."""
+
+    def handle(self, message: Any, request: Request) -> None:
+        self.check_recipient(message["to"])
+        local, _, domain = message["to"].rpartition("@")
+        encoded = ada_url.idna_to_ascii(domain).decode() or domain
+        super().handle({**message, "to": f"{local}@{encoded}"}, request)
+
+
 class Hidden(Mailing):
     """Answers 404 to a wrong credential, as if nothing were there."""
 
@@ -336,6 +347,7 @@ GOOD: dict[str, type[Mailing]] = {
     "limited": Limited,
     "flask": FlaskBeginner,
     "bad-gateway": BadGateway,
+    "punycode": Punycode,
     "hidden": Hidden,
     "closes-after-errors": ClosesAfterErrors,
 }

@@ -109,6 +109,7 @@ class OneSession(Mailing):
     def send_over_smtp(self, to: str, mail: bytes) -> None:
         options = () if to.isascii() else ("SMTPUTF8",)
         with self._lock:
+            self.check_session()
             if self._client is None:
                 self._client = smtplib.SMTP("127.0.0.1", self.smtp_port, "localhost", 5)
             try:
@@ -116,6 +117,9 @@ class OneSession(Mailing):
             except (smtplib.SMTPException, OSError):
                 self.note_failure()
                 raise
+
+    def check_session(self) -> None:
+        """Do nothing: a connection that has failed is closed already."""
 
     def note_failure(self) -> None:
         assert self._client is not None
@@ -137,12 +141,10 @@ class LateSession(OneSession):
             super().note_failure()
         self._is_broken = not self._is_broken
 
-    def send_over_smtp(self, to: str, mail: bytes) -> None:
+    def check_session(self) -> None:
         if self._is_broken:
-            with self._lock:
-                self.note_failure()
+            self.note_failure()
             raise smtplib.SMTPServerDisconnected
-        super().send_over_smtp(to, mail)
 
 
 class DeadSession(OneSession):

@@ -31,8 +31,8 @@ class StringTrial(Trial[str]):
 
     came: Hashable | None = None
 
-    def measure_message(self, case: str) -> int:
-        return len(case)
+    def measure_message(self, case: str) -> tuple[int, ...]:
+        return (len(case),)
 
     def format_message(self, case: str) -> str:
         return f"<{case}>"

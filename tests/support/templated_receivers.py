@@ -202,6 +202,17 @@ class BadGateway(Templated):
     undeliverable = unavailable = 502
 
 
+class Utf8Headers(Templated):
+    """Writes headers in UTF-8, as SMTPUTF8 allows: RFC 6532."""
+
+    def head(self, message: dict[str, Any]) -> list[str]:
+        lines = [line for line in super().head(message) if not line.startswith("Subject")]
+        return [*lines, f"Subject: {self.clean(self.subject_of(message['payload']))}"]
+
+    def send_over_smtp(self, to: str, mail: bytes) -> None:
+        self.mails.append(Mail(SENDER, (to,), mail, smtputf8=True))
+
+
 GOOD: tuple[type[Templated], ...] = (
     Templated,
     PlainText,
@@ -218,6 +229,7 @@ GOOD: tuple[type[Templated], ...] = (
     Coloured,
     LinklessInvitations,
     BadGateway,
+    Utf8Headers,
 )
 
 

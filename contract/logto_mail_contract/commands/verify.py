@@ -80,7 +80,6 @@ def _read_receiver(options: argparse.Namespace) -> Receiver:
     assert isinstance(target, UrlTarget)
     if options.authorization_env and not target.authorization:
         receiver.authorization_name = options.authorization_env
-    receiver.smtp_sink = options.smtp_sink
     refuse_remote(target, allowed=options.allow_remote)
     return receiver
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
-import unicodedata
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import count
+from unicodedata import normalize
+
+import ada_url
 
 CONNECTION_CUT = "connection cut"
 
@@ -104,19 +106,13 @@ class AttemptLog:
 def normalize_address(address: str) -> str:
     """Return a form of an address that is the same for all spellings of one mailbox.
 
-    Upper case, quotation marks that need not be, and the punycode of a domain make no difference.
+    Upper case, quotation marks that need not be, and the Punycode of a domain make no difference.
     """
-    local, _, domain = unicodedata.normalize("NFC", address).rpartition("@")
+    local, _, domain = address.strip().rpartition("@")
     if len(local) > 1 and local.startswith('"') and local.endswith('"'):
         local = re.sub(r"\\(.)", r"\1", local[1:-1])
-    labels = ".".join(_decode_label(label) for label in domain.lower().split("."))
-    return f"{local}@{unicodedata.normalize('NFC', labels)}".casefold()
-
-
-def _decode_label(label: str) -> str:
-    if not label.startswith("xn--"):
-        return label
-    try:
-        return label.removeprefix("xn--").encode("ascii").decode("punycode")
-    except UnicodeError:
-        return label
+    domain = domain.rstrip(".").lower()  # casefold would make ss of ß, another domain
+    if domain.isprintable():  # Ada takes no lone surrogate, and ends at a NUL
+        # It returns nothing for what is no domain.
+        domain = ada_url.idna_to_ascii(domain).decode() or domain
+    return f"{normalize('NFC', local).casefold()}@{domain}"

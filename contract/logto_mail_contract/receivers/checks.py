@@ -50,6 +50,13 @@ def sends_drawn(rule: str) -> bool:
     return any(one.way == "drawn" for one in DECLARED[rule].batches)
 
 
+def is_drawn(group: str) -> bool:
+    """Return whether the messages of a group, the name of a batch, are drawn."""
+    return any(
+        one.name == group and one.way == "drawn" for declared in DECLARED.values() for one in declared.batches
+    )
+
+
 def check(
     rule: str, *needs: str, batches: tuple[Batch, ...] = (), requests: int = 0
 ) -> Callable[[Callable[[ReceiverTrial], None]], Callable[[ReceiverTrial], None]]:

@@ -10,11 +10,9 @@ import re
 from email.errors import MessageError
 from email.header import decode_header, make_header
 from typing import TYPE_CHECKING
-from unicodedata import normalize
-
-import ada_url
 
 from ..masking import escape_unprintable
+from .attempts import normalize_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,7 +157,7 @@ def find_strangers(mail: Mail, wanted: str) -> list[str]:
         mail: The mail.
         wanted: The address in the message; a list of addresses in it counts as one, odd address.
     """
-    own = _normalize_address(wanted)
+    own = normalize_address(wanted)
     named = [("the envelope", recipient) for recipient in mail.recipients]
     named += [
         (name, address) for name in ("To", "Cc", "Bcc") for address in _list_addresses(mail, name.lower())
@@ -167,19 +165,8 @@ def find_strangers(mail: Mail, wanted: str) -> list[str]:
     return [
         f"{place} names {escape_unprintable(address[:_MAX_SHOWN_CHARACTERS])}"
         for place, address in named
-        if own
-        not in (_normalize_address(address), _normalize_address(_decode_words(address).replace(" ", "")))
+        if own not in (normalize_address(address), normalize_address(_decode_words(address).replace(" ", "")))
     ]
-
-
-def _normalize_address(address: str) -> tuple[str, str]:
-    local, _, domain = address.strip().rpartition("@")
-    if len(local) > 1 and local[0] == local[-1] == '"':
-        local = re.sub(r"\\(.)", r"\1", local[1:-1])
-    domain = domain.rstrip(".").lower()  # casefold would make ss of ß, another domain
-    # Ada returns nothing for what is no domain, for example an address literal.
-    encoded = ada_url.idna_to_ascii(domain).decode()
-    return normalize("NFC", local).casefold(), encoded or domain
 
 
 def _list_addresses(mail: Mail, header: str) -> Iterator[str]:

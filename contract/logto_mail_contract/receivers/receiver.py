@@ -66,7 +66,6 @@ class Receiver:
         authorization: The value of ``Authorization`` that it wants; None when it wants none.
         authorization_name: The environment variable that commands to copy read ``authorization`` from.
         ca_file: The file with the authorities to trust for https; None for the system's.
-        smtp_sink: The port of the SMTP sink that commands to copy name; None without one.
         revision: The contract revision whose messages it must accept.
     """
 
@@ -75,7 +74,6 @@ class Receiver:
         self.authorization = check_authorization(authorization)
         self.authorization_name = "AUTHORIZATION"
         self.ca_file: str | None = None
-        self.smtp_sink: int | None = None
         self.revision = catalogue.resolve_revision(revision or catalogue.current_revision())
 
     @classmethod

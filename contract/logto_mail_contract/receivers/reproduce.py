@@ -42,6 +42,7 @@ def reproduce(
     *,
     follows: bool,
     is_shown_by_curl: bool = True,
+    sink_port: int | None = None,
 ) -> str:
     """Return a command to copy: curl where one request shows it, else ``mail-contract verify`` or pytest.
 
@@ -53,6 +54,7 @@ def reproduce(
         shell: How a shell makes an ``Authorization`` that must not be printed, by its value.
         follows: Whether the request was redirected, and followed.
         is_shown_by_curl: Whether the request alone shows the failure again.
+        sink_port: The port of the SMTP sink; None without one.
     """
     target = receiver.target
     if not isinstance(target, UrlTarget):
@@ -60,8 +62,12 @@ def reproduce(
     url = '"${ENDPOINT}"' if target.has_query else shlex.quote(target.plain_url)
     headers = _header_options(call, receiver, shell)
     is_shown_by_curl = is_shown_by_curl and rules[0] not in _NOT_BY_CURL and not call.cuts
+    # No mail shows without the sink: it ends with the run.
+    is_shown_by_curl = is_shown_by_curl and (
+        sink_port is None or not rules[0].startswith("receiver/deliver/")
+    )
     if not is_shown_by_curl or len(call.body) > MAX_SHOWN_MESSAGE_CHARACTERS or headers is None:
-        return _verify_command(rules, receiver, settings, url)
+        return _verify_command(rules, receiver, settings, url, sink_port)
     arguments = ["curl", "-i"]
     # As the connector follows: posting again, but for 303. With -X it would post again there too.
     arguments += ["-L", "--post301", "--post302"] if follows else []
@@ -98,15 +104,17 @@ def _header_options(call: Call, receiver: Receiver, shell: Mapping[str, str]) ->
     return options
 
 
-def _verify_command(rules: Sequence[str], receiver: Receiver, settings: Settings, url: str) -> str:
+def _verify_command(
+    rules: Sequence[str], receiver: Receiver, settings: Settings, url: str, sink_port: int | None
+) -> str:
     """Return the command line that tries rules again, with the options that are not the usual ones."""
     line = f"mail-contract verify {url} --rules {' '.join(rules)}"
     if receiver.authorization:
         line += f" --authorization-env {receiver.authorization_name}"
     if receiver.ca_file:
         line += f" --ca-file {shlex.quote(receiver.ca_file)}"
-    if receiver.smtp_sink is not None:
-        line += f" --smtp-sink {receiver.smtp_sink}"
+    if sink_port is not None:
+        line += f" --smtp-sink {sink_port}"
     if settings.seed or any(map(sends_drawn, rules)):
         line += f" --seed {settings.seed}"
     names = ("examples", "warn_after", "fail_after", "recipient_domain", "workers", "pace")

@@ -12,7 +12,7 @@ from ..suite.results import NotJudged
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS
 from ..wire.outcomes import NoResponse, Response
 from ..wire.urls import resolve_location
-from .checks import list_senders
+from .checks import is_drawn, list_senders
 from .dispatch import ReceiverGone
 from .mail_trial import MailTrial
 from .reproduce import list_secrets, reproduce
@@ -51,7 +51,7 @@ class ReceiverTrial(MailTrial):
         self.receiver = run.receiver
         self.shell: dict[str, str] = {}
         self._redirected: set[Call] = set()
-        self._came: str | None = None
+        self._came: tuple[str, str] | None = None
 
     # Sending.
 
@@ -190,20 +190,23 @@ class ReceiverTrial(MailTrial):
         """
         super().judge(case, passed, actual)
         if not passed and self._came is None:
-            self._came = actual
+            self._came = "", actual
             if isinstance(outcome, Response):
-                self._came = f"{outcome.status} {outcome.content[:200].decode(errors='replace')}"
+                self._came = str(outcome.status), outcome.content[:200].decode(errors="replace")
             elif outcome is not None:
-                self._came = outcome.kind
+                self._came = "", outcome.kind
 
-    def signature(self) -> tuple[str, str]:
-        """Return the group of the rule and what came first, without what differs each time."""
-        return self.rule.id.split("/")[1], _VARYING.sub("", self._came or "")
+    def signature(self) -> tuple[str, str, str]:
+        """Return the group of the rule, and the status and text that came first, without what differs."""
+        status, text = self._came or ("", "")
+        return self.rule.id.split("/")[1], status, _VARYING.sub("", text)
 
     # The result.
 
-    def measure_message(self, case: Call | None) -> int:
-        return len(case.body) if case else 0
+    def measure_message(self, case: Call | None) -> tuple[int, ...]:
+        # Drawn ones come last: each has odd values beside the one that fails.
+        sent = self._find_sent(case)
+        return sent is not None and is_drawn(sent.group), len(case.body) if case else 0
 
     def format_message(self, case: Call | None) -> str:
         if case is None:
@@ -216,7 +219,7 @@ class ReceiverTrial(MailTrial):
     def reproduce(self, case: Call | None) -> str:
         if case is None:
             return ""
-        sent = next((one.case for one in self.run.dispatcher.ledger if one.case.call is case), None)
+        sent = self._find_sent(case)
         return reproduce(
             list_senders(self.rule.id, sent.group if sent else ""),
             self.receiver,
@@ -225,7 +228,11 @@ class ReceiverTrial(MailTrial):
             self.shell,
             follows=case in self._redirected,
             is_shown_by_curl=sent is None or sent.refusal is None,
+            sink_port=getattr(self.run.outbox, "port", None),
         )
 
     def mask(self, text: str) -> str:
         return mask_secrets(text, list_secrets(self.receiver, self.shell))
+
+    def _find_sent(self, call: Call | None) -> Case | None:
+        return next((one.case for one in self.run.dispatcher.ledger if one.case.call is call), None)

@@ -91,8 +91,8 @@ class SenderTrial(Trial[Attempt]):
 
     # The result.
 
-    def measure_message(self, case: Attempt) -> int:
-        return len(json.dumps(case.message))
+    def measure_message(self, case: Attempt) -> tuple[int, ...]:
+        return (len(json.dumps(case.message)),)
 
     def format_message(self, case: Attempt) -> str:
         return format_message(case.message)

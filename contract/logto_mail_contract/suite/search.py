@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import time
+import warnings
 from contextlib import contextmanager
 from random import Random
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
@@ -73,7 +74,7 @@ def find_smallest(
         shrink_seconds: Called when the first one has failed: how long to look for a smaller one.
     """
     import hypothesis
-    from hypothesis.errors import Flaky, NoSuchExample, Unsatisfiable
+    from hypothesis.errors import Flaky, HypothesisDeprecationWarning, NoSuchExample, Unsatisfiable
 
     smallest: list[T] = []
     raised: list[BaseException] = []
@@ -107,7 +108,11 @@ def find_smallest(
         print_blob=False,
     )
     try:
-        hypothesis.find(strategy, try_example, settings=settings, random=Random(seed))  # noqa: S311 - no secret
+        with warnings.catch_warnings():
+            # A receiver in this process may use the module in another thread: it draws nothing.
+            unrelated = "Do not use the `random` module inside strategies"
+            warnings.filterwarnings("ignore", unrelated, HypothesisDeprecationWarning)
+            hypothesis.find(strategy, try_example, settings=settings, random=Random(seed))  # noqa: S311 - no secret
     except (NoSuchExample, Unsatisfiable):
         pass
     except Flaky:

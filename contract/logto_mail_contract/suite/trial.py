@@ -50,7 +50,7 @@ class Trial(ABC, Generic[C]):
         self.not_judged: list[str] = []
 
     @abstractmethod
-    def measure_message(self, case: C) -> int:
+    def measure_message(self, case: C) -> tuple[int, ...]:
         """Return the size of the message of a case: the smallest one represents all that failed."""
 
     @abstractmethod

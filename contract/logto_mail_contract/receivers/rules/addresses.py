@@ -63,7 +63,8 @@ def _vary(addresses: tuple[str, ...], maker: RequestMaker) -> Iterable[str]:
 
 
 @batch()
-def _ordinary_addresses(maker: RequestMaker) -> Iterator[Case]:
+def ordinary_addresses(maker: RequestMaker) -> Iterator[Case]:
+    """Messages to addresses that every mail server takes."""
     if maker.settings.recipient_domain is None:
         # One letter before the @ leaves no room for what makes a recipient unique: the domain has it.
         number = maker.make_recipient("n@example.com").partition("@")[0]
@@ -73,7 +74,7 @@ def _ordinary_addresses(maker: RequestMaker) -> Iterator[Case]:
         yield maker.make_case(maker.make_typical(to=maker.make_recipient(address)))
 
 
-expect_each("receiver/accept/ordinary-addresses", _ordinary_addresses, is_accepted)
+expect_each("receiver/accept/ordinary-addresses", ordinary_addresses, is_accepted)
 
 
 @batch()

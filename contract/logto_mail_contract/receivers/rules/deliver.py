@@ -27,6 +27,7 @@ from .accept import (
     unicode_names,
     unknown_types,
 )
+from .addresses import ordinary_addresses
 from .concurrent import burst
 from .context import locale_forms
 from .ordinary import ordinary
@@ -41,12 +42,6 @@ if TYPE_CHECKING:
     from ..trial import ReceiverTrial
 
 _CODE_DIGITS = 6
-
-
-@batch()
-def _ordinary_addresses(maker: RequestMaker) -> Iterator[Case]:
-    for address in ("mc.foo+tag@example.com", "o'foo_bar@example.com", "Mc.Foo@example.com"):
-        yield maker.make_case(maker.make_typical(to=maker.make_recipient(address)))
 
 
 _CODES = ("000007", "012012", "089898", "100000", "999990")
@@ -71,7 +66,7 @@ def _with_code(maker: RequestMaker, message: dict[str, Any], code: str) -> Case:
 
 
 MAILED = (
-    *(ordinary, _ordinary_addresses, _codes, locale_forms),
+    *(ordinary, ordinary_addresses, _codes, locale_forms),
     *(unicode_names, odd_names, template_names, long_values, null_user),
 )
 """What is sent for every rule that looks at the mails of all messages."""

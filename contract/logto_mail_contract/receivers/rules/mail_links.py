@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from typing import TYPE_CHECKING
 
 from ..cases import batch
@@ -48,7 +47,7 @@ def _make_invitations(maker: RequestMaker, forms: Iterable[str]) -> Iterator[Cas
 
 @batch()
 def _links(maker: RequestMaker) -> Iterator[Case]:
-    long = f"https://app.example.com/join?token={{}}&state={secrets.token_hex(300)}&org=1"
+    long = f"https://app.example.com/join?token={{}}&state={maker.make_mark() * 50}&org=1"
     yield from _make_invitations(maker, (*_LINKS, long))
 
 
