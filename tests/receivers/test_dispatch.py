@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from logto_mail_contract.receivers.cases import Case
+    from logto_mail_contract.suite.results import Result
 
 RULES = [rule for rule in list_rule_ids("receiver") if "/deliver/" not in rule]
 
@@ -170,6 +171,43 @@ def test_an_interrupt_ends_every_wait() -> None:
     assert results[-1].outcome == "not judged"
     assert results[-1].reason == "the time is over"
     assert not verification.passed
+
+
+def test_an_interrupt_ends_the_first_request_at_once() -> None:
+    begun, released = threading.Event(), threading.Event()
+
+    class Hangs(Good):
+        def respond(self, request: Request) -> tuple[int, dict[str, str], bytes]:
+            begun.set()
+            released.wait(60)
+            return super().respond(request)
+
+    with Served(Hangs()) as served, closing(Receiver.url(served.url, authorization=TOKEN)) as receiver:
+        with closing(ReceiverRun(receiver, Settings(fail_after=60))) as run:
+            verification = Verification(run, RULES)
+            results: list[Result] = []
+            thread = threading.Thread(target=lambda: results.extend(verification))
+            thread.start()
+            assert begun.wait(10)
+            verification.end("the time is over")
+            thread.join(20)
+            # Not yet answered: the wait was ended, and nothing is said of the receiver.
+            assert not released.is_set()
+            assert [result.reason for result in results] == ["the time is over"] * len(RULES)
+            assert not verification.diagnosis
+            assert not run.dispatcher.ledger
+        released.set()
+        thread.join()
+
+
+def test_rules_whose_answers_came_are_judged_before_messages_are_drawn() -> None:
+    receiver = Receiver.wsgi(wsgi(Good()), "/hook", authorization=TOKEN)
+    with closing(receiver), closing(ReceiverRun(receiver, Settings(examples=5))) as run:
+        rules = ["receiver/accept/sign-in", "receiver/accept/generated"]
+        results = iter(Verification(run, rules))
+        assert next(results).outcome == "passed"
+        assert {exchange.case.group for exchange in run.dispatcher.ledger} == {"ordinary"}
+        assert next(results).cases == 5
 
 
 def test_a_plan_counts_at_least_what_is_sent() -> None:

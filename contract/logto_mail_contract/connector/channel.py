@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import selectors
 import socket
 import ssl
@@ -41,6 +42,9 @@ class Channel(Protocol):
 
     def exchange_again(self, call: Call, timeout: float) -> Outcome | None:
         """Send a request on the connection of the last response; None when that announced its end."""
+
+    def abort(self) -> None:
+        """End an exchange that is under way, where that can be; may be called from any thread."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -140,6 +144,7 @@ class _Connection:
         self._target = target
         self._socket: socket.socket | None = None
         self._reusable = False
+        self._is_aborted = False
 
     def exchange(self, call: Call, timeout: float) -> Outcome:
         start = time.monotonic()
@@ -154,7 +159,8 @@ class _Connection:
             except OSError as error:
                 return NoResponse("unreachable", _format_error(error), time.monotonic() - start)
         outcome = self._exchange(self._socket, call, start, deadline)
-        if is_reused and isinstance(outcome, NoResponse) and outcome.kind in ("ended", "garbled"):
+        is_lost = isinstance(outcome, NoResponse) and outcome.kind in ("ended", "garbled")
+        if is_reused and is_lost and not self._is_aborted:
             # The receiver closed an idle connection just when it was used, or the last response was too long.
             # Other rules judge that: it is no fault of this request.
             second = self.exchange(call, max(0.0, deadline - time.monotonic()))
@@ -234,6 +240,14 @@ class _Connection:
             return NoResponse(kind, problem, seconds, begun=reader.begun)
         self._reusable = reader.reusable and not (reader.surplus or unsent or pieces)
         return Response.from_reader(reader, seconds)
+
+    def abort(self) -> None:
+        self._is_aborted = True
+        # Not closed: another thread may be about to use it.
+        connection = self._socket
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         if self._socket is not None:

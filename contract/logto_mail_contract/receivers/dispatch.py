@@ -164,13 +164,14 @@ class Dispatcher:
             is_burst: Whether the case asks for the company of others.
 
         Raises:
+            NotJudged: The run was interrupted.
             ReceiverGone: The receiver cannot be reached.
         """
-        with self.lanes.occupy():
-            if channel is not None:
-                return self._exchange(case, channel, is_burst=is_burst)
-            with closing(self._target.open()) as own:
-                return self._exchange(case, own, is_burst=is_burst)
+        with ExitStack() as stack:
+            if channel is None:
+                channel = stack.enter_context(closing(self._target.open()))
+            stack.enter_context(self.lanes.occupy(channel))
+            return self._exchange(case, channel, is_burst=is_burst)
 
     def exchange_directly(self, case: Case, send: Callable[[], T]) -> T:
         """Return the very outcome of one request, for example a redirect.
@@ -217,6 +218,8 @@ class Dispatcher:
             if not is_accepted(outcomes[-1]):
                 break
         ended = time.monotonic()
+        # What was aborted says nothing of the receiver.
+        self.lanes.require_uninterrupted()
         company = 0 if is_burst else max(company, self.lanes.active - 1)
         exchange = Exchange(case, outcomes[-1], tuple(outcomes[:-1]), started, ended, company, is_burst)
         with self.lanes.changed:

@@ -122,6 +122,9 @@ class _InProcessChannel(ABC):
     def late_bytes(self, seconds: float) -> tuple[str, ...]:  # noqa: ARG002 - the protocol names it
         return ()
 
+    def abort(self) -> None:  # noqa: B027 - no channel of these has anything to do
+        """Do nothing: an application that is called in this process cannot be stopped."""
+
     def exchange_again(self, call: Call, timeout: float) -> Outcome | None:
         return self.exchange(call, timeout)
 

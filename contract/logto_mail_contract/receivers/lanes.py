@@ -110,6 +110,7 @@ class Lanes:
         self._queue: deque[tuple[Sending, Case]] = deque()
         self._sendings: list[Sending] = []
         self._channels: list[Channel] = []
+        self._occupied: list[Channel] = []
         self._workers = 0
         self._is_held = False
         self._is_interrupted = False
@@ -132,14 +133,26 @@ class Lanes:
         return sending
 
     @contextmanager
-    def occupy(self) -> Iterator[None]:
-        """Count a case that is sent by other means as one that is under way."""
+    def occupy(self, channel: Channel | None = None) -> Iterator[None]:
+        """Count a case that is sent by other means as one that is under way.
+
+        Args:
+            channel: The way that it takes, to be aborted when the run is interrupted; None to wait for it.
+
+        Raises:
+            NotJudged: The run was interrupted.
+        """
         with self.changed:
+            self.require_uninterrupted()
             self.active += 1
+            if channel is not None:
+                self._occupied.append(channel)
         try:
             yield
         finally:
             with self.changed:
+                if channel is not None:
+                    self._occupied.remove(channel)
                 self.active -= 1
                 self.changed.notify_all()
 
@@ -185,6 +198,17 @@ class Lanes:
             self._is_interrupted = True
             for sending in self._sendings:
                 sending.abandon(reason)
+            for channel in self._occupied:
+                channel.abort()
+
+    def require_uninterrupted(self) -> None:
+        """Go on only if the run was not interrupted.
+
+        Raises:
+            NotJudged: It was; the text says why.
+        """
+        if self._is_interrupted:
+            raise NotJudged(self.stopped)
 
     def close(self) -> None:
         """End the workers and close the connections."""

@@ -86,6 +86,7 @@ class ReceiverRun:
         self._maker: RequestMaker | None = None
         self._baselines: dict[str, Exchange] = {}
         self._sendings: dict[Batch, tuple[Sending, set[str]]] = {}
+        self._undrawn: list[Batch] = []
         self._plan: Plan | None = None
         self.outbox = outbox
 
@@ -141,14 +142,16 @@ class ReceiverRun:
             rules: The ids of the rules.
 
         Raises:
+            NotJudged: The run was interrupted.
             ReceiverGone: The receiver cannot be reached.
         """
         if self._plan is None:
             self.plan(rules)
         self.send_ordinary()
-        for chosen in list_batches(self._list_applicable(rules)):
-            if chosen.way in ("shared", "drawn"):
-                self._find_sending(chosen)
+        batches = list_batches(self._list_applicable(rules))
+        for chosen in (one for one in batches if one.way == "shared"):
+            self._find_sending(chosen)
+        self._undrawn = [chosen for chosen in batches if chosen.way == "drawn"]
 
     def start(self, rule: Rule) -> ReceiverTrial:
         self._fetch_mails()
@@ -234,6 +237,10 @@ class ReceiverRun:
             del self._sendings[chosen]
             sending, rules = self._find_sending(chosen)
         rules.add(rule)
+        if not sending.wait(0):
+            # Drawing takes long: while a rule waits, and after those that need not wait.
+            while self._undrawn:
+                self._find_sending(self._undrawn.pop())
         sending.wait()
         self._fetch_mails()
         return sending

@@ -53,7 +53,12 @@ class Run(Protocol[T]):
         """Return why the subject lacks what a rule needs; empty when it does not."""
 
     def prepare(self, rules: Sequence[str]) -> None:
-        """Begin with what rules need that are tried one after the other; may raise SubjectLost."""
+        """Begin with what rules need that are tried one after the other.
+
+        Raises:
+            NotJudged: The run was interrupted meanwhile.
+            SubjectLost: The subject cannot be reached or driven.
+        """
 
     def interrupt(self, reason: str) -> None:
         """End every wait: what waits raises ``NotJudged(reason)``. May be called in any thread."""
@@ -93,6 +98,8 @@ class Verification(Generic[T]):
             self._run.prepare(self._rules)
         except SubjectLost as problem:
             self.lose("", str(problem))
+        except NotJudged as problem:
+            self.end(str(problem))
         for rule in self._rules:
             try:
                 result = self._judge(rule)
