@@ -476,7 +476,8 @@ def test_a_generated_message_is_shrunk(destination: Destination) -> None:
     settings = SenderSettings(examples=200, settle=0.02)
     sender = Sender.calling(RawSender(encode=encode).send)
     (finding,) = try_rule("sender/body/values", sender, destination, settings).findings
-    assert finding.actual == '/to is "bar@example.com" in place of "foo@example.com"'
+    # The smallest message may be one that was drawn, with another recipient.
+    assert finding.actual.startswith('/to is "bar@example.com" in place of "')
     message = json.loads(finding.message)
     # The extent of shrinking depends on the machine; only the needed context remains.
     assert "application" in message["payload"]
