@@ -555,12 +555,12 @@ class LosesTaggedAddresses(Small):
 
 
 # The rules that each receiver fails: its own first, then those that necessarily fail too.
-LOST = "one-mail one-mail-to-odd-addresses unknown-type-carries-code codes-do-not-cross resend-is-sent"
+LOST = "one-mail one-mail-to-odd-addresses unknown-type-carries-code resend-is-sent"
 MISTAKES: list[tuple[type[Small], str]] = [
     (SendsNothing, LOST),
     (SendsTwice, "one-mail one-mail-to-odd-addresses"),
     (SendsAgainLater, "one-mail one-mail-to-odd-addresses"),
-    (ForgetsAType, "one-mail codes-do-not-cross"),
+    (ForgetsAType, "one-mail"),
     (AuthorizesAfterwards, "none-for-refused"),
     (IgnoresStrangers, "no-silent-acceptance"),
     (ReadsPastTheEnd, "none-for-refused"),
