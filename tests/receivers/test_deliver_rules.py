@@ -47,7 +47,7 @@ RULES = [
     if rule.startswith("receiver/deliver/") and "refusals" not in CHECKS[rule].needs
 ]
 # For receivers that lose mails: each lost mail costs the whole wait.
-IMPATIENT = Settings(warn_after=0.1, fail_after=0.2, workers=1)
+IMPATIENT = Settings(warn_after=0.5, fail_after=1, workers=1)
 
 
 SHORT = 0.01

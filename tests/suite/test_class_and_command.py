@@ -109,6 +109,8 @@ def test_rules_of_a_class_with_one_cause_name_the_first(
 ) -> None:
     """Each rule fails as a test of its own, and its text names the first with the same cause."""
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    # With it pytest prints each failure once more, whole, in its summary.
+    monkeypatch.delenv("CI", raising=False)
     with Served(RefusesTypes()) as served:
         pytester.makeini("[pytest]\n")
         pytester.makepyfile(SOURCE.format(url=served.url, token=TOKEN))

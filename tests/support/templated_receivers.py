@@ -207,7 +207,8 @@ class Utf8Headers(Templated):
 
     def head(self, message: dict[str, Any]) -> list[str]:
         lines = [line for line in super().head(message) if not line.startswith("Subject")]
-        return [*lines, f"Subject: {self.clean(self.subject_of(message['payload']))}"]
+        # A line of a mail holds at most 998 bytes: RFC 5322, 2.1.1.
+        return [*lines, f"Subject: {self.clean(self.subject_of(message['payload']))[:200]}"]
 
     def send_over_smtp(self, to: str, mail: bytes) -> None:
         self.mails.append(Mail(SENDER, (to,), mail, smtputf8=True))

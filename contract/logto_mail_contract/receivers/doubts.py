@@ -345,9 +345,7 @@ def _format_suspects(suspects: Sequence[Exchange]) -> str:
 
 def _may_be_load(exchange: Exchange) -> bool:
     outcome = exchange.outcome
-    # A repetition of what was sent in pieces may arrive in one, and then says nothing.
-    is_repeatable = exchange.company > 0 and not exchange.case.call.cuts
-    return is_repeatable and (isinstance(outcome, NoResponse) or outcome.status >= 500)
+    return exchange.company > 0 and (isinstance(outcome, NoResponse) or outcome.status >= 500)
 
 
 def _is_limit(outcome: Outcome) -> bool:
