@@ -29,6 +29,7 @@ BURST_CLIENTS = 16
 MAX_HANGS = 3
 """Requests without a response, one after the other, after which no more are sent."""
 
+_PACE_MARGIN = 1.1
 _MAX_LONE_WAITS = 5
 _MIN_PATIENCE_SECONDS = 0.2
 _SAFE_PART = 0.8
@@ -245,7 +246,8 @@ class Dispatcher:
         with self.lanes.changed:
             now = time.monotonic()
             turn = max(now, self._turn)
-            self._turn = turn + 1 / self._settings.pace
+            # Below the pace: threads wake up late, and those that follow must not come too soon then.
+            self._turn = turn + _PACE_MARGIN / self._settings.pace
         time.sleep(turn - now)
 
     def _retry_unreachable(self, send: Callable[[], T]) -> T:

@@ -160,7 +160,7 @@ class Doubts:
         outcome, call = exchange.outcome, exchange.case.call
         is_limit = _is_turned_away(outcome)
         actual = (
-            f"{format_outcome(outcome)}, at request {len(self._run.dispatcher.ledger)} of the run; "
+            f"{format_outcome(outcome)}, at request {_find_first_number(self._run.dispatcher.ledger, outcome)} of the run; "
             f"an ordinary message was {contrast}"
         )
         if not is_limit:
@@ -341,6 +341,11 @@ def _format_suspects(suspects: Sequence[Exchange]) -> str:
         return f"; it may be due to one of {len(suspects)} requests that were under way: {kinds}"
     named = [f"{group} to {one.case.to or 'nobody'}" for group, one in zip(groups, suspects, strict=True)]
     return f"; it may be due to {' or '.join(named)}"
+
+
+def _find_first_number(ledger: Sequence[Exchange], outcome: Outcome) -> int:
+    """Return at which request of the run the first response of a kind came."""
+    return [_kind(exchange.outcome) for exchange in ledger].index(_kind(outcome)) + 1
 
 
 def _may_be_load(exchange: Exchange) -> bool:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .dispatch import Dispatcher
     from .receiver import Receiver, Settings
 
+_MIN_TELLING_RESPONSES = 12
+"""Responses after which a run says how long it will take."""
+
 
 class Plan(NamedTuple):
     """What a run will send, at most.
@@ -108,7 +111,8 @@ def estimate(plan: Plan | None, dispatcher: Dispatcher, settings: Settings) -> E
     sent = sum(1 + len(one.earlier) for one in dispatcher.ledger)
     planned = plan.requests if plan else 0
     window = dispatcher.window
-    if plan is None or window.lone_wait is None:
+    # The first responses tell how many requests help at once: before, the rest would seem to be serial.
+    if plan is None or window.lone_wait is None or sent < min(planned, _MIN_TELLING_RESPONSES):
         return Estimate(sent, planned, None)
     left = max(0, planned - sent)
     in_parallel = max(0, left - plan.lone - plan.searched)
