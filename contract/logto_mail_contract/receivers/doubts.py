@@ -159,9 +159,9 @@ class Doubts:
         """
         outcome, call = exchange.outcome, exchange.case.call
         is_limit = _is_turned_away(outcome)
+        number = _find_first_number(self._run.dispatcher.ledger, outcome)
         actual = (
-            f"{format_outcome(outcome)}, at request {_find_first_number(self._run.dispatcher.ledger, outcome)} of the run; "
-            f"an ordinary message was {contrast}"
+            f"{format_outcome(outcome)}, at request {number} of the run; an ordinary message was {contrast}"
         )
         if not is_limit:
             suspects = _find_suspects(self._run.dispatcher.ledger, exchange)
