@@ -216,7 +216,11 @@ def test_a_process_that_dies_of_a_request_fails_the_must() -> None:
     served = Served(Dies())
     with served, closing(Receiver.url(served.url, authorization=TOKEN)) as receiver:
         (result,) = try_rules(
-            ["receiver/reject/always-responds"], receiver, Settings(fail_after=3), restart_seconds=0.1
+            ["receiver/reject/always-responds"],
+            receiver,
+            # One at a time, so that it is known which one ended the process.
+            Settings(fail_after=3, workers=1),
+            restart_seconds=0.1,
         )
     assert result.outcome == "failed"
     assert result.rule.level == "MUST"

@@ -321,7 +321,7 @@ def test_a_sender_that_posts_again_after_its_timeout_fails_slow_and_no_retry(
 
 
 def test_a_sender_that_takes_its_timeout_for_success_fails_slow(destination: Destination) -> None:
-    settings = SenderSettings(examples=1, slow=1.0, settle=0.02)
+    settings = SenderSettings(examples=1, slow=2.0, settle=0.02)
     found = find_failed(Sender.calling(TakesTimeoutForSuccess().send), destination, settings)
     assert set(found) == {"sender/answer/slow"}
     assert re.fullmatch(r"success reported after 0\.\d s, before a 200 that .*", found["sender/answer/slow"])

@@ -226,23 +226,23 @@ class PostsAgainAfterTimeout(RawSender):
         """Send a message."""
         start = time.monotonic()
         try:
-            RawSender(timeout=0.2).send(message, endpoint, authorization)
+            RawSender(timeout=0.6).send(message, endpoint, authorization)
         except NotSent:
-            if time.monotonic() < start + 0.2:
+            if time.monotonic() < start + 0.6:
                 raise
             super().send(message, endpoint, authorization)
 
 
 class TakesTimeoutForSuccess(RawSender):
-    """Gives a request 0.2 seconds, and then supposes that it was accepted."""
+    """Gives a request 0.6 seconds, and then supposes that it was accepted."""
 
     def send(self, message: Message, endpoint: str, authorization: str | None) -> None:
         """Send a message."""
         start = time.monotonic()
         try:
-            RawSender(timeout=0.2).send(message, endpoint, authorization)
+            RawSender(timeout=0.6).send(message, endpoint, authorization)
         except NotSent:
-            if time.monotonic() < start + 0.2:
+            if time.monotonic() < start + 0.6:
                 raise
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..judging.responses import format_outcome, format_status, is_accepted, is_refused, is_timeout
+from ..suite.results import NotJudged
 from ..wire.outcomes import NoResponse, Response
 from .dispatch import ReceiverGone
 
@@ -88,16 +89,16 @@ class Doubts:
         if self._looked_at == len(dispatcher.ledger):
             return
         dispatcher.lanes.drain()
-        if dispatcher.gone and dispatcher.has_accepted and self.trouble is None:
-            self._report_gone()
         # Where the mail server fails, so does the message: that shows neither load nor a limit.
         fresh = [one for one in dispatcher.ledger[self._looked_at :] if one.case.refusal is None]
         if not all(is_accepted(exchange.outcome) for exchange in fresh) and not dispatcher.lanes.stopped:
             # What came before tells why a receiver is gone: who judges that finds it gone too.
-            with dispatcher.lanes.alone(), suppress(ReceiverGone):
+            with dispatcher.lanes.alone(), suppress(ReceiverGone, NotJudged):
                 if self._still_accepts(fresh):
                     self._look_for_limit(fresh)
                     self._confirm([one for one in fresh if not _is_limit(one.outcome)])
+        if dispatcher.gone and dispatcher.has_accepted and self.trouble is None:
+            self._report_gone()
         self._looked_at = len(dispatcher.ledger)
 
     # Whether ordinary messages are accepted.
@@ -115,10 +116,12 @@ class Doubts:
             is_limit=False,
         )
         cut = [one for one in after if isinstance(one.outcome, NoResponse)]
-        if len(cut) > 1:
-            # One of them ended the receiver, and nobody can tell which: the others say nothing.
-            reason = "the receiver ended while this was under way; see receiver/respond/keeps-accepting"
-            self._reasons |= dict.fromkeys(cut, reason)
+        first_end = min((one.ended for one in cut), default=first)
+        at_first = [one for one in cut if one.started <= first_end]
+        # Where several were under way nobody can tell which one ended the receiver: the others say nothing.
+        innocent = cut if len(at_first) > 1 else [one for one in cut if one not in at_first]
+        reason = "the receiver ended while this was under way; see receiver/respond/keeps-accepting"
+        self._reasons |= dict.fromkeys(innocent, reason)
 
     def _still_accepts(self, fresh: Sequence[Exchange]) -> bool:
         """Send an ordinary message, and another if it is refused; withdraw what was refused alike."""
