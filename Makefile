@@ -46,11 +46,11 @@ types: install
 	@echo '== mypy --strict'
 	@$(BIN)/mypy
 
-# Two workers halve the time on two cores; ARGS="-n 0" for one process and a debugger. A part of the tests
-# cannot reach the floor of coverage, so it is measured for all of them only.
+# Three workers keep two cores busy, since many tests wait; ARGS="-n 0" for one process and a debugger. A part
+# of the tests cannot reach the floor of coverage, so it is measured for all of them only.
 unit: install node
 	@echo '== pytest'
-	@$(BIN)/python -m pytest -n 2 $(or $(ARGS),--cov --cov-report=term)
+	@$(BIN)/python -m pytest -n 3 $(or $(ARGS),--cov --cov-report=term)
 
 # A test that depends on a fast machine fails here.
 soak: install node
