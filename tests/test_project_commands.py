@@ -102,8 +102,8 @@ def record_calls(folder: Path, *arguments: str, failing: int = 0) -> tuple[int, 
 def test_coverage_is_measured_for_all_tests_only(tmp_path: Path) -> None:
     for name in ("all", "some"):
         (tmp_path / name).mkdir()
-    assert record_calls(tmp_path / "all", "unit")[1] == ["-m pytest -n 2 --cov --cov-report=term"]
-    assert record_calls(tmp_path / "some", "unit", "ARGS=-k inbox")[1] == ["-m pytest -n 2 -k inbox"]
+    assert record_calls(tmp_path / "all", "unit")[1] == ["-m pytest -n 3 --cov --cov-report=term"]
+    assert record_calls(tmp_path / "some", "unit", "ARGS=-k inbox")[1] == ["-m pytest -n 3 -k inbox"]
 
 
 def test_coverage_counts_branches_and_has_a_floor() -> None:
@@ -126,7 +126,7 @@ def is_alive(process: int) -> bool:
 def test_soak_runs_three_rounds_beside_busy_processes(failing: int, tmp_path: Path) -> None:
     code, commands, busy = record_calls(tmp_path, "soak", "ARGS=-k inbox", failing=failing)
     assert code == (2 if failing else 0)
-    assert commands == ["-m pytest -n 2 -k inbox"] * (failing or 3)
+    assert commands == ["-m pytest -n 3 -k inbox"] * (failing or 3)
     assert [len(processes) for processes in busy] == [2] * len(commands)
     assert not any(map(is_alive, busy[0]))
 
