@@ -126,7 +126,7 @@ def is_alive(process: int) -> bool:
 def test_soak_runs_three_rounds_beside_busy_processes(failing: int, tmp_path: Path) -> None:
     code, commands, busy = record_calls(tmp_path, "soak", "ARGS=-k inbox", failing=failing)
     assert code == (2 if failing else 0)
-    assert commands == ["-m pytest -n 3 -k inbox"] * (failing or 3)
+    assert commands == ["-m pytest -n 2 -k inbox"] * (failing or 3)
     assert [len(processes) for processes in busy] == [2] * len(commands)
     assert not any(map(is_alive, busy[0]))
 
