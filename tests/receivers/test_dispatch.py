@@ -243,6 +243,32 @@ def test_a_fault_of_ours_in_a_worker_ends_the_run_and_leaves_no_rule_waiting() -
     assert dispatcher.lanes.stopped == sending.unsent[0]
 
 
+def test_a_fault_of_ours_in_a_worker_is_reported_as_one() -> None:
+    receiver = Receiver.wsgi(wsgi(Good()), "/hook", authorization=TOKEN)
+    opened = count()
+    open_channel = receiver.target.open
+
+    class Breaks:
+        """Opens two channels, for the first messages of a run, and then fails."""
+
+        on_wire, scheme, host, path = False, "http", "localhost", "/hook"
+
+        def open(self) -> Any:
+            if next(opened) > 2:
+                raise RuntimeError("no way")
+            return open_channel()
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    receiver.target = Breaks()
+    with closing(receiver), closing(ReceiverRun(receiver)) as run:
+        verification = Verification(run, RULES)
+        results = list(verification)
+    assert [fault.problem for fault in verification.faults] == ["RuntimeError: no way"]
+    assert "not judged" in {result.outcome for result in results}
+
+
 def test_a_batch_is_named_by_its_function() -> None:
     receiver = Receiver.wsgi(wsgi(Good()))
     maker = RequestMaker(receiver, Settings(), count(10_000))

@@ -115,6 +115,7 @@ class Lanes:
         self._is_held = False
         self._is_interrupted = False
         self._is_closed = False
+        self._fault: Exception | None = None
 
     def submit(self, cases: Sequence[Case]) -> Sending:
         """Send cases in the background, and return them on their way.
@@ -210,6 +211,12 @@ class Lanes:
         if self._is_interrupted:
             raise NotJudged(self.stopped)
 
+    def raise_fault(self) -> None:
+        """Raise what failed in a worker on our own side, once; later rules are not judged because of it."""
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            raise fault
+
     def close(self) -> None:
         """End the workers and close the connections."""
         with self.changed:
@@ -253,6 +260,7 @@ class Lanes:
             reason = str(problem)
         except Exception as problem:  # noqa: BLE001 - a worker that ended would leave a rule waiting for ever
             reason = f"a fault of mail-contract itself: {type(problem).__name__}: {problem}"
+            self._fault = problem
             self.stop(reason)
         finally:
             with self.changed:

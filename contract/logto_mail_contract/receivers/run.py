@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from ..findings import Rule
     from ..suite.checks import Checks
     from .cases import Batch, Exchange
-    from .connections import ConnectionPair
     from .lanes import Sending
     from .planning import Estimate, Plan
     from .receiver import Receiver
+    from .rules.connection import ConnectionPair
 
 Outbox = Callable[[], Iterable[Mail]]
 """Returns the mails that the receiver has sent so far, oldest first."""
@@ -242,6 +242,7 @@ class ReceiverRun:
             while self._undrawn:
                 self._find_sending(self._undrawn.pop())
         sending.wait()
+        self.dispatcher.lanes.raise_fault()
         self._fetch_mails()
         return sending
 
