@@ -56,21 +56,21 @@ class AttemptLog:
         self._lock = threading.Lock()
         self._numbers = count()
         self._attempts: dict[int, Attempt] = {}
+        self._by_address: dict[str, list[int]] = {}
         self._refusals: dict[str, tuple[Refusal, int | None]] = {}
 
     def list_attempts(self, address: str | None = None) -> list[Attempt]:
         """Return the attempts in the order of their RCPT; only those to the address if one is given."""
         with self._lock:
-            attempts = list(self._attempts.values())
-        if address is None:
-            return attempts
-        wanted = normalize_address(address)
-        return [attempt for attempt in attempts if normalize_address(attempt.recipient) == wanted]
+            if address is None:
+                return list(self._attempts.values())
+            return [self._attempts[number] for number in self._by_address.get(normalize_address(address), ())]
 
     def clear(self) -> None:
         """Forget the attempts."""
         with self._lock:
             self._attempts.clear()
+            self._by_address.clear()
 
     def refuse(self, address: str, refusal: Refusal, times: int | None) -> None:
         with self._lock:
@@ -89,9 +89,11 @@ class AttemptLog:
 
     def record(self, attempt: Attempt) -> int:
         """Add an attempt, and return the number by which it can be revised."""
+        key = normalize_address(attempt.recipient)
         with self._lock:
             number = next(self._numbers)
             self._attempts[number] = attempt
+            self._by_address.setdefault(key, []).append(number)
         return number
 
     def revise(self, number: int, *, at: float, command: str, answer: str) -> None:

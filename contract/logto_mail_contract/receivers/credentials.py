@@ -54,7 +54,6 @@ def _change(whole: str, prefix: str, secret: str) -> dict[str, dict[str, str | N
     tail = f'$(printf %s "{rest}" | cut -c2-)'
     extra = "1" if whole.endswith("0") else "0"
     first = _choose_other(secret[0])
-    other = _choose_other(secret[0]) * len(secret)
     return {
         "cut-authorization": {whole[:-1]: "${NAME%?}"},
         "extended-authorization": {whole + extra: f"${{NAME}}{extra}"},
@@ -67,7 +66,7 @@ def _change(whole: str, prefix: str, secret: str) -> dict[str, dict[str, str | N
             f"{prefix}{secret[1:]}": f"{scheme}{tail}" if secret[0].isascii() else "",
             f"{prefix}{first}{secret}": f"{scheme}{first}{rest}",
         },
-        "same-length-authorization": {prefix + other: None},
+        "same-length-authorization": {prefix + first * len(secret): None},
         "not-ascii-authorization": {
             f"{whole}é": "${NAME}é",
             f"{prefix}é": None,

@@ -80,7 +80,8 @@ def make_plan(
     maker = RequestMaker(receiver, settings, count(10_000), refuse=refuse)
     batches = list_batches(rules)
     drawn = [chosen for chosen in batches if chosen.way == "drawn"]
-    cases = [case for chosen in batches if chosen not in drawn for case in chosen.make_cases(maker)]
+    made = {chosen: chosen.make_cases(maker) for chosen in batches if chosen not in drawn}
+    cases = [case for cases in made.values() for case in cases]
     recipients = {case.to for case in cases if case.to}
     # The number of a run may be part of a domain.
     domains = {re.sub("[0-9]{5,}", "*", to.rpartition("@")[2].lower()) for to in recipients if "@" in to}
@@ -93,7 +94,7 @@ def make_plan(
     looks = 1 + len(own) + sum(chosen.way not in ("shared", "drawn") for chosen in batches)
     lone = MAX_CONTROLS * looks + MAX_REPEATED + sum(one.requests for one in own) - searched
     # Pairs are sent again where others may have failed them.
-    lone += sum(len(chosen.make_cases(maker)) for chosen in batches if chosen.way == "paired")
+    lone += sum(len(cases) for chosen, cases in made.items() if chosen.way == "paired")
     # Each of these has a recipient of its own.
     more = len(drawn) * settings.examples + searched + lone
     requests = sum(case.repeats for case in cases) + more

@@ -65,7 +65,6 @@ class RequestMaker:
         self.accepted_types = template_types(self.revision) if accepted_types is None else accepted_types
         self._numbers = numbers
         self._refuse = refuse
-        self._refused_bodies: set[bytes] = set()
         self._random = Random()  # noqa: S311 - codes and marks are no secret
         self._codes: set[str] = set()
         self.enter("")
@@ -192,18 +191,13 @@ class RequestMaker:
         if mail is None:
             mail = "MUST" if is_ordinary_address(message["to"]) else "SHOULD"
         call = connector_call(self.receiver.target, stringify(message), self.receiver.authorization)
-        self._arrange_refusal(message["to"], refusal, call)
+        self._arrange_refusal(message["to"], refusal)
         return Case(call, type or message["type"], message, mail, repeats, self.group, refusal)
 
-    def is_refused_by_mail_server(self, call: Call) -> bool:
-        """Return whether the mail server fails for the recipient of a request."""
-        return call.body in self._refused_bodies
-
-    def _arrange_refusal(self, recipient: str, refusal: Refusal | None, call: Call) -> None:
+    def _arrange_refusal(self, recipient: str, refusal: Refusal | None) -> None:
         if refusal is not None:
             assert self._refuse is not None, "only batches of rules that need refusals have any"
             # A 451 asks for a later try, and that one is accepted.
-            self._refused_bodies.add(call.body)
             self._refuse(recipient, refusal, times=1 if refusal is Refusal.TEMPORARY else None)
 
     def make_raw_case(
@@ -253,7 +247,7 @@ class RequestMaker:
         payload = {**message["payload"], **renewed} if renewed else message.get("payload")
         message = {**message, "to": to, "payload": payload}
         call = case.call.replace_body(body)
-        self._arrange_refusal(to, case.refusal, call)
+        self._arrange_refusal(to, case.refusal)
         return Case(call, case.type, message, group=case.group, refusal=case.refusal)
 
 

@@ -30,6 +30,7 @@ from .accept import (
     unknown_types,
 )
 from .addresses import ordinary_addresses
+from .auth import wrong_authorization
 from .concurrent import burst
 from .context import locale_forms
 from .ordinary import ordinary
@@ -106,15 +107,7 @@ def require_mails(trial: ReceiverTrial) -> None:
         raise NotJudged("no mail came; see receiver/deliver/one-mail")
 
 
-@batch()
-def _wrong_credentials(maker: RequestMaker) -> Iterator[Case]:
-    right = maker.receiver.authorization
-    for wrong in (f"{right}x", None) if right else ():
-        message = maker.make_typical()
-        yield maker.make_call_case(maker.make_call(message, wrong), message)
-
-
-_REFUSED = (ordinary, _wrong_credentials, wrong_methods, *broken_messages.values())
+_REFUSED = (ordinary, wrong_authorization, wrong_methods, *broken_messages.values())
 
 
 def _judge_counts(trial: ReceiverTrial, need: MailNeed, batches: Iterable[Batch]) -> None:
@@ -202,9 +195,9 @@ def _find_stranger(trial: ReceiverTrial, exchange: Exchange, read: ReadMail) -> 
 def _is_crossed(trial: ReceiverTrial, exchange: Exchange, read: ReadMail) -> bool:
     """Return whether a mail is that of two messages, which a rule of its own reports."""
     owners = trial.run.mailbox.list_code_owners(trial.run.dispatcher.ledger)
-    others = set(owners.values()) - {normalize_address(exchange.case.to)}
-    went_elsewhere = any(normalize_address(one) in others for one in read.mail.recipients)
-    return went_elsewhere or bool(_find_stranger(trial, exchange, read))
+    own = normalize_address(exchange.case.to)
+    reached = {normalize_address(one) for one in read.mail.recipients} - {own}
+    return not reached.isdisjoint(owners.values()) or bool(_find_stranger(trial, exchange, read))
 
 
 @check("receiver/deliver/code-intact", "outbox", batches=MAILED)

@@ -187,11 +187,6 @@ def _error_without_internals(trial: ReceiverTrial) -> None:
 # Over the whole run.
 
 
-def _is_limit(trial: ReceiverTrial) -> bool:
-    trouble = trial.run.doubts.trouble
-    return trouble is not None and trouble.is_limit
-
-
 @check("receiver/respond/no-shared-limit", batches=(ordinary,))
 def _no_shared_limit(trial: ReceiverTrial) -> None:
     _judge_trouble(trial, is_limit=True)
