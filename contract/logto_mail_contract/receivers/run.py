@@ -263,10 +263,6 @@ class ReceiverRun:
         came = f": {format_outcome(exchange.outcome)}" if exchange else ""
         return f"an ordinary message of type {type} is not accepted either{came}"
 
-    @property
-    def _is_hanging(self) -> bool:
-        return any(is_timeout(exchange.outcome) for exchange in self._baselines.values())
-
     def require_running(self) -> None:
         """Go on only if more may be sent.
 
@@ -279,12 +275,13 @@ class ReceiverRun:
     def _find_sending(self, chosen: Batch) -> tuple[Sending, set[str]]:
         if chosen not in self._sendings:
             cases = chosen.make_cases(self.maker)
+            is_hanging = any(is_timeout(exchange.outcome) for exchange in self._baselines.values())
             accepted = [
                 case
                 for case in cases
                 if chosen is ordinary
                 or case.type in self.maker.accepted_types
-                or not (case.type or self._is_hanging)
+                or not (case.type or is_hanging)
             ]
             submit = {
                 "alone": self.dispatcher.send_alone,
