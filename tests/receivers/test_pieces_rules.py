@@ -6,12 +6,13 @@ import http.server
 import json
 import socket
 import threading
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.broken_receivers import SETTINGS, TOKEN, Good, Served, wsgi
 from tests.support.runs import has_failed, try_rule, try_rules
+from tests.support.server_threads import serving_in_thread
 
 from logto_mail_contract.connector.channel import UrlTarget
 from logto_mail_contract.receivers.receiver import Receiver
@@ -20,7 +21,7 @@ from logto_mail_contract.wire.calls import Call
 from logto_mail_contract.wire.outcomes import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 PIECES = "receiver/accept/pieces"
 RULES = [rule for rule in list_rule_ids("receiver") if not rule.startswith("receiver/deliver/")]
@@ -155,19 +156,6 @@ class Server(http.server.ThreadingHTTPServer):
         """Print nothing."""
 
 
-@contextmanager
-def serving(handler: type[ReadsOnce]) -> Iterator[str]:
-    """Serve with a handler, and yield the URL."""
-    with Server(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/hook"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def find_failed(url: str) -> dict[str, str]:
     with closing(Receiver.url(url, authorization=TOKEN)) as receiver:
         results = try_rules(RULES, receiver, SETTINGS)
@@ -176,7 +164,7 @@ def find_failed(url: str) -> dict[str, str]:
 
 def test_a_receiver_that_reads_once_fails_the_rule_and_no_other() -> None:
     """The rest of a body that was left is answered too; no other rule speaks of that."""
-    with serving(ReadsOnce) as url:
+    with serving_in_thread(Server(("127.0.0.1", 0), ReadsOnce)) as url:
         failed = find_failed(url)
     assert failed.keys() == {PIECES}
     assert "pieces, the first cut at " in failed[PIECES]
@@ -187,13 +175,18 @@ def test_a_receiver_that_reads_once_fails_the_rule_and_no_other() -> None:
     ("handler", "place"), [(DecodesEachPiece, r"Zo\xc3|"), (DropsTheLastByteOfManyPieces, "|{")]
 )
 def test_a_receiver_that_reads_pieces_badly_fails_the_rule(handler: type[ReadsOnce], place: str) -> None:
-    with serving(handler) as url, closing(Receiver.url(url, authorization=TOKEN)) as receiver:
+    with (
+        serving_in_thread(Server(("127.0.0.1", 0), handler)) as url,
+        closing(Receiver.url(url, authorization=TOKEN)) as receiver,
+    ):
         result = try_rule(PIECES, receiver, SETTINGS)
     assert result.outcome == "failed"
     assert place in result.findings[0].actual
 
 
-@pytest.mark.parametrize("serve", [lambda: serving(ReadsWhole), lambda: Served(Good())])
+@pytest.mark.parametrize(
+    "serve", [lambda: serving_in_thread(Server(("127.0.0.1", 0), ReadsWhole)), lambda: Served(Good())]
+)
 def test_a_receiver_that_reads_to_the_end_passes(serve: Callable[[], Any]) -> None:
     with serve() as served:
         url = served if isinstance(served, str) else served.url

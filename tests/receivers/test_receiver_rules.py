@@ -28,6 +28,7 @@ from tests.support.broken_receivers import (
     wsgi,
 )
 from tests.support.runs import has_failed, try_rules
+from tests.support.server_threads import serving_in_thread
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from logto_mail_contract import catalogue
@@ -105,36 +106,19 @@ class _QuietWerkzeug(WSGIRequestHandler):
 
 
 @contextmanager
-def serving(server: Any, port: int, stop: Callable[[], None]) -> Iterator[str]:
-    """Run a server in a thread and return its URL."""
-    thread = threading.Thread(target=server)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{port}/hook"
-    finally:
-        stop()
-        thread.join()
-
-
-@contextmanager
 def wsgiref_server(app: Any) -> Iterator[str]:
     """Serve with HTTP/1.0, one connection after another."""
-    with wsgiref.simple_server.make_server("127.0.0.1", 0, app, handler_class=_Quiet) as server:
-        run = lambda: server.serve_forever(0.01)  # noqa: E731
-        with serving(run, server.server_port, server.shutdown) as url:
-            yield url
+    server = wsgiref.simple_server.make_server("127.0.0.1", 0, app, handler_class=_Quiet)
+    with serving_in_thread(server) as url:
+        yield url
 
 
 @contextmanager
 def werkzeug_server(app: Any) -> Iterator[str]:
     """Serve with threads and ``Connection: close``."""
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_QuietWerkzeug)
-    try:
-        run = lambda: server.serve_forever(0.01)  # noqa: E731
-        with serving(run, server.server_port, server.shutdown) as url:
-            yield url
-    finally:
-        server.server_close()
+    with serving_in_thread(server) as url:
+        yield url
 
 
 @contextmanager
@@ -145,12 +129,13 @@ def uvicorn_server(app: Any) -> Iterator[str]:
         config = uvicorn.Config(app, log_level="critical", lifespan="auto", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
 
-        def stop() -> None:
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/hook"
+        finally:
             server.should_exit = True
-
-        run = lambda: server.run(sockets=[listening])  # noqa: E731
-        with serving(run, listening.getsockname()[1], stop) as url:
-            yield url
+            thread.join()
 
 
 def asgi(receiver: Good, *, lifespan: bool) -> Callable[..., Any]:

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 import ada_url
 import flask
 from tests.support.broken_receivers import TOKEN, Good, Refused, Request, Served
+from tests.support.limited_receivers import LimitPerSecond
+from tests.support.server_threads import serving_in_thread
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 if TYPE_CHECKING:
@@ -238,26 +240,10 @@ class OneConnection(Mailing):
         return False
 
 
-class Limited(Mailing):
+class Limited(LimitPerSecond, Mailing):
     """Answers 429 to more than ``per_second`` requests within a second."""
 
-    per_second = 50
-
-    def __init__(self, smtp_port: int, delay: float) -> None:
-        super().__init__(smtp_port, delay)
-        self._lock = threading.Lock()
-        self._tokens = float(self.per_second)
-        self._filled = time.monotonic()
-
-    def check_method(self, request: Request) -> None:
-        with self._lock:
-            now = time.monotonic()
-            gained = (now - self._filled) * self.per_second
-            self._tokens, self._filled = min(self._tokens + gained, self.per_second), now
-            if self._tokens < 1:
-                raise Refused(429, "too many requests", **{"retry-after": "1"})
-            self._tokens -= 1
-        super().check_method(request)
+    per_second = 50.0
 
 
 class BadGateway(Mailing):
@@ -303,14 +289,8 @@ class FlaskBeginner(Mailing):
         app.logger.disabled = True
         app.add_url_rule("/hook", view_func=self.receive, methods=["POST"])
         server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/hook"
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+        with serving_in_thread(server) as url:
+            yield url
 
     def receive(self) -> tuple[str, int]:
         time.sleep(self.delay)

@@ -36,7 +36,8 @@ class LimitInTotal(Good):
     requests = 120
     turned_away = Refused(429, "too many requests")
 
-    def __init__(self) -> None:
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self._lock = threading.Lock()
         self._left = self.requests
 
@@ -84,7 +85,8 @@ class LimitPerSecond(Good):
     per_second = 40.0
     turned_away = Refused(429, "too many requests", **{"retry-after": "1"})
 
-    def __init__(self) -> None:
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self._lock = threading.Lock()
         self._tokens = self.per_second
         self._filled = time.monotonic()

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import contextlib
-import queue
 import smtplib
 import threading
 import time
@@ -16,7 +15,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from tests.support.broken_receivers import Refused
-from tests.support.good_receivers import SENDER, Mailing
+from tests.support.good_receivers import SENDER, Mailing, Queueing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -154,28 +153,13 @@ class DeadSession(OneSession):
         """Keep the connection as it is."""
 
 
-class DeadQueue(Mailing):
-    """Responds 202 and mails later, until the first failure ends the thread that mails."""
-
-    status = 202
-
-    def __init__(self, smtp_port: int, delay: float) -> None:
-        super().__init__(smtp_port, delay)
-        self._waiting: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
-        self._worker = threading.Thread(target=self._work, name="mail queue")
-        self._worker.start()
-
-    def send(self, to: str, mail: bytes) -> None:
-        self._waiting.put((to, mail))
+class DeadQueue(Queueing):
+    """The first failure ends the thread that mails."""
 
     def _work(self) -> None:
         with contextlib.suppress(smtplib.SMTPException, OSError):
             while (item := self._waiting.get()) is not None:
                 self.send_over_smtp(*item)
-
-    def close(self) -> None:
-        self._waiting.put(None)
-        self._worker.join()
 
 
 FAILING: dict[str, tuple[type[Mailing], frozenset[str]]] = {

@@ -8,11 +8,11 @@
 from __future__ import annotations
 
 import hmac
-import threading
 from typing import TYPE_CHECKING, Any
 
 from tests.support.broken_receivers import TOKEN, Refused, Request
 from tests.support.good_receivers import Mailing
+from tests.support.limited_receivers import LimitInTotal
 
 if TYPE_CHECKING:
     from io import BufferedIOBase
@@ -46,22 +46,10 @@ class OneTypeOpen(Mailing):
         super().handle(message, request)
 
 
-class LimitForever(Mailing):
+class LimitForever(LimitInTotal, Mailing):
     """Answers 429 to each request after the first 300."""
 
     requests = 300
-
-    def __init__(self, smtp_port: int, delay: float) -> None:
-        super().__init__(smtp_port, delay)
-        self._lock = threading.Lock()
-        self._left = self.requests
-
-    def check_method(self, request: Request) -> None:
-        with self._lock:
-            self._left -= 1
-            if self._left < 0:
-                raise Refused(429, "too many requests")
-        super().check_method(request)
 
 
 class SilentSuccess(Mailing):
