@@ -94,24 +94,26 @@ def test_integers_of_any_length_are_read() -> None:
 
 
 def test_the_last_of_duplicate_keys_is_used_and_all_are_reported() -> None:
-    value, duplicates = parse_with_duplicates('{"a":1,"b":{"c":1,"\\u0063":2},"a":{"x/~":[{"d":1,"d":2}]}}')
+    value, duplicates, more = parse_with_duplicates('{"a":1,"b":{"c":1,"\\u0063":2},"a":{"x/~":[{"d":1,"d":2}]}}')
     assert value == {"a": {"x/~": [{"d": 2}]}, "b": {"c": 2}}
     assert set(duplicates) == {Duplicate("/b", "c"), Duplicate("/a/x~1~0/0", "d"), Duplicate("", "a")}
-    assert parse_with_duplicates('{"a":{"a":1}}') == ({"a": {"a": 1}}, ())
+    assert more == 0
+    assert parse_with_duplicates('{"a":{"a":1}}') == ({"a": {"a": 1}}, (), 0)
 
 
 def test_each_duplicate_key_is_reported_once_up_to_a_maximum() -> None:
-    assert parse_with_duplicates('{"a":1,"a":2,"a":3}') == ({"a": 3}, (Duplicate("", "a"),))
-    members = ",".join(f'"{number}":1' for number in [*range(50), *range(50)])
-    for text in (f"{{{members}}}", f"[{{{members}}},{{{members}}}]"):
-        assert len(parse_with_duplicates(text)[1]) == MAX_DUPLICATES
+    assert parse_with_duplicates('{"a":1,"a":2,"a":3}') == ({"a": 3}, (Duplicate("", "a"),), 0)
+    members = ",".join(f'"{number}":1' for number in [*range(300), *range(300)])
+    for text, total in ((f"{{{members}}}", 300), (f"[{{{members}}},{{{members}}}]", 600)):
+        _, duplicates, more = parse_with_duplicates(text)
+        assert (len(duplicates), more) == (MAX_DUPLICATES, total - MAX_DUPLICATES)
 
 
 def test_duplicate_keys_beside_a_long_key_use_little_memory() -> None:
     text = f'{{"a":1,"a":{{"{"k" * 10_000}":[{"{}," * 5000}{{}}]}}}}'
     tracemalloc.start()
     try:
-        assert parse_with_duplicates(text)[1] == (Duplicate("", "a"),)
+        assert parse_with_duplicates(text).duplicates == (Duplicate("", "a"),)
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()

@@ -668,6 +668,9 @@ def test_a_listing_of_large_bodies_delays_no_other_request(served: Serving) -> N
     thread = threading.Thread(target=listing)
     # Processor time of this process, which runs server and clients: other processes do not lengthen it.
     start = time.process_time()
+    for _ in range(20):
+        json.loads(json.dumps(large))
+    work = time.process_time() - start
     thread.start()
     slowest = 0.0
     while thread.is_alive():
@@ -675,7 +678,7 @@ def test_a_listing_of_large_bodies_delays_no_other_request(served: Serving) -> N
         served.api.get("/healthz")
         slowest = max(slowest, time.process_time() - began)
     assert listed.is_set()
-    assert slowest < (time.process_time() - start) / 4
+    assert slowest < work / 4
 
 
 def test_events_report_each_arrival(both: Serving) -> None:
@@ -1177,11 +1180,22 @@ class FailingStore(MemoryStore):
         else:
             super().add(recorded, on_stored)
 
-    def select(self, query: Query, limit: int, *, newest: bool) -> list[Recorded]:
+    def _read(self) -> None:
         self.readable -= 1
         if self.readable < 0:
             raise StoreProblem("the disk is gone")
+
+    def select(self, query: Query, limit: int, *, newest: bool) -> list[Recorded]:
+        self._read()
         return super().select(query, limit, newest=newest)
+
+    def select_ids(self, query: Query, limit: int | None, *, newest: bool) -> list[int]:
+        self._read()
+        return super().select_ids(query, limit, newest=newest)
+
+    def get(self, id: int) -> Recorded | None:
+        self._read()
+        return super().get(id)
 
     def delete(self, to: str | None) -> int:
         if self.readable <= 0:
@@ -1221,13 +1235,16 @@ def test_a_store_that_cannot_be_read_is_503() -> None:
 
 
 def test_a_stream_ends_when_the_store_fails_while_it_is_open() -> None:
-    with failing(api_limits=ApiLimits(max_listed=1)) as (server, store):
-        for number in range(3):
-            server.deliver(message(code=str(number)))
+    with failing() as (server, store):
+        server.deliver(message(code="0"))
+        # The ids, the first message and the second one.
         store.readable = 3
         with server.api.events("/api/events?after=0") as events:
             assert events.read_event()[0] == "hello"
-            assert read_codes(events, 2) == ["0", "1"]
+            assert read_codes(events, 1) == ["0"]
+            server.deliver(message(code="1"))
+            assert read_codes(events, 1) == ["1"]
+            server.deliver(message(code="2"))
             assert events.next() is None
 
 

@@ -35,12 +35,16 @@ def recorded(id: int, to: str | None = "foo@example.com", **changed: Any) -> Rec
         valid=True,
         to=to,
         type="SignIn",
+        code=None,
+        link=None,
+        locale=None,
         response="200",
         method="POST",
         target="/mail",
         framing="",
-        headers=(("Content-Type", "application/json"), ("X-Twice", "a"), ("X-Twice", "b")),
+        head="Content-Type\napplication/json\nX-Twice\na\nX-Twice\nb",
         findings="",
+        more_findings=0,
         body=b'{"to":"foo@example.com","payload":{}}',
     )
     return usual._replace(**changed)
@@ -147,22 +151,33 @@ def test_a_limit_of_one_keeps_the_last_delivery(open_one: Opens) -> None:
 
 
 def test_the_memory_store_is_limited_by_bytes_too() -> None:
-    bare = recorded(0, None, type=None, method="", target="", headers=(), body=b"")
+    bare = recorded(0, None, type=None, method="", target="", head="", body=b"")
 
     def sized(number: int, size: int) -> Recorded:
         return bare._replace(id=number, body=bytes(size))
 
-    memory = MemoryStore(100, max_bytes=1000)
-    add_all(memory, *(sized(number, 300) for number in range(1, 6)))
+    memory = MemoryStore(100, max_bytes=10_000)
+    add_all(memory, *(sized(number, 2500) for number in range(1, 6)))
     assert (ids(memory), memory.total, memory.dropped) == ([3, 4, 5], 3, 2)
-    add_all(memory, sized(6, 5000))
+    add_all(memory, sized(6, 50_000))
     assert (ids(memory), memory.total, memory.dropped) == ([6], 1, 5)
     memory.delete(None)
-    add_all(memory, sized(7, 900), sized(8, 100))
+    add_all(memory, sized(7, 8000), sized(8, 100))
     assert ids(memory) == [7, 8]
-    long = bare._replace(id=10, headers=(("name", "v" * 700),))
-    add_all(memory, bare._replace(id=9, findings="f" * 800), long)
-    assert ids(memory) == [10]
+
+
+@pytest.mark.parametrize(
+    "member",
+    ["to", "type", "code", "link", "locale", "response", "method", "target", "framing", "head", "findings"],
+)
+def test_every_text_of_a_delivery_counts_in_the_bytes(member: str) -> None:
+    memory = MemoryStore(100, max_bytes=10_000)
+    # Text of a script that Python keeps with two bytes a character.
+    add_all(memory, recorded(1), recorded(2, **{"to": None, member: "\u0434" * 4900}))
+    assert ids(memory) == [2]
+    memory = MemoryStore(100, max_bytes=10_000)
+    add_all(memory, recorded(1), recorded(2, **{"to": None, member: "\u0434" * 3000}))
+    assert ids(memory) == [1, 2]
 
 
 def test_deleting_by_recipient_leaves_the_others(open_one: Opens) -> None:

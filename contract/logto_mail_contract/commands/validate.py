@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import catalogue
 from ..judging.javascript_json import NotJson, NotUtf8, TooDeep, parse_with_duplicates
+from ..judging.requests import MAX_FINDINGS
 from ..judging.validation import text_finding, validator
 from ..masking import escape_unprintable, format_value
 from .exit_codes import FAILED, NOTHING_RUN, PASSED, WRONG_USE, WrongUse, say
@@ -24,6 +25,7 @@ class _Judged(NamedTuple):
     source: str
     line: int | None
     findings: tuple[Finding, ...]
+    more_findings: int
     notes: list[str]
 
 
@@ -84,23 +86,28 @@ def _read_messages(name: str) -> Iterator[tuple[int | None, bytes]]:
 
 def _judge(source: str, line: int | None, text: bytes, revision: str, layer: str) -> _Judged:
     try:
-        value, duplicates = parse_with_duplicates(text)
+        value, duplicates, more_duplicates = parse_with_duplicates(text)
     except (NotUtf8, NotJson, TooDeep) as problem:
         if line is not None and isinstance(problem, NotJson):
             problem.line += line - 1
-        return _Judged(source, line, (text_finding(problem),), [])
+        return _Judged(source, line, (text_finding(problem),), 0, [])
     notes = [
         f"the object at {escape_unprintable(duplicate.pointer) or 'the top'} has "
         f"{format_value(duplicate.key)} more than once; Logto's guard uses the last one"
         for duplicate in duplicates
     ]
-    return _Judged(source, line, validator(revision, layer).findings(value), notes)
+    if more_duplicates:
+        notes.append(f"and {more_duplicates} more keys that an object has more than once")
+    findings, more = validator(revision, layer).first_findings(value, MAX_FINDINGS)
+    return _Judged(source, line, findings, more, notes)
 
 
 def _format(judged: _Judged) -> str:
     where = judged.source if judged.line is None else f"{judged.source}:{judged.line}"
     lines = [f"{where}: {'invalid' if judged.findings else 'valid'}"]
     lines += [f"  {line}" for finding in judged.findings for line in str(finding).splitlines()]
+    if judged.more_findings:
+        lines.append(f"  and {judged.more_findings} more")
     lines += [f"  note: {note}" for note in judged.notes]
     return "\n".join(lines) + "\n"
 
@@ -118,6 +125,7 @@ def _report(
                 "line": result.line,
                 "valid": not result.findings,
                 "findings": [finding.entry() for finding in result.findings],
+                **({"moreFindings": result.more_findings} if result.more_findings else {}),
                 "notes": result.notes,
             }
             for result in judged

@@ -107,11 +107,12 @@ class InboxCore:
 
         At most ten, oldest first. The reason is empty where nothing in a delivery speaks against it.
         """
+        return [(recorded, query.mismatch(recorded) or "") for recorded in self.recent(query)]
+
+    def recent(self, query: Query) -> list[Recorded]:
+        """Return the last deliveries after the query's cursor and time, oldest first; at most ten."""
         within = Query(after=query.after, since=query.since)
-        return [
-            (recorded, query.mismatch(recorded) or "")
-            for recorded in self.select(within, MAX_LISTED_DELIVERIES, newest=True)
-        ]
+        return self.select(within, MAX_LISTED_DELIVERIES, newest=True)
 
     def delete(self, to: str | None) -> int:
         """Delete as ``Store.delete`` does, then notify the listeners."""

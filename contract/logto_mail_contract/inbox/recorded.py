@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..findings import Finding
-from ..judging.message import text_member
+from ..judging.message import Message
 from ..wire.requests import Request
 
 if TYPE_CHECKING:
@@ -23,12 +24,16 @@ class Recorded(NamedTuple):
         valid: Whether it breaks no rule of level MUST.
         to: The recipient; None where there is no message with one.
         type: The template type; None where there is no message with one.
+        code: The payload's code; None where it has none. A list of deliveries must not parse their bodies.
+        link: The payload's link; None where it has none.
+        locale: The payload's locale; None where it has none.
         response: How it was responded to, for a person to read.
         method: The request's method.
         target: The request's target.
         framing: What was wrong with the request's framing; empty where nothing was.
-        headers: The header lines as they came.
+        head: The header lines as they came: one text of names and values, a line each.
         findings: The rules that it breaks, a JSON array; empty where it breaks none.
+        more_findings: How many more there are.
         body: The body's bytes.
     """
 
@@ -38,13 +43,23 @@ class Recorded(NamedTuple):
     valid: bool
     to: str | None
     type: str | None
+    code: str | None
+    link: str | None
+    locale: str | None
     response: str
     method: str
     target: str
     framing: str
-    headers: tuple[tuple[str, str], ...]
+    head: str
     findings: str
+    more_findings: int
     body: bytes
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """The header lines as they came, names with their case."""
+        parts = self.head.split("\n") if self.head else []
+        return tuple(zip(parts[::2], parts[1::2], strict=True))
 
     @property
     def request(self) -> Request:
@@ -65,23 +80,25 @@ def record_request(
         message: The body's JSON value; None where there is none.
         response: How it is responded to, for a person to read.
     """
-    to = type = None
-    if isinstance(message, dict):
-        to, type = text_member(message, "to"), text_member(message, "type")
+    members = Message(message if isinstance(message, dict) else {})
     findings = verdict.findings
     return Recorded(
         id,
         arrived,
         verdict.status,
         not (findings and verdict.violations),
-        to,
-        type,
+        members.to,
+        members.type,
+        members.code,
+        members.link,
+        members.locale,
         response,
         request.method,
         request.target,
         request.framing or "",
-        request.headers,
+        "\n".join(chain.from_iterable(request.headers)),
         json.dumps([finding.entry() for finding in findings]) if findings else "",
+        verdict.more_findings,
         request.body,
     )
 

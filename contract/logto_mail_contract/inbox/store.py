@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gc
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
-from itertools import chain, islice
-from typing import Protocol
+from itertools import islice
+from operator import itemgetter
+from sys import getsizeof
+from typing import Any, Protocol
 
 from .matching import Query
 from .recorded import Recorded
 
 MAX_STORED_BYTES = 256 * 1024 * 1024
-"""Bytes of all requests and their findings together that a store in memory keeps."""
+"""Bytes of all deliveries together that a store in memory keeps, with their findings."""
 
 _ROWS_PER_COLLECTION = 1000
 
@@ -60,6 +63,20 @@ class Store(Protocol):
             StoreProblem: The store cannot be read.
         """
 
+    def select_ids(self, query: Query, limit: int | None, *, newest: bool) -> list[int]:
+        """Return the ids of the deliveries that ``select`` returns; all of them when ``limit`` is None.
+
+        Raises:
+            StoreProblem: The store cannot be read.
+        """
+
+    def get(self, id: int) -> Recorded | None:
+        """Return the delivery with an id; None where there is none.
+
+        Raises:
+            StoreProblem: The store cannot be read.
+        """
+
     def delete(self, to: str | None) -> int:
         """Delete the deliveries to a recipient, all of them when None, and return how many there were.
 
@@ -76,13 +93,13 @@ class MemoryStore:
 
     Args:
         max_deliveries: How many deliveries it keeps.
-        max_bytes: How many bytes of requests and findings it keeps, all deliveries together.
+        max_bytes: How many bytes it keeps, all deliveries together.
     """
 
     def __init__(self, max_deliveries: int, max_bytes: int = MAX_STORED_BYTES) -> None:
         # Plain tuples of text and numbers: the garbage collector untracks them after one look. It would scan
         # a hundred thousand objects of any other kind again and again, and stop every request meanwhile.
-        self._rows: deque[Row] = deque()
+        self._rows: deque[tuple[Any, ...]] = deque()
         self._sizes: deque[int] = deque()
         self._max_deliveries = max_deliveries
         self._max_bytes = max_bytes
@@ -92,7 +109,7 @@ class MemoryStore:
         self.dropped = 0
 
     def add(self, recorded: Recorded, on_stored: OnStored) -> None:
-        row = to_row(recorded)
+        row = tuple(recorded)
         size = _size(row)
         self._bytes += size
         while self.total >= self._max_deliveries or (self._bytes > self._max_bytes and self._rows):
@@ -114,11 +131,22 @@ class MemoryStore:
         pass
 
     def select(self, query: Query, limit: int, *, newest: bool) -> list[Recorded]:
+        return [Recorded(*row) for row in self._select_rows(query, limit, newest)]
+
+    def select_ids(self, query: Query, limit: int | None, *, newest: bool) -> list[int]:
+        return [row[0] for row in self._select_rows(query, limit, newest)]
+
+    def get(self, id: int) -> Recorded | None:
+        place = bisect_left(self._rows, id, key=itemgetter(0))
+        found = place < self.total and self._rows[place][0] == id
+        return Recorded(*self._rows[place]) if found else None
+
+    def _select_rows(self, query: Query, limit: int | None, newest: bool) -> list[tuple[Any, ...]]:
         # Ids rise, so the cursor bounds how many rows can stand behind it: skip the others unseen.
         later = self.total if query.after is None else min(max(self.last - query.after, 0), self.total)
         rows = reversed(self._rows) if newest else iter(self._rows)
         possible = islice(rows, later) if newest else islice(rows, self.total - later, None)
-        found = list(map(from_row, islice(filter(query.matches, possible), limit)))
+        found = list(islice(filter(query.matches, possible), limit))
         return found[::-1] if newest else found
 
     def delete(self, to: str | None) -> int:
@@ -134,23 +162,6 @@ class MemoryStore:
         pass
 
 
-Row = tuple[int, float, int, bool, str | None, str | None, str, str, str, str, str, str, bytes]
-"""The members of a Recorded. The header lines are one text of names and values, a line each."""
-
-
-def to_row(recorded: Recorded) -> Row:
-    """Return a delivery as a plain tuple of text, numbers and bytes."""
-    return (*recorded[:10], "\n".join(chain.from_iterable(recorded.headers)), *recorded[11:])
-
-
-def _size(row: Row) -> int:
-    # All that a stranger chooses: a head may be as long as a body, and findings quote both.
-    to, type, _, method, target, _, headers, findings, body = row[4:]
-    parts = len(method) + len(target) + len(headers) + len(findings) + len(body)
-    return parts + len(to or "") + len(type or "")
-
-
-def from_row(row: Row) -> Recorded:
-    """Return the delivery that ``to_row`` made a row of."""
-    parts = row[10].split("\n") if row[10] else []
-    return Recorded(*row[:10], tuple(zip(parts[::2], parts[1::2], strict=True)), *row[11:])
+def _size(row: tuple[Any, ...]) -> int:
+    # As Python keeps it: text beyond ISO 8859-1 takes up to four bytes a character.
+    return getsizeof(row) + sum(map(getsizeof, row))

@@ -12,13 +12,13 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 MAX_DEPTH = 500
 """Levels of nesting that are judged; the parsers of Python and of many receivers fail somewhat beyond it."""
 
-MAX_DUPLICATES = 10
-"""How many duplicate keys of a text are reported; a text of megabytes has any number of them."""
+MAX_DUPLICATES = 100
+"""How many duplicate keys of a text are named; a text of megabytes has any number of them."""
 
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]|-?Infinity|NaN', re.DOTALL)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -69,6 +69,20 @@ class Duplicate:
     key: str
 
 
+class Parsed(NamedTuple):
+    """What ``parse_with_duplicates`` returns.
+
+    Attributes:
+        value: The value that ``JSON.parse`` reads.
+        duplicates: The duplicate keys whose earlier values it ignored: each once, MAX_DUPLICATES at most.
+        more: How many more duplicate keys there are.
+    """
+
+    value: Any
+    duplicates: tuple[Duplicate, ...] = ()
+    more: int = 0
+
+
 class _DuplicateKey(Exception):
     pass
 
@@ -86,13 +100,11 @@ def parse(text: str | bytes) -> Any:
         NotJson: The text is not JSON.
         TooDeep: It nests deeper than MAX_DEPTH levels.
     """
-    return parse_with_duplicates(text)[0]
+    return parse_with_duplicates(text).value
 
 
-def parse_with_duplicates(text: str | bytes) -> tuple[Any, tuple[Duplicate, ...]]:
+def parse_with_duplicates(text: str | bytes) -> Parsed:
     """Return what ``parse`` returns, and the duplicate keys whose earlier values it ignored.
-
-    Each is there once, and MAX_DUPLICATES at most.
 
     Args:
         text: JSON text; bytes are read as UTF-8.
@@ -113,8 +125,8 @@ def parse_with_duplicates(text: str | bytes) -> tuple[Any, tuple[Duplicate, ...]
             if text.startswith("{"):
                 value, end = _UNIQUE_KEYS.raw_decode(text)
                 if end == len(text):
-                    return value, ()
-            return _UNIQUE_KEYS.decode(text), ()
+                    return Parsed(value)
+            return Parsed(_UNIQUE_KEYS.decode(text))
         except _DuplicateKey:
             return _parse_collecting(text)
     except json.JSONDecodeError as error:
@@ -193,23 +205,28 @@ _UNIQUE_KEYS = json.JSONDecoder(
 )
 
 
-def _parse_collecting(text: str) -> tuple[Any, tuple[Duplicate, ...]]:
+def _parse_collecting(text: str) -> Parsed:
     repeated: list[tuple[dict[str, Any], str]] = []
+    more = 0
 
     def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal more
         members = dict(pairs)
-        if len(members) != len(pairs) and len(repeated) < MAX_DUPLICATES:
+        if len(members) != len(pairs):
             counts = Counter(key for key, _ in pairs)
-            repeated.extend((members, key) for key, count in counts.items() if count > 1)
+            found = [key for key, count in counts.items() if count > 1]
+            named = found[: MAX_DUPLICATES - len(repeated)]
+            repeated.extend((members, key) for key in named)
+            more += len(found) - len(named)
         return members
 
     decoder = json.JSONDecoder(
         object_pairs_hook=collect, parse_constant=_refuse_constant, parse_int=_parse_integer
     )
     value = decoder.decode(text)
-    del repeated[MAX_DUPLICATES:]
     pointers = _find_pointers(value, {id(members) for members, _ in repeated})
-    return value, tuple(Duplicate(pointers.get(id(members), ""), key) for members, key in repeated)
+    duplicates = tuple(Duplicate(pointers.get(id(members), ""), key) for members, key in repeated)
+    return Parsed(value, duplicates, more)
 
 
 _Path = tuple["_Path", str] | None

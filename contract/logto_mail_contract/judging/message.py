@@ -92,3 +92,21 @@ def text_member(members: Mapping[str, Any], name: str) -> str | None:
     """
     value = members.get(name)
     return value if isinstance(value, str) else None
+
+
+def condense(message: Any) -> dict[str, Any] | None:
+    """Return a message with nothing but the text that ``Message`` shows; None where it is no object.
+
+    Args:
+        message: A JSON value. One of many parts takes much more memory than its text.
+    """
+    if not isinstance(message, dict):
+        return None
+    whole = Message(message)
+    payload = {
+        name: text
+        for name in ("code", "link", "locale", "uiLocales")
+        if (text := text_member(whole.payload, name)) is not None
+    }
+    texts = {name: text for name in ("to", "type", "ip") if (text := text_member(message, name)) is not None}
+    return {**texts, "payload": payload}

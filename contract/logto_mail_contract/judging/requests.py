@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from ..masking import MAX_SHOWN_CHARACTERS, escape_unprintable, format_value
@@ -24,19 +25,28 @@ class Verdict:
 
     Attributes:
         status: The HTTP status of the response.
-        findings: One for each rule that the request or its message fails, in the order of judging.
+        findings: One for each rule that the request or its message fails, in the order of judging. They are
+            MAX_FINDINGS and MAX_FINDINGS_CHARACTERS at most, but always one where there are any.
         response_body: The body of the response, JSON.
+        more_findings: How many more findings there are.
     """
 
     status: int
     findings: tuple[Finding, ...]
     response_body: bytes
+    more_findings: int = 0
 
     @property
     def violations(self) -> tuple[Finding, ...]:
         """The findings of level MUST."""
         return tuple(finding for finding in self.findings if finding.level == "MUST")
 
+
+MAX_FINDINGS = 100
+"""How many findings of one request are kept."""
+
+MAX_FINDINGS_CHARACTERS = 256 * 1024
+"""How many characters their pointers have together; a stranger chooses their length."""
 
 NO_REQUEST = b'{"accepted":false,"reason":"This is no HTTP/1.1 request"}'
 """The body of the response to what is no request; its status is 400."""
@@ -111,12 +121,12 @@ def judge(
         finding = rule_finding("sender/request/content-type", ("application/json, one header",), actual)
         return _refused(415, finding), None
     try:
-        message, duplicates = parse_with_duplicates(request.body)
+        message, duplicates, more_duplicates = parse_with_duplicates(request.body)
     except (NotUtf8, NotJson) as problem:
         return _refused(400, text_finding(problem)), None
     except TooDeep as problem:
         return Verdict(200, (text_finding(problem),), _ACCEPTED.response_body), None
-    findings = validator(revision, layer).findings(message)
+    findings, more = validator(revision, layer).first_findings(message, MAX_FINDINGS)
     if not findings and not duplicates:
         return _ACCEPTED, message
     repeated = tuple(
@@ -128,10 +138,21 @@ def judge(
         )
         for duplicate in duplicates
     )
-    refusing = findings if layer == "guard" else findings and validator(revision, "guard").findings(message)
+    kept = _limit(findings + repeated)
+    omitted = len(findings) + more + len(repeated) + more_duplicates - len(kept)
+    refusing = findings
+    if findings and layer != "guard":
+        refusing, more = validator(revision, "guard").first_findings(message, MAX_FINDINGS)
     if refusing:
-        return Verdict(400, findings + repeated, _refusal(refusing)), message
-    return Verdict(200, findings + repeated, _ACCEPTED.response_body), message
+        shown = _limit(refusing)
+        return Verdict(400, kept, _refusal(shown, len(refusing) + more - len(shown)), omitted), message
+    return Verdict(200, kept, _ACCEPTED.response_body, omitted), message
+
+
+def _limit(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    totals = accumulate(len(finding.pointer) for finding in findings[:MAX_FINDINGS])
+    fitting = sum(total <= MAX_FINDINGS_CHARACTERS for total in totals)
+    return findings[: max(fitting, 1)]
 
 
 def _authorization_finding(values: list[str]) -> Finding:
@@ -156,11 +177,12 @@ def _refused(status: int, finding: Finding) -> Verdict:
     return Verdict(status, (finding,), _refusal((finding,)))
 
 
-def _refusal(findings: tuple[Finding, ...]) -> bytes:
+def _refusal(findings: tuple[Finding, ...], more: int = 0) -> bytes:
+    reasons = [f"{finding.requirement} Came: {finding.actual}" for finding in findings]
     return json.dumps(
         {
             "accepted": False,
-            "reason": "; ".join(f"{finding.requirement} Came: {finding.actual}" for finding in findings),
+            "reason": "; ".join([*reasons, f"and {more} more"] if more else reasons),
             "findings": [
                 {
                     "rule": finding.rule,

@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from functools import cache
+from itertools import islice, starmap
 from typing import TYPE_CHECKING, Any
 
 from .. import catalogue
@@ -142,13 +143,25 @@ class Validator:
         Args:
             value: A value as ``javascript_json.parse`` returns it.
         """
+        return self.first_findings(value, None)[0]
+
+    def first_findings(self, value: Any, most: int | None) -> tuple[tuple[Finding, ...], int]:
+        """Return the first findings about a value, and how many more there are.
+
+        Args:
+            value: A value as ``javascript_json.parse`` returns it.
+            most: How many findings at most; None for all.
+        """
         try:
             if self._is_valid(value):
-                return ()
+                return (), 0
         except ValueError:
             # The compiled engine cannot read every value, for example a lone surrogate in a key.
             pass
-        return tuple(map(self._explain, *_name_missing_members(self._errors(value))))
+        # One error at a time: a message of megabytes has hundreds of thousands.
+        errors = _name_missing_members(self._errors(value))
+        first = tuple(starmap(self._explain, islice(errors, most)))
+        return first, sum(1 for _ in errors)
 
     def _errors(self, value: Any) -> Iterator[ValidationError]:
         if self._explaining is None:
@@ -278,22 +291,19 @@ def _replace_huge_integers(parts: list[Any]) -> Any:
 
 def _name_missing_members(
     errors: Iterable[ValidationError],
-) -> tuple[list[ValidationError], list[str | None]]:
+) -> Iterator[tuple[ValidationError, str | None]]:
     # jsonschema makes one error for each missing member, in the order of `required`, without its name.
-    found = list(errors)
     seen: Counter[tuple[Any, ...]] = Counter()
-    names: list[str | None] = []
-    for error in found:
+    for error in errors:
         if error.validator != "required":
-            names.append(None)
+            yield error, None
             continue
         where = (*error.absolute_schema_path, *error.absolute_path)
         required: Any = error.validator_value
         instance: Any = error.instance
         absent = [name for name in required if name not in instance]
-        names.append(absent[seen[where]])
+        yield error, absent[seen[where]]
         seen[where] += 1
-    return found, names
 
 
 def _format_outcomes(

@@ -5,6 +5,7 @@ No web framework: the routes are few, and importing one costs half as much time 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from contextlib import suppress
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+PIECE_BYTES = 64 * 1024
+"""Bytes of a body that are sent before others have their turn."""
 
 HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 """The header lines of every response."""
@@ -158,6 +162,15 @@ def body_part(body: bytes, *, more: bool = True) -> dict[str, Any]:
     return {"type": "http.response.body", "body": body, "more_body": more}
 
 
+async def send_body(send: Send, body: bytes, *, more: bool = False) -> None:
+    """Send a body, or a part of one with more to come, in pieces: a client may read slowly or not at all."""
+    for start in range(0, len(body) - PIECE_BYTES, PIECE_BYTES):
+        await send(body_part(body[start : start + PIECE_BYTES]))
+        # What was written goes to the transport at the end of this turn; the next call waits for the client.
+        await asyncio.sleep(0)
+    await send(body_part(body[max(0, (len(body) - 1) // PIECE_BYTES * PIECE_BYTES) :], more=more))
+
+
 async def wait_for_disconnect(receive: Receive) -> None:
     """Wait until the client has disconnected."""
     while (await receive())["type"] != "http.disconnect":
@@ -179,4 +192,4 @@ async def respond(send: Send, content: Content, *, head_only: bool = False) -> N
         *content.headers,
     ]
     await send({"type": "http.response.start", "status": content.status, "headers": headers})
-    await send(body_part(b"" if head_only else content.body, more=False))
+    await send_body(send, b"" if head_only else content.body)

@@ -14,7 +14,9 @@ from ..judging.requests import response_headers
 from .api_request import Content, respond, wait_for_disconnect
 from .exchange import split_target
 from .inbox_api import InboxApi
+from .origins import FOREIGN_PAGE, is_foreign
 from .reply_wire import StandingWire
+from .worker import MAX_INLINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,10 +107,12 @@ class StandingApp:
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, request = scope["path"], scope["state"]["request"]
         is_api = _is_api(path)
-        if not is_api and scope["method"] not in _READING:
+        if not is_api and is_foreign(request, is_page=scope["method"] == "GET" and path in self._page):
+            await respond(send, FOREIGN_PAGE)
+        elif not is_api and scope["method"] not in _READING:
             await self._deliver(scope, receive, send)
         elif self._guard_host and path != "/healthz" and not _is_own(scope["headers"]):
-            await respond(send, _FOREIGN)
+            await respond(send, _FOREIGN_NAME)
         elif request.framing is not None:
             problem = json.dumps({"error": f"The request did not come whole: {request.framing}."})
             await respond(send, Content(400, "application/json", problem.encode()))
@@ -140,12 +144,12 @@ class StandingApp:
 
     # Called by the server.
 
-    def is_delivery(self, request: Request) -> bool:
+    def records_refused(self, request: Request) -> bool:
         """Return whether a refused request counts as a delivery: any one that does not go to the API."""
-        return not _is_api(split_target(request.target)[0])
+        return not _is_api(split_target(request.target)[0]) and not is_foreign(request)
 
     def records_at_once(self, request: Request) -> bool:
-        """Return whether ``record`` fits a request: it is a delivery, and no scripted reply awaits it.
+        """Return whether ``record`` fits a request: it is a small delivery, and no scripted reply awaits it.
 
         A target that is not plain may be one of the API: such a request goes through the application.
         """
@@ -156,6 +160,8 @@ class StandingApp:
             and target[:1] == "/"
             and not target.startswith(("/api", "/healthz"))
             and "%" not in target
+            and len(request.body) <= MAX_INLINE_BYTES
+            and not is_foreign(request)
         )
 
     def record(
@@ -180,12 +186,16 @@ class StandingApp:
         """Release everyone who waits."""
         self._endpoint.stop()
 
+    def close(self) -> None:
+        """Drop the work that has not begun."""
+        self._endpoint.worker.close()
+
 
 def _is_api(path: str) -> bool:
     return path.startswith("/api/") or path in ("/api", "/healthz")
 
 
-_FOREIGN = Content(
+_FOREIGN_NAME = Content(
     403,
     "application/json",
     b'{"error": "The inbox is not shown under a public host name while the server listens on loopback alone: '

@@ -45,6 +45,7 @@ class Limits:
         drain_seconds: Time without a byte after which a refused client is closed.
         sweep_seconds: Interval at which the others are looked at.
         unread_bytes: Most bytes that are read from a client behind a request that is held.
+        turn_requests: How many requests of a client are handled before others have their turn.
         read: Bounds on a request.
     """
 
@@ -54,6 +55,7 @@ class Limits:
     drain_seconds: float = 1.0
     sweep_seconds: float = 0.5
     unread_bytes: int = 64 * 1024
+    turn_requests: int = 8
     read: ReadLimits = field(default_factory=lambda: ReadLimits(64 * 1024, 2 * 1024 * 1024))
 
 
@@ -126,6 +128,10 @@ class Connection(asyncio.Protocol):
         # Deliveries that are being recorded, or one request in the application.
         self._pending = 0
         self._exchange: Exchange | None = None
+        # Requests that came wait for the next turn of the event loop.
+        self._is_due = False
+        # The client has ended its side, or the connection is gone.
+        self._has_ended = self._is_lost = False
         # Loop times: the request began or was refused, the client stopped reading, the connection fell idle,
         # a byte was discarded.
         self._started: float | None = None
@@ -145,7 +151,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.state in _READING:
             self._reader.feed(data)
-            if self._exchange is None:
+            if self._exchange is None and not self._is_due:
                 self._advance()
             else:
                 self._pace()
@@ -155,10 +161,11 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         # A client may end its side and still wait for its response.
         self._reader.end()
+        self._has_ended = True
         if self._exchange is not None:
             # Most clients that end their side have left: one that is held for longer counts as gone.
             asyncio.get_running_loop().call_later(self._limits.half_closed_seconds, self._close)
-        else:
+        elif not self._is_due:
             self._advance()
         if self.state is State.REFUSING:
             self._enter(State.FINISHING)
@@ -168,13 +175,11 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._reader.end(f"a connection that broke inside the request: {exc}" if exc else "")
+        self._is_lost = True
         if self._exchange is not None:
-            self._exchange.disconnect()
-        else:
+            self._forget()
+        elif not self._is_due:
             self._advance()
-        self._close()
-        self._writer.resume()
-        self._shared.connections.discard(self)
 
     def pause_writing(self) -> None:
         self._stalled = self._time()
@@ -200,7 +205,7 @@ class Connection(asyncio.Protocol):
         elif self.state is State.DRAINING:
             if _is_over(self._discarded, limits.drain_seconds, now) or _is_over(self._started, most, now):
                 self._close()
-        elif self.state in _READING and _is_over(self._started, most, now):
+        elif self.state in _READING and not self._is_due and _is_over(self._started, most, now):
             # Browsers open connections for later and send nothing.
             if self._reader.has_begun:
                 self._reader.end(f"a request that did not come whole within {most:g} s")
@@ -224,18 +229,38 @@ class Connection(asyncio.Protocol):
     # Requests.
 
     def _advance(self) -> None:
-        """Handle the requests that have come, up to one that is held."""
+        """Handle the requests that have come, up to one that is held, or until others have their turn."""
+        self._is_due = False
+        left = self._limits.turn_requests
         while self._exchange is None and self.state in _READING:
+            if not left:
+                self._is_due = True
+                asyncio.get_running_loop().call_soon(self._resume)
+                return
+            left -= 1
             event = self._reader.next_event()
             if event is None:
                 if self._started is None and self._reader.has_begun:
                     # Not at any byte: empty lines would keep an idle connection open for ever.
                     self._started, self._idle = self._time(), None
-                return
+                break
             try:
                 self._handle(event)
             except Exception:  # noqa: BLE001 - the last line of defence: the inbox must not be lost
                 self._fail()
+        if self._is_lost:
+            self._forget()
+
+    def _resume(self) -> None:
+        self._advance()
+        self._pace()
+
+    def _forget(self) -> None:
+        if self._exchange is not None:
+            self._exchange.disconnect()
+        self._close()
+        self._writer.resume()
+        self._shared.connections.discard(self)
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Received):
@@ -267,7 +292,7 @@ class Connection(asyncio.Protocol):
             self._app.report_unmatched(refused.problem)
             self._writer.write(_encode(400, NO_REQUEST, self._shared.date, close=True))
             self._finish()
-        elif self._app.is_delivery(refused.request):
+        elif self._app.records_refused(refused.request):
             self._record(refused.request)
         else:
             self._start_exchange(refused.request)
@@ -325,7 +350,7 @@ class Connection(asyncio.Protocol):
         """Close a connection on which nothing more is read, once every response is sent."""
         if self._pending or self.state in _READING:
             return
-        if self.state is State.REFUSING and not self._writer.is_closing():
+        if self.state is State.REFUSING and not self._has_ended and not self._writer.is_closing():
             # Closing with bytes unread resets the connection, and the client might never see its response.
             self._enter(State.DRAINING)
             self._writer.write_eof()
@@ -340,7 +365,8 @@ class Connection(asyncio.Protocol):
 
     def _pace(self) -> None:
         """Read no more from a client that does not read, or that sends on behind a request that is held."""
-        is_ahead = self._exchange is not None and self._reader.buffered > self._limits.unread_bytes
+        is_held = self._exchange is not None or self._is_due
+        is_ahead = is_held and self._reader.buffered > self._limits.unread_bytes
         should_pause = self._stalled is not None or is_ahead
         if should_pause != self.is_paused and not self._transport.is_closing():
             self.is_paused = should_pause

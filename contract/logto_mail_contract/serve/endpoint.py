@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..inbox.core import InboxCore
 from ..inbox.store import StoreProblem
-from ..judging.message import text_member
+from ..judging.message import condense, text_member
 from ..judging.requests import Verdict, judge
 from ..judging.validation import validator
 from ..wire.replies import Reply, Script
+from .worker import MAX_INLINE_BYTES, Worker
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -35,7 +36,7 @@ class Log(Protocol):
 
         Args:
             recorded: The delivery.
-            message: The body's JSON value; None where there is none.
+            message: The body's JSON value, whole or condensed; None where there is none.
             verdict: The result of judging it.
         """
 
@@ -68,6 +69,7 @@ class StandingEndpoint:
         authorization: The exact value that ``Authorization`` must have.
         violations: How many invalid deliveries came since the start.
         problem: Why the last delivery could not be stored; None when it was.
+        worker: Does what would hold up the event loop.
 
     Raises:
         catalogue.UnknownRevision: There is no such revision or release.
@@ -90,6 +92,7 @@ class StandingEndpoint:
         self.violations = 0
         self.problem: str | None = None
         self.log = log
+        self.worker = Worker()
         self._scripts: dict[str | None, Script] = {}
 
     @property
@@ -108,7 +111,18 @@ class StandingEndpoint:
                 problem in the place of the verdict when it cannot be recorded. The calls are in the order of
                 the requests.
         """
-        verdict, message = judge(request, self.revision, self.layer, self.authorization)
+        self._record_judged(request, *self._judge(request), on_recorded)
+
+    def _judge(self, request: Request) -> tuple[Verdict, Any]:
+        return judge(request, self.revision, self.layer, self.authorization)
+
+    def _judge_apart(self, request: Request) -> tuple[Verdict, Any]:
+        verdict, message = self._judge(request)
+        return verdict, condense(message)
+
+    def _record_judged(
+        self, request: Request, verdict: Verdict, message: Any, on_recorded: OnRecorded
+    ) -> None:
         reply = None
         if self._scripts and verdict.status == 200:
             reply = self._take_reply(text_member(message, "to") if isinstance(message, dict) else None)
@@ -131,6 +145,8 @@ class StandingEndpoint:
     async def deliver(self, request: Request) -> tuple[Verdict, Reply | None]:
         """Judge a request and record it; return its verdict, and the scripted reply if there is one.
 
+        A large one is judged in the thread of ``worker``.
+
         Args:
             request: The request.
 
@@ -139,7 +155,9 @@ class StandingEndpoint:
         """
         outcome: asyncio.Future[tuple[Verdict | StoreProblem, Reply | None]]
         outcome = asyncio.get_running_loop().create_future()
-        self.record(request, lambda verdict, reply: outcome.set_result((verdict, reply)))
+        is_small = len(request.body) <= MAX_INLINE_BYTES
+        judged = self._judge(request) if is_small else await self.worker.run(self._judge_apart, request)
+        self._record_judged(request, *judged, lambda verdict, reply: outcome.set_result((verdict, reply)))
         verdict, reply = await outcome
         if isinstance(verdict, StoreProblem):
             raise verdict

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..inbox.core import Deleted
 from ..inbox.store import StoreProblem
-from .api_request import HEADERS, body_part, parse_cursor, wait_for_disconnect
-from .delivery_documents import summarize, summarize_all
+from .api_request import HEADERS, PIECE_BYTES, body_part, parse_cursor, send_body, wait_for_disconnect
+from .delivery_documents import summarize
 
 if TYPE_CHECKING:
     from ..inbox.core import Event, InboxCore
     from ..inbox.matching import Query
+    from ..inbox.store import Store
     from .api_request import ApiRequest
+
+
+_MAX_EVENTS_A_TURN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,87 +39,155 @@ class ApiLimits:
     keep_alive_seconds: float = 15.0
 
 
-async def send_events(asked: ApiRequest, inbox: InboxCore, limits: ApiLimits) -> None:
-    """Respond with the events from the request's cursor on, until the client leaves or the inbox stops.
+class EventStreams:
+    """The streams of an inbox.
 
-    Raises:
-        StoreProblem: The store cannot be read, and nothing was sent yet.
-        Refused: A parameter has a value that it cannot have.
+    Args:
+        inbox: The inbox.
+        limits: The bounds of the API.
     """
-    store = inbox.store
-    # A browser reconnects to the same address, so its Last-Event-ID overrides the cursor in the address.
-    query = asked.query()
-    if seen := asked.header(b"last-event-id").decode("latin-1"):
-        query = replace(query, after=parse_cursor("Last-Event-ID", seen))
-    if query.after is None:
-        query = replace(query, after=store.last)
-    elif query.after > store.last:
-        # The cursor of another inbox, for example of a server before it was restarted.
-        query = replace(query, after=0)
-    # Now, while a store that fails can still be reported with a status.
-    store.select(query, 1, newest=False)
-    headers = [(b"content-type", b"text/event-stream"), *HEADERS]
-    await asked.send({"type": "http.response.start", "status": 200, "headers": headers})
-    if asked.scope["method"] != "HEAD":
-        await asked.send(body_part(_to_event("hello", {"last": store.last}, query.after)))
-        leaving = asyncio.ensure_future(wait_for_disconnect(asked.receive))
-        try:
-            with suppress(StoreProblem):
-                query = await _send_missed(asked, inbox, query, leaving, limits.max_listed)
-                # Nothing is awaited since the last look at the store: no delivery is missed.
-                await _send_arrivals(asked, inbox, query, leaving, limits)
-        finally:
-            leaving.cancel()
-    await asked.send(body_part(b"", more=False))
 
+    def __init__(self, inbox: InboxCore, limits: ApiLimits) -> None:
+        self._inbox = inbox
+        self._limits = limits
+        # The last event that was made: streams send the same one at about the same time.
+        self._made: tuple[int, bytes] = (0, b"")
 
-async def _send_missed(
-    asked: ApiRequest, inbox: InboxCore, query: Query, leaving: asyncio.Future[Any], at_once: int
-) -> Query:
-    while not leaving.done() and not inbox.stopping:
-        missed = inbox.select(query, at_once, newest=False)
-        if not missed:
-            break
-        await asked.send(body_part(b"".join(map(_to_message_event, await summarize_all(missed)))))
-        query = replace(query, after=missed[-1].id)
-    return query
+    async def send(self, asked: ApiRequest) -> None:
+        """Respond with the events from the request's cursor on, until the client leaves or the inbox stops.
 
+        Every event from there on is sent, in order. Where that is not possible, the stream ends: what it
+        would send next was dropped to make room, or too much waits for the client.
 
-async def _send_arrivals(
-    asked: ApiRequest, inbox: InboxCore, query: Query, leaving: asyncio.Future[Any], limits: ApiLimits
-) -> None:
-    queued: asyncio.Queue[Event] = asyncio.Queue(limits.max_queued_events)
+        Raises:
+            StoreProblem: The store cannot be read, and nothing was sent yet.
+            Refused: A parameter has a value that it cannot have.
+        """
+        store = self._inbox.store
+        # A browser reconnects to the same address, so its Last-Event-ID overrides the cursor in the address.
+        query = asked.query()
+        if seen := asked.header(b"last-event-id").decode("latin-1"):
+            query = replace(query, after=parse_cursor("Last-Event-ID", seen))
+        if query.after is None:
+            query = replace(query, after=store.last)
+        elif query.after > store.last:
+            # The cursor of another inbox, for example of a server before it was restarted.
+            query = replace(query, after=0)
+        # Read and listen in one turn: nothing may come between.
+        backlog = Backlog(store, query, self._limits.max_queued_events)
+        with self._inbox.listening(backlog.add):
+            headers = [(b"content-type", b"text/event-stream"), *HEADERS]
+            await asked.send({"type": "http.response.start", "status": 200, "headers": headers})
+            if asked.scope["method"] != "HEAD":
+                hello = _to_event("hello", {"last": store.last}, query.after)
+                await asked.send(body_part(hello))
+                leaving = asyncio.ensure_future(wait_for_disconnect(asked.receive))
+                try:
+                    with suppress(StoreProblem):
+                        await self._follow(asked, backlog, leaving)
+                finally:
+                    leaving.cancel()
+        await asked.send(body_part(b"", more=False))
 
-    def listen(event: Event) -> None:
-        if isinstance(event, Deleted):
-            wanted = event.to is None or query.to in (None, event.to)
-        else:
-            # A store may have a delivery before its event, so it may have been sent as missed.
-            wanted = event is None or query.matches(event)
-        if wanted:
-            with suppress(asyncio.QueueFull):
-                queued.put_nowait(event)
-
-    with inbox.listening(listen):
-        # A client so far behind gets what it missed faster over a new connection.
-        while not leaving.done() and not queued.full():
-            next_event: asyncio.Future[Any] = asyncio.ensure_future(queued.get())
+    async def _follow(self, asked: ApiRequest, backlog: Backlog, leaving: asyncio.Future[Any]) -> None:
+        while not (leaving.done() or backlog.is_over):
+            if (part := self._take_part(backlog)) is None:
+                return
+            if part:
+                await send_body(asked.send, part, more=True)
+                await asyncio.sleep(0)
+                continue
+            changed = asyncio.ensure_future(backlog.changed.wait())
             done, _ = await asyncio.wait(
-                {next_event, leaving},
-                timeout=limits.keep_alive_seconds,
+                {changed, leaving},
+                timeout=self._limits.keep_alive_seconds,
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            next_event.cancel()
-            if next_event not in done:
+            changed.cancel()
+            if not done:
                 await asked.send(body_part(b":\n\n"))
-                continue
-            event = next_event.result()
-            if event is None:
+
+    def _take_part(self, backlog: Backlog) -> bytes | None:
+        """Return events that wait, empty when there are none; None when one of them is lost."""
+        events: list[bytes] = []
+        size = 0
+        for _ in range(_MAX_EVENTS_A_TURN):
+            if size > PIECE_BYTES or (next_one := backlog.take()) is None:
                 break
-            if isinstance(event, Deleted):
-                await asked.send(body_part(_to_event("deleted", {"to": event.to})))
-            else:
-                await asked.send(body_part(_to_message_event(summarize(event))))
+            if isinstance(next_one, Deleted):
+                events.append(_to_event("deleted", {"to": next_one.to}))
+            elif next_one == self._made[0]:
+                events.append(self._made[1])
+            elif (recorded := self._inbox.store.get(next_one)) is not None:
+                self._made = (next_one, _to_message_event(summarize(recorded)))
+                events.append(self._made[1])
+                # A store may have to read the body too.
+                size += len(recorded.body)
+            elif backlog.may_be_dropped:
+                return None
+            size += len(events[-1]) if events else 0
+        return b"".join(events)
+
+
+class Backlog:
+    """The ids and deletions that a stream has still to send.
+
+    Ids only: a client that reads slowly must not keep deliveries in memory that the store has dropped.
+
+    Args:
+        store: The store.
+        query: What the stream sends.
+        most: How many events that happen meanwhile may wait.
+
+    Attributes:
+        changed: Set when something waits, or when the stream is over.
+        is_over: Whether the stream must end: the inbox stops, or too much waits.
+    """
+
+    def __init__(self, store: Store, query: Query, most: int) -> None:
+        self.changed = asyncio.Event()
+        self.changed.set()
+        self.is_over = False
+        self._store = store
+        self._query = query
+        self._most = most
+        self._missed = deque(store.select_ids(query, None, newest=False))
+        self._came: deque[int | Deleted] = deque()
+        self._last = self._missed[-1] if self._missed else 0
+        # How many were dropped before the first of those that wait came.
+        self._dropped = store.dropped
+
+    @property
+    def may_be_dropped(self) -> bool:
+        """Whether one that waited and is gone may have been dropped; else it was deleted."""
+        return self._store.dropped != self._dropped
+
+    def add(self, event: Event) -> None:
+        """Add an event, if the stream sends it."""
+        if event is None:
+            self.is_over = True
+        elif isinstance(event, Deleted):
+            if event.to is not None and self._query.to not in (None, event.to):
+                return
+            self._came.append(event)
+        # A store may have a delivery before its event.
+        elif event.id > self._last and self._query.matches(event):
+            self._came.append(event.id)
+        else:
+            return
+        # A client so far behind gets what it missed faster over a new connection.
+        self.is_over = self.is_over or len(self._came) > self._most
+        self.changed.set()
+
+    def take(self) -> int | Deleted | None:
+        """Return what is sent next, and forget it; None when nothing waits."""
+        if self._missed:
+            return self._missed.popleft()
+        if self._came:
+            return self._came.popleft()
+        self._dropped = self._store.dropped
+        self.changed.clear()
+        return None
 
 
 def _to_event(name: str, document: Any, id: int | None = None) -> bytes:

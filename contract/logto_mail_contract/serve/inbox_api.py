@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import __version__, catalogue
-from ..inbox.matching import Query
 from ..inbox.store import StoreProblem
 from ..judging.javascript_json import NotJson, NotUtf8, TooDeep, parse
 from . import reply_documents
 from .api_request import ApiRequest, Content, Refused, parse_parameters, respond, to_json, wait_for_disconnect
-from .delivery_documents import summarize, summarize_all, to_detail
+from .delivery_documents import summarize, to_detail
 from .endpoint import Stopping
-from .event_stream import ApiLimits, send_events
+from .event_stream import ApiLimits, EventStreams
+from .listing import send_listing
+from .origins import FOREIGN_PAGE, is_foreign
+from .worker import MAX_INLINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from ..inbox.matching import Query
     from ..inbox.recorded import Recorded
     from ..wire.requests import Request
     from .api_request import Receive, Scope, Send
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
 
 MAX_WAIT_SECONDS = 300.0
 """Seconds for which a request for the latest message is held."""
+
+MAX_LARGE_RESPONSES = 8
+"""How many deliveries that are large are shown at a time."""
 
 MAX_REPLIES = 1000
 """How many replies can be scripted at a time."""
@@ -59,6 +66,9 @@ class InboxApi:
     def __init__(self, endpoint: StandingEndpoint, limits: ApiLimits | None = None) -> None:
         self._endpoint = endpoint
         self._limits = limits or ApiLimits()
+        self._events = EventStreams(endpoint.inbox, self._limits)
+        # Each holds many times its size until its client has read it.
+        self._large_responses = asyncio.Semaphore(MAX_LARGE_RESPONSES)
         one, nothing = r"/api/messages/([0-9]{1,15})", ()
         routes: dict[str, dict[str, Route]] = {
             "/healthz": {"GET": Route(self._health, nothing)},
@@ -72,7 +82,7 @@ class InboxApi:
             f"{one}/(code|link)": {"GET": Route(self._variable, nothing)},
             f"{one}/raw": {"GET": Route(self._raw, nothing)},
             "/api/violations": {"GET": Route(self._violations, _LISTING)},
-            "/api/events": {"GET": Route(self._events, ("to", "type", "after"))},
+            "/api/events": {"GET": Route(self._events.send, ("to", "type", "after"))},
             "/api/replies": {
                 "GET": Route(self._replies, nothing),
                 "POST": Route(self._script, nothing),
@@ -103,6 +113,8 @@ class InboxApi:
                 allowed = ", ".join(methods).replace("GET", "GET, HEAD")
                 refused = to_json({"error": f"{path} allows {allowed}, not {scope['method'][:20]}."}, 405)
                 return refused._replace(headers=((b"allow", allowed.encode()),))
+            if is_foreign(scope["state"]["request"]):
+                return FOREIGN_PAGE
             route = methods[method]
             parameters = parse_parameters(scope["query_string"], route.parameters)
             return await route.handler(ApiRequest(scope, receive, send, parameters, found.groups()))
@@ -129,24 +141,19 @@ class InboxApi:
     async def _openapi(self, _: ApiRequest) -> Content:
         return to_json(catalogue.load("inbox-api.openapi.json"))
 
-    async def _messages(self, asked: ApiRequest) -> Content:
+    async def _messages(self, asked: ApiRequest) -> Content | None:
         return await self._listing(asked, asked.query())
 
-    async def _violations(self, asked: ApiRequest) -> Content:
+    async def _violations(self, asked: ApiRequest) -> Content | None:
         return await self._listing(asked, asked.query(invalid=True))
 
-    async def _listing(self, asked: ApiRequest, query: Query) -> Content:
+    async def _listing(self, asked: ApiRequest, query: Query) -> Content | None:
         limit = int(asked.number("limit", 100, least=1, most=self._limits.max_listed, whole=True))
         store = self._endpoint.store
-        found = store.select(query, limit, newest=query.after is None and query.since is None)
-        return to_json(
-            {
-                "messages": await summarize_all(found),
-                "total": store.total,
-                "dropped": store.dropped,
-                "last": store.last,
-            }
-        )
+        # Nothing is awaited between: a cursor of later would hide what arrived meanwhile.
+        ids = store.select_ids(query, limit, newest=query.after is None and query.since is None)
+        counts = {"total": store.total, "dropped": store.dropped, "last": store.last}
+        return await send_listing(asked, store, ids, counts)
 
     async def _delete_messages(self, asked: ApiRequest) -> Content:
         return to_json({"deleted": self._endpoint.inbox.delete(asked.parameters.get("to"))})
@@ -166,47 +173,53 @@ class InboxApi:
         finally:
             waiting.cancel()
             leaving.cancel()
-        if recorded is None:
-            raise self._nothing_came(query, wait)
-        return Content(200, "application/json", to_detail(recorded))
+        if recorded is not None:
+            return await self._show(asked, recorded, _to_detail)
+        recent = self._endpoint.inbox.recent(query)
+        if sum(map(_size, recent)) <= MAX_INLINE_BYTES:
+            raise _nothing_came(query, wait, recent)
+        async with self._large_responses:
+            refused = await self._endpoint.worker.run(_nothing_came, query, wait, recent)
+            await respond(asked.send, refused.content, head_only=asked.scope["method"] == "HEAD")
+        return None
 
-    def _nothing_came(self, query: Query, wait: float) -> Refused:
-        return Refused(
-            404,
-            f"No {query} has arrived{f' within {wait:g} s' if wait else ''}; arrived lists what did.",
-            # One that matches came after the last look.
-            arrived=[
-                summarize(recorded) | {"mismatch": mismatch or "it came just now"}
-                for recorded, mismatch in self._endpoint.inbox.near_misses(query)
-            ],
-        )
+    async def _show(
+        self, asked: ApiRequest, recorded: Recorded, show: Callable[[Recorded], Content]
+    ) -> Content | None:
+        """Return what shows a delivery, or respond with it if it is large: with few of these at a time."""
+        if _size(recorded) <= MAX_INLINE_BYTES:
+            return show(recorded)
+        id = recorded.id
+        # Those that wait hold nothing.
+        del recorded
+        async with self._large_responses:
+            if not asked.scope["state"]["writer"].is_closing():
+                content = await self._endpoint.worker.run(show, self._find(id))
+                await respond(asked.send, content, head_only=asked.scope["method"] == "HEAD")
+        return None
 
     def _one(self, asked: ApiRequest) -> Recorded:
-        id = int(asked.groups[0])
-        found = self._endpoint.store.select(Query(after=id - 1), 1, newest=False)
-        if not found or found[0].id != id:
-            store = self._endpoint.store
+        return self._find(int(asked.groups[0]))
+
+    def _find(self, id: int) -> Recorded:
+        store = self._endpoint.store
+        found = store.get(id)
+        if found is None:
             raise Refused(
                 404,
                 f"There is no message {id}: it never arrived, was deleted, or was dropped to make room "
                 f"({store.dropped} were; the last is {store.last}).",
             )
-        return found[0]
+        return found
 
-    async def _message(self, asked: ApiRequest) -> Content:
-        return Content(200, "application/json", to_detail(self._one(asked)))
+    async def _message(self, asked: ApiRequest) -> Content | None:
+        return await self._show(asked, self._one(asked), _to_detail)
 
-    async def _variable(self, asked: ApiRequest) -> Content:
-        recorded, name = self._one(asked), asked.groups[1]
-        value = summarize(recorded)[name]
-        if value is None:
-            raise Refused(404, f"Message {recorded.id} has no {name}.")
-        return Content(200, "text/plain; charset=utf-8", value.encode("utf-8", "replace"))
+    async def _variable(self, asked: ApiRequest) -> Content | None:
+        return await self._show(asked, self._one(asked), partial(_to_variable, asked.groups[1]))
 
-    async def _raw(self, asked: ApiRequest) -> Content:
-        recorded = self._one(asked)
-        attachment = (b"content-disposition", b'attachment; filename="message-%d.json"' % recorded.id)
-        return Content(200, "application/octet-stream", recorded.body, (attachment,))
+    async def _raw(self, asked: ApiRequest) -> Content | None:
+        return await self._show(asked, self._one(asked), _to_raw)
 
     async def _replies(self, _: ApiRequest) -> Content:
         return to_json(
@@ -238,5 +251,34 @@ class InboxApi:
     async def _unscript(self, asked: ApiRequest) -> Content:
         return to_json({"deleted": self._endpoint.unscript(asked.parameters.get("to"))})
 
-    async def _events(self, asked: ApiRequest) -> None:
-        await send_events(asked, self._endpoint.inbox, self._limits)
+
+def _size(recorded: Recorded) -> int:
+    return len(recorded.head) + len(recorded.findings) + len(recorded.body)
+
+
+def _to_detail(recorded: Recorded) -> Content:
+    return Content(200, "application/json", to_detail(recorded))
+
+
+def _to_variable(name: str, recorded: Recorded) -> Content:
+    value: str | None = summarize(recorded)[name]
+    if value is None:
+        raise Refused(404, f"Message {recorded.id} has no {name}.")
+    return Content(200, "text/plain; charset=utf-8", value.encode("utf-8", "replace"))
+
+
+def _to_raw(recorded: Recorded) -> Content:
+    attachment = (b"content-disposition", b'attachment; filename="message-%d.json"' % recorded.id)
+    return Content(200, "application/octet-stream", recorded.body, (attachment,))
+
+
+def _nothing_came(query: Query, wait: float, recent: list[Recorded]) -> Refused:
+    return Refused(
+        404,
+        f"No {query} has arrived{f' within {wait:g} s' if wait else ''}; arrived lists what did.",
+        # One that matches came after the last look.
+        arrived=[
+            summarize(recorded) | {"mismatch": query.mismatch(recorded) or "it came just now"}
+            for recorded in recent
+        ],
+    )

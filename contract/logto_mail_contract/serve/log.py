@@ -13,7 +13,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..judging.message import text_member
 from ..masking import escape_unprintable
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 _FLUSH_SECONDS = 0.05
 _CLOSE_SECONDS = 1.0
 MAX_QUEUED_LINES = 10_000
+MAX_QUEUED_CHARACTERS = 16 * 1024 * 1024
 _MAX_SHOWN_CHARACTERS = 200
 
 
@@ -47,11 +47,7 @@ class PrintedLog:
 
     def delivery(self, recorded: Recorded, message: Any, verdict: Verdict) -> None:
         """Print a delivery."""
-        code = link = None
-        payload = message.get("payload") if isinstance(message, dict) and not self._redact else None
-        if isinstance(payload, dict):
-            # Text only: json.dumps cannot write every number that can come, for example 1e999.
-            code, link = text_member(payload, "code"), text_member(payload, "link")
+        code, link = (None, None) if self._redact else (recorded.code, recorded.link)
         if self._as_json:
             self.event(
                 {
@@ -64,6 +60,7 @@ class PrintedLog:
                     "response": recorded.response,
                     "valid": recorded.valid,
                     "findings": [finding.entry() for finding in verdict.findings],
+                    **({"moreFindings": verdict.more_findings} if verdict.more_findings else {}),
                 },
                 recorded.arrived,
             )
@@ -80,7 +77,8 @@ class PrintedLog:
         outcome = "valid" if recorded.valid else "invalid"
         clock = self._format_time(recorded.arrived)
         line = f"{clock}  #{recorded.id}  {what}  {recorded.response}, {outcome}"
-        self._write("".join([line, *map(_format_finding, verdict.findings)]))
+        more = f"\n    and {verdict.more_findings} more" if verdict.more_findings else ""
+        self._write("".join([line, *map(_format_finding, verdict.findings), more]))
 
     def problem(self, text: str) -> None:
         """Print a fault of this side, or bytes that are no request."""
@@ -139,18 +137,23 @@ class _Printer:
         self._batches: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
         # No lock: each of the two is written by one thread alone.
         self._queued = self._printed = 0
+        self._queued_characters = self._printed_characters = 0
         self._dropped = 0
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
     def print(self, lines: list[str]) -> None:
-        if self._queued - self._printed > MAX_QUEUED_LINES:
+        if (
+            self._queued - self._printed > MAX_QUEUED_LINES
+            or self._queued_characters - self._printed_characters > MAX_QUEUED_CHARACTERS
+        ):
             self._dropped += len(lines)
             return
         if self._dropped:
             lines = [self._format_dropped(self._dropped), *lines]
             self._dropped = 0
         self._queued += len(lines)
+        self._queued_characters += sum(map(len, lines))
         self._batches.put(lines)
 
     def close(self) -> None:
@@ -167,10 +170,11 @@ class _Printer:
                 while data:
                     data = data[os.write(output, data) :]
                 self._printed += len(lines)
+                self._printed_characters += sum(map(len, lines))
 
 
 def _format_finding(finding: Finding) -> str:
-    where = escape_unprintable(finding.pointer) or "the whole message"
+    where = _shorten(finding.pointer) or "the whole message"
     expected = escape_unprintable(" or ".join(finding.expected))
     return (
         f"\n    {finding.rule}  {finding.level}  at {where}: {escape_unprintable(finding.actual)}; "

@@ -90,6 +90,7 @@ class StandingServer:
         while self.connections and not self.force_exit:
             await asyncio.sleep(_DRAIN_POLL_SECONDS)
         sweeping.cancel()
+        self._app.close()
 
     async def _sweep(self) -> None:
         while True:

@@ -6,23 +6,27 @@ import asyncio
 import sqlite3
 from contextlib import closing, suppress
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..inbox.store import MemoryStore, StoreProblem, from_row, to_row
+from ..inbox.matching import Query
+from ..inbox.recorded import Recorded
+from ..inbox.store import MemoryStore, StoreProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from ..inbox.matching import Query
-    from ..inbox.recorded import Recorded
     from ..inbox.store import OnStored, Store
 
+T = TypeVar("T")
+
 _APPLICATION = 0x4C4D4331  # "LMC1"
-_VERSION = 2
+_VERSION = 3
 _BUSY_SECONDS = 1.0
 _COLUMNS = (
-    "id, arrived, status, valid, recipient, type, response, method, target, framing, headers, findings, body"
+    "id, arrived, status, valid, recipient, type, code, link, locale, response, method, target, framing, "
+    "head, findings, more_findings, body"
 )
 _TABLES = """
 CREATE TABLE deliveries (
@@ -32,12 +36,16 @@ CREATE TABLE deliveries (
     valid INTEGER NOT NULL,
     recipient BLOB,
     type BLOB,
+    code BLOB,
+    link BLOB,
+    locale BLOB,
     response TEXT NOT NULL,
     method TEXT NOT NULL,
     target TEXT NOT NULL,
     framing TEXT NOT NULL,
-    headers TEXT NOT NULL,
+    head TEXT NOT NULL,
     findings TEXT NOT NULL,
+    more_findings INTEGER NOT NULL,
     body BLOB NOT NULL
 );
 CREATE TABLE state (last INTEGER NOT NULL, dropped INTEGER NOT NULL);
@@ -163,7 +171,7 @@ class SqliteStore:
         run("BEGIN IMMEDIATE")
         try:
             self._database.executemany(
-                f"INSERT INTO deliveries ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constants
+                f"INSERT INTO deliveries ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constants
                 map(_to_sql, batch),
             )
             if excess:
@@ -182,6 +190,29 @@ class SqliteStore:
         self.total += len(batch) - excess
 
     def select(self, query: Query, limit: int, *, newest: bool) -> list[Recorded]:
+        # Conditions that SQLite cannot check are checked here.
+        return self._read(
+            _COLUMNS, lambda rows: filter(query.matches, map(_from_sql, rows)), query, limit, newest
+        )
+
+    def select_ids(self, query: Query, limit: int | None, *, newest: bool) -> list[int]:
+        if query.payload is not None:
+            return [found.id for found in self.select(query, limit or self.total, newest=newest)]
+        # Without their bodies, of which a list may have gigabytes.
+        return self._read("id", lambda rows: map(itemgetter(0), rows), query, limit, newest)
+
+    def get(self, id: int) -> Recorded | None:
+        found = self.select(Query(after=id - 1), 1, newest=False)
+        return found[0] if found and found[0].id == id else None
+
+    def _read(
+        self,
+        columns: str,
+        convert: Callable[[Iterable[Any]], Iterator[T]],
+        query: Query,
+        limit: int | None,
+        newest: bool,
+    ) -> list[T]:
         wanted = [
             ("recipient = ?", _blob(query.to)),
             ("type = ?", _blob(query.type)),
@@ -196,12 +227,12 @@ class SqliteStore:
         try:
             with closing(
                 self._database.execute(
-                    f"SELECT {_COLUMNS} FROM deliveries WHERE {where} ORDER BY id {order}",  # noqa: S608 - constants
+                    f"SELECT {columns} FROM deliveries WHERE {where} ORDER BY id {order}",  # noqa: S608 - constants
                     [value for _, value in conditions],
                 )
             ) as rows:
-                # SQLite reads rows as they are asked for. Conditions that it cannot check are checked here.
-                found = list(islice(filter(query.matches, map(_from_sql, rows)), limit))
+                # SQLite reads rows as they are asked for.
+                found = list(islice(convert(rows), limit))
         except sqlite3.Error as error:
             raise self._problem(error) from None
         return found[::-1] if newest else found
@@ -250,12 +281,11 @@ def _text(blob: bytes | None) -> str | None:
 
 
 def _to_sql(recorded: Recorded) -> tuple[object, ...]:
-    row = to_row(recorded)
-    return (*row[:4], _blob(row[4]), _blob(row[5]), *row[6:])
+    return (*recorded[:4], *map(_blob, recorded[4:9]), *recorded[9:])
 
 
 def _from_sql(row: tuple[Any, ...]) -> Recorded:
-    return from_row((*row[:3], bool(row[3]), _text(row[4]), _text(row[5]), *row[6:]))
+    return Recorded._make((*row[:3], bool(row[3]), *map(_text, row[4:9]), *row[9:]))
 
 
 def open_store(where: str, max_deliveries: int) -> Store:

@@ -78,7 +78,7 @@ def _check_json(trial: SenderTrial) -> None:
 
 def _unique_keys(request: Request) -> str | None:
     try:
-        _, duplicates = parse_with_duplicates(_text(request))
+        duplicates = parse_with_duplicates(_text(request)).duplicates
     except (NotJson, TooDeep):
         return None  # another rule reports it
     if not duplicates:
