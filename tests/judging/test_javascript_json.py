@@ -94,7 +94,8 @@ def test_integers_of_any_length_are_read() -> None:
 
 
 def test_the_last_of_duplicate_keys_is_used_and_all_are_reported() -> None:
-    value, duplicates, more = parse_with_duplicates('{"a":1,"b":{"c":1,"\\u0063":2},"a":{"x/~":[{"d":1,"d":2}]}}')
+    text = '{"a":1,"b":{"c":1,"\\u0063":2},"a":{"x/~":[{"d":1,"d":2}]}}'
+    value, duplicates, more = parse_with_duplicates(text)
     assert value == {"a": {"x/~": [{"d": 2}]}, "b": {"c": 2}}
     assert set(duplicates) == {Duplicate("/b", "c"), Duplicate("/a/x~1~0/0", "d"), Duplicate("", "a")}
     assert more == 0

@@ -92,11 +92,11 @@ def test_stored_deliveries_are_read_back_unchanged(open_one: Opens) -> None:
         method="PUT",
         target="/\xff?x=1",
         framing="a body that broke off",
-        headers=(("X-\xe9", "\xff"), ("no name: x", ""), ("Empty", "")),
+        head="X-\xe9\n\xff\nno name: x\n\nEmpty\n",
         findings='[{"rule": "x"}]',
         body=b"\xff\0{",
     )
-    none = recorded(3, to=None, type=None, headers=(), body=b"")
+    none = recorded(3, to=None, type=None, head="", body=b"")
     add_all(store, recorded(1), odd, none)
     assert store.select(Query(), 10, newest=False) == [recorded(1), odd, none]
     assert (store.last, store.total, store.dropped) == (3, 3, 0)
@@ -290,7 +290,7 @@ def test_a_file_of_a_newer_version_is_not_changed(path: Path) -> None:
         add_all(store, recorded(1))
     set_version(path, 7)
     before = path.read_bytes()
-    with pytest.raises(StoreProblem, match=r"newer mail-contract \(its format is 7, this one knows 2\)"):
+    with pytest.raises(StoreProblem, match=r"newer mail-contract \(its format is 7, this one knows 3\)"):
         SqliteStore(str(path), 10)
     assert path.read_bytes() == before
 
@@ -301,7 +301,7 @@ def test_a_file_of_an_older_version_is_not_changed(path: Path) -> None:
     set_version(path, 1)
     before = path.read_bytes()
     with pytest.raises(
-        StoreProblem, match=r"older .* 1, this one knows 2\).* Delete it, or name another file"
+        StoreProblem, match=r"older .* 1, this one knows 3\).* Delete it, or name another file"
     ):
         SqliteStore(str(path), 10)
     assert path.read_bytes() == before

@@ -12,7 +12,10 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_DEPTH = 500
 """Levels of nesting that are judged; the parsers of Python and of many receivers fail somewhat beyond it."""
@@ -285,44 +288,57 @@ def escape(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-class _JsonText(str):
-    """Text that is already JSON."""
-
-    __slots__ = ()
-
-
 def _write(value: Any) -> str:
     written: list[str] = []
-    # A list, not recursion: a value may nest deeper than Python's stack.
-    waiting = [value]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, list):
-            waiting += _enclose("[", [[member] for member in part], "]")
-        elif isinstance(part, dict):
-            members = [[_JsonText(f"{_write_scalar(key)}:"), part[key]] for key in _order_keys(part)]
-            waiting += _enclose("{", members, "}")
+    # A stack, not recursion: a value may nest deeper than Python's own stack.
+    stack: list[tuple[Iterator[tuple[str, Any]], str]] = []
+    members, closing = iter([("", value)]), ""
+    while True:
+        for prefix, member in members:
+            written.append(prefix)
+            if not isinstance(member, (dict, list)):
+                written.append(_write_scalar(member))
+                continue
+            stack.append((members, closing))
+            if isinstance(member, list):
+                written.append("[")
+                members, closing = _list_members(member), "]"
+            else:
+                written.append("{")
+                members, closing = _object_members(member), "}"
+            break
         else:
-            written.append(_write_scalar(part))
-    return "".join(written)
+            written.append(closing)
+            if not stack:
+                return "".join(written)
+            members, closing = stack.pop()
 
 
-def _enclose(opening: str, members: list[list[Any]], closing: str) -> list[Any]:
-    parts: list[Any] = [_JsonText(opening)]
-    for number, member in enumerate(members):
-        parts += [_JsonText(","), *member] if number else member
-    return [_JsonText(closing), *reversed(parts)]
+def _list_members(part: list[Any]) -> Iterator[tuple[str, Any]]:
+    separator = ""
+    for member in part:
+        yield separator, member
+        separator = ","
+
+
+def _object_members(part: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    separator = ""
+    for key in _order_keys(part):
+        yield f"{separator}{_write_scalar(key)}:", part[key]
+        separator = ","
+
+
+# Made once: json.dumps makes an encoder for each text.
+_write_text = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _write_scalar(value: Any) -> str:
-    if isinstance(value, _JsonText):
-        return value
+    if isinstance(value, str):
+        return _write_text(value)
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, (int, float)):
         return _write_number(value)
     raise TypeError(f"JSON has no {type(value).__name__}")

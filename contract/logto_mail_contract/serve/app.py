@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import traceback
 from contextlib import suppress
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .event_stream import ApiLimits
     from .writer import ResponseWriter
 
+_FULL_REPORT_SECONDS = 60.0
 _READING = ("GET", "HEAD", "OPTIONS")
 
 _PAGE = {
@@ -80,6 +82,7 @@ class StandingApp:
     ) -> None:
         self._endpoint = endpoint
         self._guard_host = guard_host
+        self._next_full_report = -math.inf
         self._api = InboxApi(endpoint, api_limits)
         folder = files(__package__) / "page"
         self._page = {
@@ -177,6 +180,20 @@ class StandingApp:
     def report_unmatched(self, problem: str) -> None:
         """Report bytes on a connection that are no request."""
         self._endpoint.log.problem(f"a connection was ended: {problem}")
+
+    def report_full(self, connections: int, now: float) -> None:
+        """Report that a client was turned away at the limit of open files; once in a minute.
+
+        Args:
+            connections: How many are open.
+            now: The time of the event loop.
+        """
+        if now >= self._next_full_report:
+            self._next_full_report = now + _FULL_REPORT_SECONDS
+            self._endpoint.log.problem(
+                f"new clients are turned away: {connections} connections are open, and the process is at its "
+                "limit of open files. Close some, or raise the limit (ulimit -n)."
+            )
 
     def report_fault(self) -> None:
         """Report the exception that is being handled, which is a fault of our own."""

@@ -46,6 +46,8 @@ class Limits:
         sweep_seconds: Interval at which the others are looked at.
         unread_bytes: Most bytes that are read from a client behind a request that is held.
         turn_requests: How many requests of a client are handled before others have their turn.
+        turn_bytes: How many bytes of a client are read before others have their turn.
+        reserved_files: How many more files the process can open when a new client is turned away.
         read: Bounds on a request.
     """
 
@@ -56,6 +58,8 @@ class Limits:
     sweep_seconds: float = 0.5
     unread_bytes: int = 64 * 1024
     turn_requests: int = 8
+    turn_bytes: int = 32 * 1024
+    reserved_files: int = 16
     read: ReadLimits = field(default_factory=lambda: ReadLimits(64 * 1024, 2 * 1024 * 1024))
 
 
@@ -67,12 +71,14 @@ class Shared:
         app: The application.
         limits: Bounds on a client.
         date: The value of ``Date``.
+        file_limit: How many files the process can open; None where that is not known.
         connections: Those that are open.
     """
 
     app: StandingApp
     limits: Limits
     date: bytes
+    file_limit: int | None = None
     connections: set[Connection] = field(default_factory=set)
 
 
@@ -130,6 +136,9 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         # Requests that came wait for the next turn of the event loop.
         self._is_due = False
+        # What came and is read in the next turns of the event loop.
+        self._unread = b""
+        self._is_yielding = False
         # The client has ended its side, or the connection is gone.
         self._has_ended = self._is_lost = False
         # Loop times: the request began or was refused, the client stopped reading, the connection fell idle,
@@ -147,14 +156,18 @@ class Connection(asyncio.Protocol):
         self._writer = ResponseWriter(self._transport)
         self._started = self._time()
         self._shared.connections.add(self)
+        if self._shared.file_limit is not None:
+            number = self._transport.get_extra_info("socket").fileno()
+            if number >= self._shared.file_limit - self._limits.reserved_files:
+                self._app.report_full(len(self._shared.connections), self._time())
+                self._enter(State.CLOSED)
+                self._writer.abort()
 
     def data_received(self, data: bytes) -> None:
         if self.state in _READING:
-            self._reader.feed(data)
-            if self._exchange is None and not self._is_due:
-                self._advance()
-            else:
-                self._pace()
+            self._unread += data
+            if not self._is_yielding:
+                self._read()
         elif self.state is State.DRAINING:
             self._discarded = self._time()
 
@@ -176,6 +189,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._reader.end(f"a connection that broke inside the request: {exc}" if exc else "")
         self._is_lost = True
+        self._reader.feed(self._unread)
+        self._unread = b""
         if self._exchange is not None:
             self._forget()
         elif not self._is_due:
@@ -227,6 +242,19 @@ class Connection(asyncio.Protocol):
             self._close()
 
     # Requests.
+
+    def _read(self) -> None:
+        """Read what came, up to what one turn may read."""
+        most = self._limits.turn_bytes
+        piece, self._unread = self._unread[:most], self._unread[most:]
+        # Pause even when nothing is left: libuv reads up to 32 times in a turn.
+        self._is_yielding = len(piece) == most
+        self._reader.feed(piece)
+        if self._exchange is None and not self._is_due:
+            self._advance()
+        if self._is_yielding:
+            asyncio.get_running_loop().call_soon(self._read)
+        self._pace()
 
     def _advance(self) -> None:
         """Handle the requests that have come, up to one that is held, or until others have their turn."""
@@ -367,7 +395,7 @@ class Connection(asyncio.Protocol):
         """Read no more from a client that does not read, or that sends on behind a request that is held."""
         is_held = self._exchange is not None or self._is_due
         is_ahead = is_held and self._reader.buffered > self._limits.unread_bytes
-        should_pause = self._stalled is not None or is_ahead
+        should_pause = self._stalled is not None or is_ahead or self._is_yielding
         if should_pause != self.is_paused and not self._transport.is_closing():
             self.is_paused = should_pause
             (self._transport.pause_reading if should_pause else self._transport.resume_reading)()

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 FOREIGN_PAGE = to_json(
     {
-        "error": "A page of another site sent this request: its Origin is not the Host, or its Sec-Fetch-Site is "
-        "cross-site. Nothing was recorded or changed."
+        "error": "A page of another site sent this request: its Origin is not the Host, or its "
+        "Sec-Fetch-Site is cross-site. Nothing was recorded or changed."
     },
     403,
 )

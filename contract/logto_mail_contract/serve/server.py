@@ -17,6 +17,8 @@ if sys.platform == "win32":
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK)
 else:
+    import resource
+
     # The loop of the standard library is slower for each request.
     from uvloop import new_event_loop
 
@@ -49,7 +51,7 @@ class StandingServer:
         self.force_exit = False
         self._app = app
         self._ready = ready
-        self._shared = Shared(app, limits or Limits(), _date())
+        self._shared = Shared(app, limits or Limits(), _date(), _file_limit())
         self.connections = self._shared.connections
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = threading.Event()
@@ -112,6 +114,13 @@ class StandingServer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _file_limit() -> int | None:
+    if sys.platform == "win32":
+        return None
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if most == resource.RLIM_INFINITY else most
 
 
 def _date() -> bytes:
