@@ -176,8 +176,7 @@ class Connection(asyncio.Protocol):
         self._reader.end()
         self._has_ended = True
         if self._exchange is not None:
-            # Most clients that end their side have left: one that is held for longer counts as gone.
-            asyncio.get_running_loop().call_later(self._limits.half_closed_seconds, self._close)
+            self._close_if_held_later()
         elif not self._is_due:
             self._advance()
         if self.state is State.REFUSING:
@@ -185,6 +184,16 @@ class Connection(asyncio.Protocol):
         elif self.state is State.DRAINING:
             self._close()
         return self.state is not State.CLOSED
+
+    def _close_if_held_later(self) -> None:
+        # Most clients that end their side have left: one that is held for longer counts as gone.
+        asyncio.get_running_loop().call_later(self._limits.half_closed_seconds, self._close_if_held)
+
+    def _close_if_held(self) -> None:
+        if self._exchange is not None and not self._exchange.is_held:
+            self._close_if_held_later()
+        else:
+            self._close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._reader.end(f"a connection that broke inside the request: {exc}" if exc else "")

@@ -29,6 +29,7 @@ class Exchange:
     Attributes:
         scope: The ASGI scope; its state holds the request and the writer.
         is_complete: Whether the response is written to its end.
+        is_held: Whether the application waits for the client to leave, and not only works on its response.
     """
 
     def __init__(self, request: Request, writer: ResponseWriter, date: bytes, *, close: bool) -> None:
@@ -44,6 +45,7 @@ class Exchange:
             "state": {"request": request, "writer": writer},
         }
         self.is_complete = False
+        self.is_held = False
         self._writer = writer
         self._lines = [b"Date: %s" % date, *([b"Connection: close"] if close else [])]
         self._has_begun = False
@@ -67,7 +69,11 @@ class Exchange:
 
     async def receive(self) -> dict[str, Any]:
         """Wait until the client has left; the body is in the request already."""
-        await self._disconnected.wait()
+        self.is_held = True
+        try:
+            await self._disconnected.wait()
+        finally:
+            self.is_held = False
         return {"type": "http.disconnect"}
 
     async def send(self, message: Any) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .app import StandingApp
 
 _BACKLOG = 1024
+_SWITCH_SECONDS = 0.001
 _DRAIN_POLL_SECONDS = 0.02
 
 
@@ -63,8 +64,14 @@ class StandingServer:
         Args:
             sockets: Those to listen at.
         """
-        with asyncio.Runner(loop_factory=new_event_loop) as runner, self._signals():
-            runner.run(self._serve(sockets))
+        # While the worker computes, the event loop waits this long for the interpreter, often in a request.
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        try:
+            with asyncio.Runner(loop_factory=new_event_loop) as runner, self._signals():
+                runner.run(self._serve(sockets))
+        finally:
+            sys.setswitchinterval(before)
 
     def stop(self) -> None:
         """Drain; when called again, stop at once. May be called from any thread and in a signal's handler."""
