@@ -25,7 +25,7 @@ help:
 	@echo 'make lint     ruff alone: its rules and its format'
 	@echo 'make types    mypy --strict alone'
 	@echo 'make unit     pytest alone, with branch coverage; ARGS="..." gives it arguments and no coverage'
-	@echo 'make soak     pytest three times, beside processes that keep the cores busy'
+	@echo 'make soak     memory under hostile clients; pytest three times, beside processes that keep the cores busy'
 	@echo 'make matrix   pytest on each supported Python that is installed'
 	@echo 'make bench    the measurements'
 	@echo 'make schemas  write the generated files of schemas/ again'
@@ -54,6 +54,8 @@ unit: install node
 
 # A test that depends on a fast machine fails here.
 soak: install node
+	@echo '== memory of serve under hostile clients'
+	@SOAK_SECONDS=20 $(BIN)/python bench/hostile.py soak
 	@set -e; busy=; \
 	trap 'kill $$busy; wait' EXIT; trap 'exit 130' INT TERM; \
 	for core in 1 2; do ( while :; do :; done ) & busy="$$busy $$!"; done; \

@@ -111,7 +111,7 @@ _READING = (State.OPEN, State.LAST_REQUEST)
 
 
 class Connection(asyncio.Protocol):
-    """One connection.
+    """One connection. Long because its states, timers and turns bear on each other.
 
     Args:
         shared: What it shares with the others.

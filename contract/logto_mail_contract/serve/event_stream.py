@@ -45,10 +45,12 @@ class EventStreams:
     Args:
         inbox: The inbox.
         limits: The bounds of the API.
+        turns: Held while events are made, so that many streams make one part in a turn of the event loop.
     """
 
-    def __init__(self, inbox: InboxCore, limits: ApiLimits) -> None:
+    def __init__(self, inbox: InboxCore, limits: ApiLimits, turns: asyncio.Lock) -> None:
         self._inbox = inbox
+        self._turns = turns
         self._limits = limits
         # The last event that was made: streams send the same one at about the same time.
         self._made: tuple[int, bytes] = (0, b"")
@@ -91,11 +93,13 @@ class EventStreams:
 
     async def _follow(self, asked: ApiRequest, backlog: Backlog, leaving: asyncio.Future[Any]) -> None:
         while not (leaving.done() or backlog.is_over):
-            if (part := self._take_part(backlog)) is None:
+            async with self._turns:
+                part = self._take_part(backlog)
+                await asyncio.sleep(0)
+            if part is None:
                 return
             if part:
                 await send_body(asked.send, part, more=True)
-                await asyncio.sleep(0)
                 continue
             changed = asyncio.ensure_future(backlog.changed.wait())
             done, _ = await asyncio.wait(

@@ -66,7 +66,8 @@ class InboxApi:
     def __init__(self, endpoint: StandingEndpoint, limits: ApiLimits | None = None) -> None:
         self._endpoint = endpoint
         self._limits = limits or ApiLimits()
-        self._events = EventStreams(endpoint.inbox, self._limits)
+        self._turns = asyncio.Lock()
+        self._events = EventStreams(endpoint.inbox, self._limits, self._turns)
         # Each holds many times its size until its client has read it.
         self._large_responses = asyncio.Semaphore(MAX_LARGE_RESPONSES)
         one, nothing = r"/api/messages/([0-9]{1,15})", ()
@@ -153,7 +154,7 @@ class InboxApi:
         # Nothing is awaited between: a cursor of later would hide what arrived meanwhile.
         ids = store.select_ids(query, limit, newest=query.after is None and query.since is None)
         counts = {"total": store.total, "dropped": store.dropped, "last": store.last}
-        return await send_listing(asked, store, ids, counts)
+        return await send_listing(asked, store, ids, counts, self._turns)
 
     async def _delete_messages(self, asked: ApiRequest) -> Content:
         return to_json({"deleted": self._endpoint.inbox.delete(asked.parameters.get("to"))})

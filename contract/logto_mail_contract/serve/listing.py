@@ -11,7 +11,7 @@ from .api_request import HEADERS, PIECE_BYTES, Content, body_part, send_body
 from .delivery_documents import summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from ..inbox.store import Store
     from .api_request import ApiRequest
@@ -20,7 +20,7 @@ _MAX_KEPT_BYTES = 1024 * 1024
 
 
 async def send_listing(
-    asked: ApiRequest, store: Store, ids: Sequence[int], counts: Mapping[str, int]
+    asked: ApiRequest, store: Store, ids: Sequence[int], counts: Mapping[str, int], turns: asyncio.Lock
 ) -> Content | None:
     """Return the list of some deliveries as a response, or send it piece by piece if it is long.
 
@@ -29,15 +29,14 @@ async def send_listing(
         store: The store.
         ids: The ids of the deliveries; those that are gone when their turn comes are left out.
         counts: The other members of the document.
+        turns: Held while a piece is made, so that all requests together make one in a turn of the loop.
 
     Raises:
         StoreProblem: The store cannot be read, and nothing was sent yet.
     """
     kept: list[bytes] = []
     total = 0
-    for piece in _write(store, ids, counts):
-        if kept or total:
-            await asyncio.sleep(0)
+    async for piece in _write_in_turns(store, ids, counts, turns):
         total += len(piece)
         # A thousand of the largest deliveries have gigabytes: a long list is made again while it is sent.
         kept = [*kept, piece] if total <= _MAX_KEPT_BYTES else []
@@ -46,10 +45,9 @@ async def send_listing(
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % total), *HEADERS]
     await asked.send({"type": "http.response.start", "status": 200, "headers": headers})
     try:
-        for piece in _write(store, ids, counts):
+        async for piece in _write_in_turns(store, ids, counts, turns):
             total -= len(piece)
             await send_body(asked.send, piece, more=True)
-            await asyncio.sleep(0)
     except StoreProblem:
         # The response has begun: ending it before its end says that it is not whole.
         return None
@@ -65,6 +63,19 @@ async def _send_blanks(asked: ApiRequest, count: int) -> None:
         await asked.send(body_part(b" " * PIECE_BYTES))
         await asyncio.sleep(0)
     await asked.send(body_part(b" " * count, more=False))
+
+
+async def _write_in_turns(
+    store: Store, ids: Sequence[int], counts: Mapping[str, int], turns: asyncio.Lock
+) -> AsyncIterator[bytes]:
+    pieces = _write(store, ids, counts)
+    while True:
+        async with turns:
+            piece = next(pieces, None)
+            await asyncio.sleep(0)
+        if piece is None:
+            return
+        yield piece
 
 
 def _write(store: Store, ids: Sequence[int], counts: Mapping[str, int]) -> Iterator[bytes]:
