@@ -13,6 +13,8 @@ import pytest
 from tests.support.http_client import MESSAGE, TIMEOUT, Client, exchange
 from tests.support.serving import Serving, serving
 
+from logto_mail_contract import validate
+from logto_mail_contract.commands.main import main
 from logto_mail_contract.inbox.store import MemoryStore
 from logto_mail_contract.judging.javascript_json import parse, stringify
 from logto_mail_contract.judging.requests import MAX_FINDINGS
@@ -155,6 +157,26 @@ def test_at_most_a_hundred_findings_of_a_delivery_are_kept_and_the_rest_are_coun
         assert len(recorded.findings) < 100_000
         server.deliver()
         assert "moreFindings" not in server.api.get("/api/messages/2")
+
+
+def test_findings_about_a_message_are_limited_as_well_but_for_validate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # In the oldest revision every variable is text.
+    body = json.dumps({**MESSAGE, "payload": {f"k{number}": 1 for number in range(300)}})
+    with serving(revision="1.22") as server:
+        came = exchange(server.url, to_request(body.encode()))
+        assert b" 400 " in came
+        assert b"and 200 more" in came
+        (listed,) = server.api.get("/api/messages")["messages"]
+        assert (len(listed["findings"]), listed["moreFindings"]) == (MAX_FINDINGS, 200)
+    assert len(validate(body, "1.22")) == 300
+    file = tmp_path / "message.json"
+    file.write_text(body)
+    assert main(["validate", "--revision", "1.22", str(file)]) == 1
+    printed = capsys.readouterr().out
+    assert printed.count("message/guard/values") == MAX_FINDINGS
+    assert "\n  and 200 more\n" in printed
 
 
 # Many requests at once.
