@@ -31,6 +31,7 @@ SOURCES = {
 
 # Lowest first. A package imports those of lower levels, not those of its own level.
 LEVELS = (
+    {"clock"},
     {"masking"},
     {"findings"},
     {"catalogue"},

@@ -7,10 +7,10 @@ import contextlib
 import selectors
 import socket
 import ssl
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from ..clock import read_monotonic
 from ..wire.outcomes import NoResponse, Outcome, Response, format_surplus
 from ..wire.responses import NotAResponse, ResponseReader
 from ..wire.urls import Url
@@ -117,7 +117,7 @@ class UrlTarget:
         Raises:
             OSError: There is none.
         """
-        deadline = time.monotonic() + timeout
+        deadline = read_monotonic() + timeout
         connection = socket.create_connection(self.address, timeout)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -147,7 +147,7 @@ class _Connection:
         self._is_aborted = False
 
     def exchange(self, call: Call, timeout: float) -> Outcome:
-        start = time.monotonic()
+        start = read_monotonic()
         deadline = start + timeout
         if self._socket is not None and (not self._reusable or _wait(self._socket, selectors.EVENT_READ, 0)):
             # The receiver closed it, or sent bytes that belong to no request: Node opens another one too.
@@ -157,13 +157,13 @@ class _Connection:
             try:
                 self._socket = self._target.connect(timeout)
             except OSError as error:
-                return NoResponse("unreachable", _format_error(error), time.monotonic() - start)
+                return NoResponse("unreachable", _format_error(error), read_monotonic() - start)
         outcome = self._exchange(self._socket, call, start, deadline)
         is_lost = isinstance(outcome, NoResponse) and outcome.kind in ("ended", "garbled")
         if is_reused and is_lost and not self._is_aborted:
             # The receiver closed an idle connection just when it was used, or the last response was too long.
             # Other rules judge that: it is no fault of this request.
-            second = self.exchange(call, max(0.0, deadline - time.monotonic()))
+            second = self.exchange(call, max(0.0, deadline - read_monotonic()))
             # If nothing listens now, this request may have ended the receiver.
             if not (isinstance(second, NoResponse) and second.kind == "unreachable"):
                 return second
@@ -172,10 +172,10 @@ class _Connection:
     def late_bytes(self, seconds: float) -> tuple[str, ...]:
         if self._socket is None:
             return ()
-        deadline = time.monotonic() + seconds
+        deadline = read_monotonic() + seconds
         try:
             # In a loop: TLS has records of its own, which hold no bytes of a response.
-            while _wait(self._socket, selectors.EVENT_READ, max(0.0, deadline - time.monotonic())):
+            while _wait(self._socket, selectors.EVENT_READ, max(0.0, deadline - read_monotonic())):
                 self._socket.settimeout(0)
                 late = self._socket.recv(_RECEIVED_BYTES)
                 # An end that nothing announced is seen by the next request on the connection.
@@ -192,7 +192,7 @@ class _Connection:
     def exchange_again(self, call: Call, timeout: float) -> Outcome | None:
         if self._socket is None or not self._reusable:
             return None
-        start = time.monotonic()
+        start = read_monotonic()
         return _as_cut(self._exchange(self._socket, call, start, start + timeout))
 
     def _exchange(self, connection: socket.socket, call: Call, start: float, deadline: float) -> Outcome:
@@ -234,7 +234,7 @@ class _Connection:
             kind, problem = "garbled", str(error)
         except OSError as error:
             kind, problem = "cut" if reader.begun else "ended", _format_error(error)
-        seconds = time.monotonic() - start
+        seconds = read_monotonic() - start
         if kind:
             self.close()
             return NoResponse(kind, problem, seconds, begun=reader.begun)
@@ -292,7 +292,7 @@ def _format_progress(reader: ResponseReader) -> str:
 
 
 def _seconds_left(deadline: float) -> float:
-    seconds = deadline - time.monotonic()
+    seconds = deadline - read_monotonic()
     if seconds <= 0:
         raise TimeoutError
     return seconds

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..clock import read_monotonic
 from ..wire.outcomes import Outcome, Response
 from ..wire.urls import resolve_location
 from .channel import DEFAULT_TIMEOUT, Channel, UrlTarget
@@ -65,16 +65,16 @@ def deliver(channel: Channel, call: Call, timeout: float) -> Outcome:
         call: The request.
         timeout: Seconds for all requests together.
     """
-    start = time.monotonic()
+    start = read_monotonic()
     statuses: tuple[int, ...] = ()
     while True:
-        outcome = channel.exchange(call, max(0.0, start + timeout - time.monotonic()))
+        outcome = channel.exchange(call, max(0.0, start + timeout - read_monotonic()))
         location = outcome.redirect() if isinstance(outcome, Response) else None
         target = None if location is None else resolve_location(call, location)
         if target is None or len(statuses) == MAX_REDIRECTS:
             if not statuses:
                 return outcome
-            return replace(outcome, redirects=statuses, seconds=time.monotonic() - start)
+            return replace(outcome, redirects=statuses, seconds=read_monotonic() - start)
         assert isinstance(outcome, Response)
         statuses = (*statuses, outcome.status)
         if outcome.status == 303:

@@ -1,0 +1,43 @@
+"""The real clock, for every deadline and every measured time, also while a test freezes the clock.
+
+Libraries that freeze it replace the functions of the module ``time``, and those that other modules hold.
+"""
+
+from __future__ import annotations
+
+from importlib.machinery import BuiltinImporter
+from importlib.util import module_from_spec
+from typing import Any
+
+
+def _copy_time() -> Any:
+    # A copy of its own, new from the interpreter: the clock may be frozen already when this is loaded.
+    spec = BuiltinImporter.find_spec("time")
+    assert spec is not None
+    copy = module_from_spec(spec)
+    BuiltinImporter.exec_module(copy)
+    return copy
+
+
+_TIME = _copy_time()
+
+
+def read_monotonic() -> float:
+    """Return the seconds of the monotonic clock."""
+    seconds: float = _TIME.monotonic()
+    return seconds
+
+
+def read_time() -> float:
+    """Return the seconds since 1970."""
+    seconds: float = _TIME.time()
+    return seconds
+
+
+def sleep(seconds: float) -> None:
+    """Let the thread sleep.
+
+    Args:
+        seconds: For how long.
+    """
+    _TIME.sleep(seconds)
