@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gzip
+import json
 import math
 import select
 import socket
@@ -291,8 +293,6 @@ HOSTILE = {
     "empty-lines": b"\r\n\r\n\r\n",
     "spaces": b"   \r\n\r\n",
     "no-version": b"POST /\r\n\r\n",
-    "http-2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)),
     "nul": b"\0" * 1000,
     "long-line": b"POST /" + b"a" * 300_000 + b" HTTP/1.1\r\n\r\n",
     "no-line-end": b"x" * 300_000,
@@ -311,6 +311,29 @@ def test_bytes_that_are_no_request_are_refused_and_listed(
     assert "\x1b" not in str(caught.value)
     assert post(mail.url).status == 200
     assert capfd.readouterr() == ("", "")
+
+
+def test_tls_at_a_plain_endpoint_is_named(mail: MailEndpoint) -> None:
+    with pytest.raises(ssl.SSLError):
+        Client(mail.url, context=ssl.create_default_context())
+    with pytest.raises(MailNotReceived, match="a TLS handshake: the URL says https, this is http"):
+        mail.inbox.wait_for(timeout=0)
+    assert len(mail.inbox) == 0
+
+
+def test_http_2_is_named(mail: MailEndpoint) -> None:
+    assert exchange(mail.url, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    with pytest.raises(MailNotReceived, match=r"the preface of HTTP/2: this is HTTP/1\.1"):
+        mail.inbox.wait_for(timeout=0)
+    assert len(mail.inbox) == 0
+
+
+def test_an_encoded_body_is_a_violation_that_names_the_encoding(mail: MailEndpoint) -> None:
+    body = gzip.compress(json.dumps(MESSAGE).encode())
+    with mail.expect_violation("sender/request/content-encoding") as deliveries:
+        assert post(mail.url, body, "Content-Encoding: gzip").status == 415
+    assert [finding.actual for finding in deliveries[0].findings] == ['Content-Encoding "gzip"']
+    assert post(mail.url, MESSAGE, "Content-Encoding: identity").status == 200
 
 
 def test_a_hostile_target_is_listed_without_control_characters(mail: MailEndpoint) -> None:
@@ -909,7 +932,7 @@ def test_plain_http_has_no_authority(mail: MailEndpoint) -> None:
 def test_a_client_that_does_not_trust_the_authority_is_listed(
     https_mail: MailEndpoint, https_server: MailServer
 ) -> None:
-    start = time.time()
+    start = time.monotonic()
     with pytest.raises(ssl.SSLCertVerificationError):
         Client(https_mail.url, context=ssl.create_default_context())
     wait_until(lambda: https_server.unmatched_since(start))
@@ -917,12 +940,17 @@ def test_a_client_that_does_not_trust_the_authority_is_listed(
         https_mail.inbox.wait_for(timeout=0)
 
 
-def test_plain_http_at_an_https_endpoint_is_listed(
-    https_mail: MailEndpoint, https_server: MailServer, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("request_line", ["POST / HTTP/1.1", "DELETE / HTTP/1.1", "PRI * HTTP/2.0"])
+def test_plain_http_at_an_https_endpoint_is_named(
+    request_line: str, https_mail: MailEndpoint, https_server: MailServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    start = time.monotonic()
+    request = f"{request_line}\r\n\r\n".encode()
     with contextlib.suppress(OSError):  # the server may be faster than the client's end
-        assert not exchange(https_mail.url, b"POST / HTTP/1.1\r\n\r\n").startswith(b"HTTP")
-    wait_until(lambda: any("HTTP_REQUEST" in line.upper() for line in https_server.unmatched_since(0)))
+        assert not exchange(https_mail.url, request).startswith(b"HTTP")
+    plain = "  plain http: the URL says http, this is https"
+    wait_until(lambda: plain in https_server.unmatched_since(start))
+    assert len(https_mail.inbox) == 0
     assert capfd.readouterr() == ("", "")
 
 

@@ -115,7 +115,11 @@ def test_an_invalid_request_line_is_refused(line: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        (b"\x16\x03\x01" + b"\0" * 40, "which is no HTTP/1.1 request line"),
+        (b"\x16\x03\x01" + b"\0" * 40, "a TLS handshake: the URL says https, this is http"),
+        (
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            "the preface of HTTP/2: this is HTTP/1.1, so let the client begin with that",
+        ),
         (b"EHLO mail.test\r\n", "'EHLO mail.test', which is no HTTP/1.1 request line"),
         (b"CONNECT mail.test:25 HTTP/1.1\r\n", "which asks for a tunnel"),
         (b"x" * MAX_HEAD_BYTES, "which is no HTTP/1.1 request line"),

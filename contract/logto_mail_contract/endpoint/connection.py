@@ -71,6 +71,10 @@ class Connection(threading.Thread):
         # Here rather than on the listening socket: a client that is silent must not hold up the others.
         self._socket.settimeout(_HANDSHAKE_TIMEOUT)
         try:
+            # TLS begins with a control character, and HTTP with a letter.
+            if self._socket.recv(1, socket.MSG_PEEK).isalpha():
+                self._server.note_unmatched("plain http: the URL says http, this is https")
+                return False
             self._socket = self._server.tls.wrap_socket(
                 self._socket, server_side=True, do_handshake_on_connect=False
             )

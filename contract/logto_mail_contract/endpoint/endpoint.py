@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..clock import read_monotonic, read_time
 from ..inbox.core import MAX_LISTED_DELIVERIES
 from ..inbox.inbox import Inbox
 from ..inbox.violations import CAUGHT, is_skip, report
@@ -223,7 +223,7 @@ class MailEndpoint(ScriptedReplies):
             self.label,
             lenient=lenient,
             revision=self._revision,
-            surroundings=partial(_list_surroundings, self, self._server, time.time()),
+            surroundings=partial(_list_surroundings, self, self._server, read_monotonic()),
             expectations=self._expectations,
             waits=self.waits,
         )
@@ -271,7 +271,7 @@ class MailEndpoint(ScriptedReplies):
             verdict, message = judge(request, self.revision, self.layer, self.authorization)
             reply = self.take_reply() if verdict.status == 200 else None
             response = f"{reply} (scripted)" if reply else str(verdict.status)
-            self.inbox.record(request, verdict, message, response, time.time())
+            self.inbox.record(request, verdict, message, response, read_time())
         if reply is None:
             wire.respond(verdict.status, verdict.response_body)
         else:

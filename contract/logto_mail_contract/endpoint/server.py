@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from pytest_httpserver import HTTPServer
 
+from ..clock import read_monotonic
 from .connection import Connection
 from .endpoint import MailEndpoint
 
@@ -166,9 +166,9 @@ class MailServer:
             endpoint.close()
         if self.is_running():
             self._http.stop()
-        deadline = time.monotonic() + _STOP_SECONDS
+        deadline = read_monotonic() + _STOP_SECONDS
         for connection in list(self.connections):
-            while connection.is_alive() and time.monotonic() < deadline:
+            while connection.is_alive() and read_monotonic() < deadline:
                 # More than once: a TLS handshake may be about to put its socket in the place of this one.
                 connection.close()
                 connection.join(_POLL_SECONDS)
@@ -251,10 +251,10 @@ class MailServer:
             self._handler.note_unmatched(what)
             return
         line = what[:_MAX_UNMATCHED_CHARACTERS].encode("ascii", "backslashreplace").decode()
-        self._unmatched.append((time.time(), line))
+        self._unmatched.append((read_monotonic(), line))
 
     def unmatched_since(self, start: float) -> list[str]:
-        """Return up to ten lines: what reached no endpoint since ``start``, in seconds since 1970."""
+        """Return up to ten lines: what reached no endpoint since ``start`` on the monotonic clock."""
         return [f"  {what}" for when, what in list(self._unmatched) if when >= start]
 
 

@@ -36,6 +36,7 @@ _KINDS = ("connection", "content-length", "expect", "transfer-encoding")
 _BROKEN = "broken"
 _EMPTY_LINES = (b"\r\n", b"\n")
 _LINE_ENDS = (b"\r", b"")
+_TLS_HANDSHAKE = b"\x16\x03"
 
 
 @dataclass(frozen=True, slots=True)
@@ -472,6 +473,10 @@ _LINES = _Lines()
 
 
 def _line_problem(data: bytes) -> str:
+    if data.startswith(_TLS_HANDSHAKE):
+        return "a TLS handshake: the URL says https, this is http"
+    if data.startswith(b"PRI * HTTP/2"):
+        return "the preface of HTTP/2: this is HTTP/1.1, so let the client begin with that"
     line = data.partition(b"\n")[0][:_SHOWN_BYTES].decode("latin-1").rstrip("\r")
     if line.startswith("CONNECT "):
         return f"{line!a}, which asks for a tunnel"
