@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from typing import Any
 
 import pytest
@@ -76,6 +78,30 @@ def test_another_content_type_gets_415(headers: list[tuple[str, str]], reported:
     verdict = judge(GOOD, *headers)
     assert (verdict.status, rules(verdict)) == (415, ["sender/request/content-type"])
     assert verdict.findings[0].actual == reported
+
+
+@pytest.mark.parametrize(
+    ("body", "values", "reported"),
+    [
+        pytest.param(gzip.compress(GOOD), ["gzip"], '"gzip"', id="gzip"),
+        pytest.param(zlib.compress(GOOD), ["Deflate"], '"Deflate"', id="deflate"),
+        pytest.param(b"\x0b\x05", ["br"], '"br"', id="brotli"),
+        pytest.param(GOOD, ["gzip"], '"gzip"', id="plain-body"),
+        pytest.param(GOOD, ["identity", "zstd"], '"identity" and "zstd"', id="two"),
+        pytest.param(GOOD, ["gzip, br"], '"gzip, br"', id="list"),
+    ],
+)
+def test_an_encoded_body_gets_415_and_the_encoding_is_named(
+    body: bytes, values: list[str], reported: str
+) -> None:
+    verdict = judge(body, JSON, *(("content-encoding", value) for value in values))
+    assert (verdict.status, rules(verdict)) == (415, ["sender/request/content-encoding"])
+    assert verdict.findings[0].actual == f"Content-Encoding {reported}"
+
+
+@pytest.mark.parametrize("value", ["identity", " Identity ", ""])
+def test_a_body_that_is_not_encoded_is_accepted(value: str) -> None:
+    assert judge(GOOD, JSON, ("Content-Encoding", value)).status == 200
 
 
 @pytest.mark.parametrize(

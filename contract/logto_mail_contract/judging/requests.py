@@ -67,9 +67,9 @@ def judge_request(
     """Judge a request that should deliver a message.
 
     The first of these that is wrong decides the status: framing (400), without which nothing else is known,
-    method (405), ``Authorization`` (401), ``Content-Type`` (415), body (400). A body gets a 400 only where it
-    fails the guard layer. A message that fails another layer alone, or nests too deep to judge, has findings
-    and gets a 200.
+    method (405), ``Authorization`` (401), ``Content-Type`` (415), ``Content-Encoding`` (415), body (400). A
+    body gets a 400 only where it fails the guard layer. A message that fails another layer alone, or nests
+    too deep to judge, has findings and gets a 200.
 
     Args:
         request: The request.
@@ -119,6 +119,11 @@ def judge(
     if types != _JSON and [value.partition(";")[0].strip(" \t").lower() for value in types] != _JSON:
         actual = " and ".join(map(format_value, types)) or "no Content-Type"
         finding = rule_finding("sender/request/content-type", ("application/json, one header",), actual)
+        return _refused(415, finding), None
+    encodings = request.values("content-encoding")
+    if any(value.strip(" \t").lower() not in ("", "identity") for value in encodings):
+        actual = f"Content-Encoding {' and '.join(map(format_value, encodings))}"
+        finding = rule_finding("sender/request/content-encoding", ("no Content-Encoding",), actual)
         return _refused(415, finding), None
     try:
         message, duplicates, more_duplicates = parse_with_duplicates(request.body)
