@@ -115,7 +115,10 @@ def test_a_delivery_that_is_no_message_is_reported(body: bytes) -> None:
     [
         ({}, True),
         ({"to": "foo@example.com"}, True),
-        ({"to": "FOO@example.com"}, False),
+        ({"to": "FOO@example.com", "ignore_case": True}, True),
+        ({"to": "foo@example.org"}, False),
+        ({"to": "FOO@example.com", "type": "SignIn"}, False),
+        ({"to": "FOO@example.com", "payload": {"code": "1"}}, False),
         ({"to": ""}, False),
         ({"type": TemplateType.BIND_MFA}, True),
         ({"type": "SignIn"}, False),
@@ -148,6 +151,70 @@ def test_matching(wanted: dict[str, Any], matches: bool) -> None:
         ),
     )
     assert inbox.count(**wanted) == int(matches)
+
+
+TO_A_RECIPIENT: dict[str, Callable[[Inbox, str], Any]] = {
+    "count": lambda inbox, to: inbox.count(to=to),
+    "latest": lambda inbox, to: inbox.latest(to=to),
+    "wait_for": lambda inbox, to: inbox.wait_for(to=to, timeout=0),
+    "wait_for_async": lambda inbox, to: asyncio.run(inbox.wait_for_async(to=to, timeout=0)),
+    "assert_empty": lambda inbox, to: inbox.assert_empty(to=to),
+    "assert_empty_async": lambda inbox, to: asyncio.run(inbox.assert_empty_async(0.01, to=to)),
+}
+
+
+@pytest.mark.parametrize("call", TO_A_RECIPIENT.values(), ids=TO_A_RECIPIENT.keys())
+@pytest.mark.parametrize("came", ["Foo@example.com", "foo@EXAMPLE.com ", "Foo Bar <foo@example.com>"])
+def test_another_way_to_write_the_recipient_is_named(call: Callable[[Inbox, str], Any], came: str) -> None:
+    for lenient in (False, True):
+        inbox = Inbox(lenient=lenient)
+        deliver(inbox, message(to="bar@example.com"))
+        deliver(inbox, message(to=came))
+        with pytest.raises(MailNotReceived, match=re.escape(f'One to "{came}" has: ask for that')):
+            call(inbox, "foo@example.com")
+
+
+def test_no_near_recipient_means_that_no_mail_was_sent() -> None:
+    inbox = Inbox()
+    for to in ("foo1@example.com", "foo+1@example.com", "foo@example.org", "fo@example.com"):
+        deliver(inbox, message(to=to))
+    assert inbox.count(to="foo@example.com") == 0
+    inbox.assert_empty(to="foo@example.com")
+    inbox.assert_empty(0.01, type="Register")
+    asyncio.run(inbox.assert_empty_async(0.01, to="FOO@example.com", ignore_case=True))
+
+
+def test_letter_case_is_ignored_on_request() -> None:
+    inbox = Inbox()
+    mail = deliver(inbox, message(to="Foo@example.com"))
+    choice: Any = {"to": "fOO@Example.com", "ignore_case": True}
+    assert inbox.count(**choice) == 1
+    assert inbox.latest(**choice) == inbox.wait_for(**choice) == mail
+    assert asyncio.run(inbox.wait_for_async(**choice)) == mail
+    for check in (inbox.assert_empty, lambda **given: asyncio.run(inbox.assert_empty_async(**given))):
+        with pytest.raises(
+            MailNotReceived, match=r'No message with to "fOO@Example\.com" should have arrived'
+        ):
+            check(**choice)
+
+
+def test_an_arrival_to_the_recipient_ends_the_watch() -> None:
+    inbox = Inbox()
+    with (
+        arriving(inbox, message(to="bar@example.com"), message()),
+        pytest.raises(MailNotReceived, match="should have arrived"),
+    ):
+        inbox.assert_empty(SOON, to="foo@example.com")
+
+
+@pytest.mark.parametrize("wait", ["wait_for", "wait_for_async"])
+def test_a_delivery_of_another_inbox_is_no_cursor(wait: str) -> None:
+    other, inbox = Inbox(), Inbox(label="here")
+    deliver(other)
+    later = deliver(other)
+    deliver(inbox)
+    with pytest.raises(ValueError, match=r"after is delivery 2, and here has had 1: it is of another inbox"):
+        getattr(inbox, wait)(after=later)
 
 
 def test_a_delivery_that_is_no_message_matches_only_an_empty_query() -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ..clock import read_monotonic
 from .matching import Query
 from .recorded import Recorded, record_request
-from .waiting import AsyncioSignal, ThreadSignal
+from .waiting import LoopSignal, SetAlarm, ThreadSignal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ class InboxCore:
         stopping: Whether the inbox stops, so that waits should end.
     """
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float] = read_monotonic) -> None:
         self.store = store
         self.lock = threading.RLock()
         self.stopping = False
@@ -114,11 +114,29 @@ class InboxCore:
         within = Query(after=query.after, since=query.since)
         return self.select(within, MAX_LISTED_DELIVERIES, newest=True)
 
-    def delete(self, to: str | None) -> int:
-        """Delete as ``Store.delete`` does, then notify the listeners."""
+    def find_near(self, query: Query) -> list[str]:
+        """Return the recipients that are other ways to write the wanted one, and that deliveries came to.
+
+        At most ten; none where a delivery is wanted.
+        """
         with self.lock:
-            deleted = self.store.delete(to)
-            self._notify(Deleted(to))
+            if query.to is None or self.store.select(query, 1, newest=True):
+                return []
+            near = self.store.recipients(replace(query, near=True))
+            return near[:MAX_LISTED_DELIVERIES]
+
+    def delete(self, query: Query) -> int:
+        """Delete the deliveries to the wanted recipient, all where none is named; then notify the listeners.
+
+        Args:
+            query: Has no member but what says which recipient is wanted.
+        """
+        with self.lock:
+            exact = query.to is None or query.has_exact_recipient
+            deleted = 0
+            for to in [query.to] if exact else self.store.recipients(query):
+                deleted += self.store.delete(to)
+                self._notify(Deleted(to))
             return deleted
 
     def stop(self) -> None:
@@ -167,11 +185,29 @@ class InboxCore:
         return found
 
     async def wait_async(
-        self, query: Query, timeout: float, check: Check, *, newest: bool = False
+        self,
+        query: Query,
+        timeout: float,
+        check: Check,
+        *,
+        newest: bool = False,
+        set_alarm: SetAlarm | None = None,
     ) -> Recorded | None:
-        """Do what ``wait`` does without blocking the running event loop."""
+        """Do what ``wait`` does without blocking the running event loop, of asyncio or trio.
+
+        Args:
+            query: As for ``wait``.
+            timeout: As for ``wait``.
+            check: As for ``wait``.
+            newest: As for ``wait``.
+            set_alarm: As for ``LoopSignal``.
+
+        Raises:
+            StoreProblem: The store cannot be read.
+            RuntimeError: Another event loop runs, or none.
+        """
         __tracebackhide__ = True
-        search, signal = _Search(self, query, timeout, check, newest=newest), AsyncioSignal()
+        search, signal = _Search(self, query, timeout, check, newest=newest), LoopSignal(set_alarm)
         with self.listening(_wakes(query, signal)):
             while (found := search.look()) is None and (seconds := search.remaining()) > 0:
                 await signal.wait(seconds)
@@ -204,7 +240,7 @@ class _Search:
         return self._deadline - self._core.clock()
 
 
-def _wakes(query: Query, signal: ThreadSignal | AsyncioSignal) -> Callable[[Event], None]:
+def _wakes(query: Query, signal: ThreadSignal | LoopSignal) -> Callable[[Event], None]:
     # Without the payload: the thread that records must not parse for those who wait.
     query = replace(query, payload=None)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import heapq
-import time
 from typing import TYPE_CHECKING, Any
 
+from ..clock import read_monotonic
+from ..masking import format_value
 from .core import MAX_LISTED_DELIVERIES, InboxCore
 from .delivery import Delivery, MailNotReceived
 from .matching import Query, check_type, parse_body
@@ -25,6 +26,9 @@ MAX_DELIVERIES = 10_000
 """How many deliveries an inbox keeps; the oldest go first, and ``Inbox.dropped`` counts them."""
 
 _TYPE_RULE = "message/guard/type"
+_OTHER_TYPES = (
+    'Only a lenient endpoint, or a block of expect_violation("message/guard/type"), waits for others.'
+)
 
 
 class Inbox:
@@ -59,7 +63,7 @@ class Inbox:
         limit: int = MAX_DELIVERIES,
         expectations: list[ExpectedViolation] | None = None,
         waits: Waits | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = read_monotonic,
     ) -> None:
         self.lenient = lenient
         self._label = label
@@ -184,19 +188,35 @@ class Inbox:
         raise IndexError(problem)
 
     def count(
-        self, *, to: str | None = None, type: str | None = None, payload: Mapping[str, Any] | None = None
+        self,
+        *,
+        to: str | None = None,
+        type: str | None = None,
+        payload: Mapping[str, Any] | None = None,
+        ignore_case: bool = False,
     ) -> int:
         """Return how many deliveries match; the arguments are those of ``wait_for``.
 
         Raises:
+            MailNotReceived: None matches, but one came to another way to write ``to``, for example in another
+                letter case.
             ContractViolation: A delivery broke the contract.
             ValueError: As ``wait_for``.
         """
         __tracebackhide__ = True
-        return len(self._select(self._query(to, type, payload)))
+        query = self._query(to, type, payload, ignore_case=ignore_case)
+        found = self._select(query)
+        if not found:
+            self._require_none_near(query)
+        return len(found)
 
     def latest(
-        self, *, to: str | None = None, type: str | None = None, payload: Mapping[str, Any] | None = None
+        self,
+        *,
+        to: str | None = None,
+        type: str | None = None,
+        payload: Mapping[str, Any] | None = None,
+        ignore_case: bool = False,
     ) -> Delivery:
         """Return the last delivery that matches; the arguments are those of ``wait_for``.
 
@@ -206,10 +226,12 @@ class Inbox:
             ValueError: As ``wait_for``.
         """
         __tracebackhide__ = True
-        query = self._query(to, type, payload)
+        query = self._query(to, type, payload, ignore_case=ignore_case)
         found = self._select(query, 1)
         if not found:
-            raise MailNotReceived(f"No {query} has arrived.\n{self.list_arrivals(query)}")
+            raise MailNotReceived(
+                f"No {query} has arrived.{self._name_near(query)}\n{self.list_arrivals(query)}"
+            )
         return found[0]
 
     @property
@@ -243,7 +265,7 @@ class Inbox:
         __tracebackhide__ = True
         with self._core.lock:
             self._raise_due()
-            self._core.delete(None)
+            self._core.delete(Query())
 
     def _select(self, query: Query, limit: int | None = None) -> list[Delivery]:
         __tracebackhide__ = True
@@ -258,15 +280,22 @@ class Inbox:
         type: str | None,
         payload: Mapping[str, Any] | None,
         after: Delivery | None = None,
+        *,
+        ignore_case: bool,
     ) -> Query:
         __tracebackhide__ = True
+        if after is not None and after.number > (last := self._core.store.last):
+            raise ValueError(
+                f"after is delivery {after.number}, and {self._label} has had {last}: it is of another "
+                "inbox, for example of before begin()."
+            )
         if type is not None and self._revision is not None and not self.lenient:
             with self._core.lock:
                 self._raise_due()
                 expected = self._violations.expects(_TYPE_RULE)
                 if not expected and not self._core.select(Query(type=type), 1, newest=True):
-                    check_type(self._revision, type)
-        return Query(to, type, payload, after=after.number if after else None)
+                    check_type(self._revision, type, _OTHER_TYPES)
+        return Query(to, type, payload, after=after.number if after else None, ignore_case=ignore_case)
 
     # Waiting.
 
@@ -278,6 +307,7 @@ class Inbox:
         payload: Mapping[str, Any] | None = None,
         after: Delivery | None = None,
         timeout: float = 5.0,
+        ignore_case: bool = False,
     ) -> Delivery:
         """Return the first delivery that matches, waiting for it where it has not arrived.
 
@@ -287,15 +317,17 @@ class Inbox:
             payload: Variables that the payload must have; objects in it may have more members.
             after: Look only at what arrived after this delivery, for example when a code is asked for again.
             timeout: Seconds to wait.
+            ignore_case: Ignore the letter case of the recipient.
 
         Raises:
             MailNotReceived: None has arrived in time; it says what did arrive.
             ContractViolation: A delivery broke the contract.
             ValueError: The endpoint's revision does not have the template type. A lenient endpoint waits for
-                any type, and so does one that expects the violation ``message/guard/type``.
+                any type, and so does one that expects the violation ``message/guard/type``. Or ``after`` is a
+                delivery of another inbox.
         """
         __tracebackhide__ = True
-        query = self._query(to, type, payload, after)
+        query = self._query(to, type, payload, after, ignore_case=ignore_case)
         return self._require(query, timeout, self._core.wait(query, timeout, self._raise_due))
 
     def wait_for_async(
@@ -306,54 +338,99 @@ class Inbox:
         payload: Mapping[str, Any] | None = None,
         after: Delivery | None = None,
         timeout: float = 5.0,
+        ignore_case: bool = False,
     ) -> Coroutine[object, None, Delivery]:
-        """Do what ``wait_for`` does without blocking the running asyncio loop.
+        """Do what ``wait_for`` does without blocking the running loop, of asyncio or trio.
 
         In pytest a test fails at its end when it did not await the result.
+
+        Raises:
+            RuntimeError: When it is awaited in another loop.
         """
         __tracebackhide__ = True
-        query = self._query(to, type, payload, after)
+        query = self._query(to, type, payload, after, ignore_case=ignore_case)
         return self._waits.track(self._wait_async(query, timeout), "wait_for_async", query)
 
     async def _wait_async(self, query: Query, timeout: float) -> Delivery:
         __tracebackhide__ = True
         return self._require(query, timeout, await self._core.wait_async(query, timeout, self._raise_due))
 
-    def assert_empty(self, within: float = 0.0) -> None:
-        """Assert that nothing has arrived and nothing arrives for a while.
+    def assert_empty(
+        self,
+        within: float = 0.0,
+        *,
+        to: str | None = None,
+        type: str | None = None,
+        payload: Mapping[str, Any] | None = None,
+        ignore_case: bool = False,
+    ) -> None:
+        """Assert that nothing that matches has arrived, and that nothing arrives for a while.
 
         Args:
             within: Seconds to watch; 0 looks at what is there.
+            to: As for ``wait_for``; deliveries to anyone count when None.
+            type: As for ``wait_for``.
+            payload: As for ``wait_for``.
+            ignore_case: As for ``wait_for``.
 
         Raises:
-            MailNotReceived: Something has arrived; it says what.
+            MailNotReceived: Something has arrived, maybe to another way to write ``to``; it says what.
             ContractViolation: A delivery broke the contract.
+            ValueError: As ``wait_for``.
         """
         __tracebackhide__ = True
-        self._require_none(self._core.wait(Query(), within, self._raise_due))
+        query = self._query(to, type, payload, ignore_case=ignore_case)
+        self._require_none(query, self._core.wait(query, within, self._raise_due))
 
-    def assert_empty_async(self, within: float = 0.0) -> Coroutine[object, None, None]:
-        """Do what ``assert_empty`` does without blocking the running asyncio loop.
+    def assert_empty_async(
+        self,
+        within: float = 0.0,
+        *,
+        to: str | None = None,
+        type: str | None = None,
+        payload: Mapping[str, Any] | None = None,
+        ignore_case: bool = False,
+    ) -> Coroutine[object, None, None]:
+        """Do what ``assert_empty`` does without blocking the running loop, of asyncio or trio.
 
         In pytest a test fails at its end when it did not await the result.
-        """
-        return self._waits.track(self._watch_async(within), "assert_empty_async", Query())
 
-    async def _watch_async(self, within: float) -> None:
+        Raises:
+            RuntimeError: When it is awaited in another loop.
+        """
         __tracebackhide__ = True
-        self._require_none(await self._core.wait_async(Query(), within, self._raise_due))
+        query = self._query(to, type, payload, ignore_case=ignore_case)
+        return self._waits.track(self._watch_async(query, within), "assert_empty_async", query)
+
+    async def _watch_async(self, query: Query, within: float) -> None:
+        __tracebackhide__ = True
+        self._require_none(query, await self._core.wait_async(query, within, self._raise_due))
 
     def _require(self, query: Query, timeout: float, found: Recorded | None) -> Delivery:
         __tracebackhide__ = True
         if found is None:
-            problem = f"No {query} arrived within {timeout:g} s."
+            problem = f"No {query} arrived within {timeout:g} s.{self._name_near(query)}"
             raise MailNotReceived(f"{problem}\n{self.list_arrivals(query, 'it came too late')}")
         return Delivery(found)
 
-    def _require_none(self, found: Recorded | None) -> None:
+    def _require_none(self, query: Query, found: Recorded | None) -> None:
         __tracebackhide__ = True
         if found is not None:
-            raise MailNotReceived(f"The inbox should be empty.\n{self.list_arrivals()}")
+            what = "The inbox should be empty." if query == Query() else f"No {query} should have arrived."
+            raise MailNotReceived(f"{what}\n{self.list_arrivals(None if query == Query() else query)}")
+        self._require_none_near(query)
+
+    def _require_none_near(self, query: Query) -> None:
+        __tracebackhide__ = True
+        if near := self._name_near(query):
+            raise MailNotReceived(f"No {query} has arrived.{near}\n{self.list_arrivals(query)}")
+
+    def _name_near(self, query: Query) -> str:
+        near = self._core.find_near(query)
+        if not near:
+            return ""
+        named = " and ".join(map(format_value, near))
+        return f" One to {named} has: ask for that, or give ignore_case=True where only letter case differs."
 
     def list_arrivals(self, query: Query | None = None, otherwise: str = "") -> str:
         """Return what is in the inbox, in lines, and what else is known.

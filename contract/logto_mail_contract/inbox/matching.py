@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher, get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from .. import catalogue
 from ..judging.javascript_json import NotJson, NotUtf8, TooDeep, parse
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from .recorded import Recorded
 
 _MAX_COMPARED_CHARACTERS = 200
+_MAX_ADDRESS_CHARACTERS = 500
+_BRACKETED = re.compile(r"[^<>]*<([^<>]*)>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +29,16 @@ class Query:
     """Which deliveries are wanted. A member that is None or False excludes none.
 
     Attributes:
-        to: The recipient, compared exactly.
+        to: The recipient, compared exactly but for what the next members allow.
         type: The template type, compared exactly.
         payload: Variables that the payload must have; objects in it may have more members.
         since: The earliest arrival, in seconds since 1970.
         after: A cursor: only deliveries with a higher id are wanted.
         invalid: Whether only those are wanted that break a rule of level MUST.
         accepted: Whether only those are wanted that the judgement accepts.
+        ignore_case: Whether the letter case of the recipient is ignored.
+        blank_is_plus: Whether a blank in ``to`` stands for a plus too, as in the query of a URL.
+        near: Whether those are wanted instead whose recipient is another way to write ``to``.
     """
 
     to: str | None = None
@@ -41,6 +48,14 @@ class Query:
     after: int | None = None
     invalid: bool = False
     accepted: bool = False
+    ignore_case: bool = False
+    blank_is_plus: bool = False
+    near: bool = False
+
+    @property
+    def has_exact_recipient(self) -> bool:
+        """Whether no recipient but ``to`` itself is wanted."""
+        return not (self.near or self.ignore_case or (self.blank_is_plus and " " in (self.to or "")))
 
     def matches(self, recorded: tuple[Any, ...]) -> bool:
         """Return whether a delivery is wanted.
@@ -50,7 +65,7 @@ class Query:
         """
         id, arrived, status, valid, to, type = recorded[:6]
         return bool(
-            (self.to is None or to == self.to)
+            (self.to is None or (to == self.to and not self.near) or self._wants_variant(to))
             and (self.type is None or type == self.type)
             and (self.since is None or arrived >= self.since)
             and (self.after is None or id > self.after)
@@ -58,6 +73,22 @@ class Query:
             and (status == 200 or not self.accepted)
             # Last: only this has to parse the body.
             and (self.payload is None or _payload_mismatch(parse_body(recorded[-1]), self.payload) is None)
+        )
+
+    def wants_recipient(self, to: str | None) -> bool:
+        """Return whether deliveries to a recipient are wanted, as far as that is known of it."""
+        return self.to is None or (to == self.to and not self.near) or self._wants_variant(to)
+
+    def _wants_variant(self, to: str | None) -> bool:
+        if self.to is None or to is None or self.has_exact_recipient:
+            return False
+        if self.near:
+            return is_near(self.to, to) and not replace(self, near=False).wants_recipient(to)
+        wanted, came = (self.to.casefold(), to.casefold()) if self.ignore_case else (self.to, to)
+        return wanted == came or (
+            self.blank_is_plus
+            and len(wanted) == len(came)
+            and all(a == b or (a, b) == (" ", "+") for a, b in zip(wanted, came, strict=True))
         )
 
     def mismatch(self, recorded: Recorded) -> str | None:
@@ -78,8 +109,11 @@ class Query:
             return "it is no message"
         differences = [
             f"its {name} is {format_value(message.get(name))}"
-            for name, wanted, came in (("to", self.to, recorded.to), ("type", self.type, recorded.type))
-            if wanted is not None and wanted != came
+            for name, is_wanted in (
+                ("to", self.wants_recipient(recorded.to)),
+                ("type", self.type in (None, recorded.type)),
+            )
+            if not is_wanted
         ]
         if not differences and self.payload is not None:
             return _payload_mismatch(message, self.payload)
@@ -112,25 +146,51 @@ class Query:
         return f"message with {' and '.join(parts)}" if parts else "message"
 
 
-def check_type(revision: str, type: str) -> None:
+def is_near(one: str, other: str) -> bool:
+    """Return whether two texts are ways to write one address.
+
+    They differ at most in letter case, outer blanks, a name before ``<…>``, escapes of a URL or forms of
+    Unicode.
+    Similar addresses are not near: tests that run at the same time number their recipients.
+    """
+    return max(len(one), len(other)) <= _MAX_ADDRESS_CHARACTERS and _simplify(one) == _simplify(other)
+
+
+def _simplify(address: str) -> str:
+    text = address.strip()
+    if not text.isascii() or "%" in text or "<" in text:  # seldom, and slow
+        text = unicodedata.normalize("NFKC", unquote(text)).strip()
+        if found := _BRACKETED.fullmatch(text):
+            text = found[1].strip()
+        text = unicodedata.normalize("NFKC", text.casefold())
+    # A plus that a URL did not escape is a blank.
+    return text.lower().replace(" ", "+")
+
+
+def check_type(revision: str, type: str, advice: str) -> None:
     """Check that a contract revision has a template type.
+
+    Args:
+        revision: The contract revision.
+        type: The template type.
+        advice: Where another type can be asked for.
 
     Raises:
         ValueError: It does not; the message has the nearest name.
     """
-    known = _read_types(revision)
+    known = read_types(revision)
     if type not in known:
         plain = {_strip_spelling(name): name for name in known}
         nearest = plain[get_close_matches(_strip_spelling(str(type)), plain, 1, cutoff=0.0)[0]]
         raise ValueError(
             f"Revision {revision} has no template type {str(type)!r}; did you mean {nearest!r}? "
-            f"Its types: {', '.join(known)}. Only a lenient endpoint, or a block of "
-            'expect_violation("message/guard/type"), waits for others.'
+            f"Its types: {', '.join(known)}. {advice}"
         )
 
 
 @cache
-def _read_types(revision: str) -> tuple[str, ...]:
+def read_types(revision: str) -> tuple[str, ...]:
+    """Return the template types of a contract revision."""
     return tuple(catalogue.schema(revision, "guard")["properties"]["type"]["enum"])
 
 

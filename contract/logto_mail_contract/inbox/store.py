@@ -77,6 +77,16 @@ class Store(Protocol):
             StoreProblem: The store cannot be read.
         """
 
+    def recipients(self, query: Query) -> list[str]:
+        """Return the recipients of the wanted deliveries, each once.
+
+        Args:
+            query: Which deliveries are wanted. A store in a file does not look at the payload.
+
+        Raises:
+            StoreProblem: The store cannot be read.
+        """
+
     def delete(self, to: str | None) -> int:
         """Delete the deliveries to a recipient, all of them when None, and return how many there were.
 
@@ -148,6 +158,9 @@ class MemoryStore:
         possible = islice(rows, later) if newest else islice(rows, self.total - later, None)
         found = list(islice(filter(query.matches, possible), limit))
         return found[::-1] if newest else found
+
+    def recipients(self, query: Query) -> list[str]:
+        return list(dict.fromkeys(row[4] for row in self._rows if row[4] is not None and query.matches(row)))
 
     def delete(self, to: str | None) -> int:
         before = self.total
