@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+VENV = Path(__file__).parents[1] / ".bench" / "schemathesis"
+
+
+def schemathesis_python() -> Path | None:
+    """Return the Python of a virtual environment with Schemathesis, made when it is not there."""
+    python = VENV / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
+        install = [str(python), "-m", "pip", "install", "-q", "schemathesis==4.32.5", "fastapi"]
+        if subprocess.run(install, capture_output=True).returncode:
+            return None
+    return python
 
 
 def alternate(sides: Mapping[str, Callable[[], float]], runs: int) -> dict[str, list[float]]:

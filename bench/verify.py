@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from _fastapi_receiver import app
-from _measure import alternate, judge, print_medians
+from _measure import alternate, judge, print_medians, schemathesis_python
 from _whole_runs import compare_whole_runs
 
 from logto_mail_contract import catalogue
@@ -31,7 +31,6 @@ from logto_mail_contract.receivers.run import ReceiverRun
 from logto_mail_contract.suite.engine import run_rule
 
 HERE = Path(__file__).parent
-VENV = HERE.parent / ".bench" / "schemathesis"
 PREPARED = 1500
 GENERATED = 600
 SCHEMATHESIS_EXAMPLES = 300
@@ -82,17 +81,6 @@ def openapi() -> dict[str, Any]:
         },
         "components": {"schemas": defined},
     }
-
-
-def schemathesis_python() -> Path | None:
-    """Return the Python of a virtual environment with Schemathesis, made when it is not there."""
-    python = VENV / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-        install = [str(python), "-m", "pip", "install", "-q", "schemathesis==4.32.5", "fastapi"]
-        if subprocess.run(install, capture_output=True).returncode:
-            return None
-    return python
 
 
 def received_count(url: str) -> int:
