@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import math
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +21,8 @@ from hypothesis import strategies as st
 from tests.support.http_client import INVALID, MESSAGE, TIMEOUT, Client, exchange
 from tests.support.serving import Event, Serving, Stream, check, document, serving, validator
 
-from logto_mail_contract import __version__
+from logto_mail_contract import __version__, catalogue
+from logto_mail_contract.inbox.matching import Query
 from logto_mail_contract.inbox.store import MemoryStore, StoreProblem
 from logto_mail_contract.serve.connection import Limits
 from logto_mail_contract.serve.event_stream import ApiLimits
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from logto_mail_contract.inbox.matching import Query
     from logto_mail_contract.inbox.recorded import Recorded
     from logto_mail_contract.inbox.store import OnStored
 
@@ -103,7 +105,12 @@ def last(server: Serving) -> int:
 
 
 def test_the_server_serves_its_openapi_document(served: Serving) -> None:
-    assert served.api.get("/api/openapi.json") == document()
+    wanted = copy.deepcopy(document())
+    parameters = wanted["components"]["parameters"]
+    parameters["type"]["schema"]["enum"] = catalogue.schema("1.35", "guard")["properties"]["type"]["enum"]
+    for name in ("after", "cursor"):
+        parameters[name]["schema"]["maximum"] = last(served)
+    assert served.api.get("/api/openapi.json") == wanted
     assert document()["info"]["version"] == __version__
 
 
@@ -260,7 +267,233 @@ def test_filters_compare_exactly(both: Serving) -> None:
     assert found(type="Register") == ["a@example.com Register"]
     assert found(to="a+b@example.com") == ["a+b@example.com SignIn"]
     assert found(to="ü '\"%_@example.com") == ["ü '\"%_@example.com SignIn"]
-    assert found(to="%@example.com") == found(to="") == found(type="signin") == []
+    assert found(to="%@example.com") == found(to="") == []
+
+
+# An empty answer means that no mail was sent.
+
+WAYS = [
+    ("ann@example.com", "Ann@example.com"),
+    ("ANN@EXAMPLE.COM", "ann@example.com"),
+    ("ann@example.com", " ann@example.com"),
+    ("ann@example.com", "Ann Lee <ann@example.com>"),
+    ("zoë@example.com", "zoe\u0308@example.com"),
+    ("straße@example.com", "STRASSE@example.com"),
+    ("ann+1@example.com", "ann 1@example.com"),
+    ("ann+1@example.com", "ann%2B1@example.com"),
+]
+"""A recipient that is asked for, and another way to write it that arrives."""
+
+
+def ask(path: str, **parameters: str) -> str:
+    return f"{path}?{urlencode(parameters)}"
+
+
+@pytest.mark.parametrize(("asked", "came"), WAYS)
+def test_reads_name_another_way_to_write_the_recipient(both: Serving, asked: str, came: str) -> None:
+    cursor = last(both)
+    both.deliver(message(came))
+    both.deliver({**INVALID, "to": came})
+    api = both.api
+    for path in ("/api/messages", "/api/violations"):
+        listing = api.get(ask(path, to=asked))
+        assert (listing["messages"], listing["near"]) == ([], [came])
+        assert "near" not in api.get(ask(path, to=came))
+        # What else is asked for counts for the near ones too.
+        assert "near" not in api.get(ask(path, to=asked, type="Register"))
+        assert "near" not in api.get(ask(path, to=asked, after=str(last(both))))
+    nothing = api.request("GET", ask("/api/messages/latest", to=asked))
+    assert (nothing.status, nothing.json["near"]) == (404, [came])
+    assert re.search('but one to ".*" has;', nothing.json["error"])
+    with api.events(ask("/api/events", to=asked)) as events:
+        assert events.next() == Event("hello", cursor + 2, {"last": cursor + 2, "near": [came]})
+        both.deliver(message("bob@example.com"))
+        both.deliver(message(came))
+        assert events.next() == Event("near", None, {"to": came})
+    with api.events(ask("/api/events", to=came)) as events:
+        assert events.next() == Event("hello", cursor + 4, {"last": cursor + 4})
+
+
+@pytest.mark.parametrize(("asked", "came"), WAYS)
+def test_deletion_of_another_way_to_write_a_recipient_deletes_nothing(
+    both: Serving, asked: str, came: str
+) -> None:
+    both.deliver(message(came))
+    both.api.script({"to": came, "status": 500})
+    for path in ("/api/messages", "/api/replies"):
+        assert both.api.request("DELETE", ask(path, to=asked)).json == {"deleted": 0, "near": [came]}
+        assert both.api.request("DELETE", ask(path, to=came)).json == {"deleted": 1}
+        assert both.api.request("DELETE", ask(path, to=asked)).json == {"deleted": 0}
+
+
+def test_other_recipients_are_not_near(both: Serving) -> None:
+    for to in (
+        "ann1@example.com",
+        "ann2@example.com",
+        "bann@example.com",
+        "ann@example.org",
+        "ann+2@example.com",
+    ):
+        both.deliver(message(to))
+        both.api.script({"to": to})
+    both.deliver({"to": None, "type": "SignIn", "payload": {}})
+    for asked in ("ann@example.com", "ann+1@example.com", "", "@", "x" * 1000):
+        for path in ("/api/messages", "/api/violations"):
+            listing = both.api.get(ask(path, to=asked))
+            assert set(listing) == {"messages", "total", "dropped", "last"}
+            assert listing["messages"] == []
+        for path in ("/api/messages", "/api/replies"):
+            assert both.api.request("DELETE", ask(path, to=asked)).json == {"deleted": 0}
+
+
+def test_a_recipient_that_arrived_hides_near_ones(both: Serving) -> None:
+    both.deliver(message("ann@example.com", code="1"))
+    both.deliver(message("Ann@example.com", code="2"))
+    listing = both.api.get("/api/messages?to=ann@example.com")
+    assert (codes(listing), "near" in listing) == (["1"], False)
+
+
+def test_a_blank_in_a_query_matches_a_plus(both: Serving) -> None:
+    to = "ann+1+x@example.com"
+    both.deliver(message(to, code="1"))
+    # The first plus is not escaped, and comes as a blank.
+    for asked in (to, "ann%2B1+x@example.com", "ann%201%20x@example.com"):
+        assert codes(both.api.get(f"/api/messages?to={asked}")) == ["1"]
+        assert both.api.get(f"/api/messages/latest?to={asked}")["code"] == "1"
+        with both.api.events(f"/api/events?to={asked}&after=0") as events:
+            assert events.read_event() == ("hello", None)
+            assert events.read_event() == ("message", to)
+    both.deliver({**INVALID, "to": to})
+    assert len(both.api.get(f"/api/violations?to={to}")["messages"]) == 1
+    both.api.script({"to": to})
+    assert both.api.request("DELETE", f"/api/replies?to={to}").json == {"deleted": 1}
+    with both.api.events(f"/api/events?to={to}") as events:
+        assert events.read_event() == ("hello", None)
+        assert both.api.request("DELETE", f"/api/messages?to={to}").json == {"deleted": 2}
+        assert events.read_event() == ("deleted", to)
+    both.deliver(message("ann 1@example.com", code="2"))
+    assert codes(both.api.get("/api/messages?to=ann+1@example.com")) == ["2"]
+    assert codes(both.api.get("/api/messages?to=ann%2B1@example.com")) == []
+
+
+@pytest.mark.parametrize("flag", ["1", "true"])
+def test_letter_case_is_ignored_on_request(both: Serving, flag: str) -> None:
+    cursor = last(both)
+    for to in ("ann@example.com", "ANN@example.com", "bob@example.com"):
+        both.deliver(message(to, code=to))
+        both.deliver({**INVALID, "to": to})
+    asked = f"to=Ann@Example.com&toCaseInsensitive={flag}"
+    listing = both.api.get(f"/api/messages?{asked}&limit=1000")
+    assert [entry["to"] for entry in listing["messages"]] == ["ann@example.com"] * 2 + ["ANN@example.com"] * 2
+    assert "near" not in listing
+    assert len(both.api.get(f"/api/violations?{asked}")["messages"]) == 2
+    assert both.api.get(f"/api/messages/latest?{asked}")["code"] == "ANN@example.com"
+    with both.api.events(f"/api/events?{asked}&after={cursor}") as events:
+        assert events.read_event()[0] == "hello"
+        assert [events.read_event()[1] for _ in range(4)] == ["ann@example.com"] * 2 + ["ANN@example.com"] * 2
+        assert both.api.request("DELETE", f"/api/messages?{asked}").json == {"deleted": 4}
+        deleted = {events.read_event() for _ in range(2)}
+        assert deleted == {("deleted", "ann@example.com"), ("deleted", "ANN@example.com")}
+    assert both.api.get("/api/messages")["total"] == 2
+    for to in ("ann@example.com", "ANN@example.com", "bob@example.com"):
+        both.api.script({"to": to})
+    assert both.api.request("DELETE", f"/api/replies?{asked}").json == {"deleted": 2}
+    assert [reply["to"] for reply in both.api.get("/api/replies")["replies"]] == ["bob@example.com"]
+
+
+def test_letter_case_counts_by_default(both: Serving) -> None:
+    both.deliver(message("Ann@example.com"))
+    for flag in ("", "&toCaseInsensitive=0", "&toCaseInsensitive=false"):
+        assert both.api.get(f"/api/messages?to=ann@example.com{flag}")["messages"] == []
+    error = both.api.read_refusal("/api/messages?toCaseInsensitive=yes")
+    assert error == 'toCaseInsensitive is 0 or 1 or false or true; it was "yes".'
+
+
+def test_a_held_request_returns_for_another_letter_case(served: Serving) -> None:
+    target = "/api/messages/latest?to=ANN@example.com&toCaseInsensitive=1&wait=30"
+    with served.api.send("GET", target) as client:
+        wait_until(lambda: served.listeners() == 1)
+        served.deliver(message("ann@example.com", code="1"))
+        assert client.read_response().json["code"] == "1"
+
+
+def test_a_reply_is_used_for_any_letter_case_on_request(both: Serving) -> None:
+    (reply,) = both.api.script(
+        {"status": 501, "to": "Ann@example.com", "toCaseInsensitive": True, "times": 2}
+    )
+    assert (reply["to"], reply["toCaseInsensitive"]) == ("Ann@example.com", True)
+    both.api.script({"status": 502, "to": "ann@example.com"})
+    statuses = [both.deliver(message(f"{name}@example.com")).status for name in ("ann", "ann", "ANN", "ANN")]
+    assert statuses == [502, 501, 501, 200]
+    error = both.api.read_refusal("/api/replies", 400, "POST", b'{"toCaseInsensitive": 1}')
+    assert error == "toCaseInsensitive is true or false; it was 1."
+
+
+def test_a_reply_for_another_way_to_write_the_recipient_is_named(both: Serving) -> None:
+    both.api.script({"status": 501, "to": "Ann@example.com"})
+    assert both.deliver(message("bob@example.com")).status == 200
+    assert "near" not in both.api.get("/api/replies")
+    assert both.deliver(message("ann@example.com")).status == 200
+    assert both.api.get("/api/replies")["near"] == ["ann@example.com"]
+    assert both.deliver(message("Ann@example.com")).status == 501
+    assert both.api.get("/api/replies") == {"replies": []}
+
+
+READS = ["/api/messages", "/api/messages/latest", "/api/violations", "/api/events"]
+
+
+@pytest.mark.parametrize("path", READS)
+def test_a_cursor_beyond_the_last_is_refused(both: Serving, path: str) -> None:
+    both.deliver()
+    for beyond in (1, 1000):
+        error = both.api.read_refusal(f"{path}?after={last(both) + beyond}")
+        assert f"There is no message {last(both) + beyond} yet: the last is {last(both)}." in error
+    both.api.request("DELETE", "/api/messages")
+    # The last one need not be there any more.
+    status = 404 if "latest" in path else 200
+    with both.api.send("GET", f"{path}?after={last(both)}") as client:
+        assert client.head()[0] == status
+
+
+@pytest.mark.parametrize("path", READS)
+@pytest.mark.parametrize("type", ["signin", "NewTemplate", ""])
+def test_a_type_that_the_revision_lacks_is_refused(both: Serving, path: str, type: str) -> None:
+    target = f"{path}?type={type}"
+    if path == "/api/violations":
+        both.deliver({**MESSAGE, "type": type})
+        assert len(both.api.get(target)["messages"]) == 1
+    else:
+        error = both.api.read_refusal(target)
+        assert f"Revision 1.35 has no template type {type!r}; did you mean " in error
+        assert "Its types: SignIn, Register, " in error
+
+
+def test_types_are_those_of_the_revision_and_a_lenient_server_takes_any() -> None:
+    with serving(revision="1.22") as server:
+        assert server.api.get("/api/messages?type=Test")["messages"] == []
+        assert "Revision 1.22 has no" in server.api.read_refusal("/api/messages?type=BindMfa")
+    with serving(lenient=True) as server:
+        assert server.api.get("/api/messages?type=NewTemplate")["messages"] == []
+        assert "enum" not in server.api.get("/api/openapi.json")["components"]["parameters"]["type"]["schema"]
+
+
+@pytest.mark.parametrize(
+    "number", ["0.1234567891", "1e-1", "1E-1", "6.103515625e-05", "0.0", "-0", "00", "0e0"]
+)
+def test_a_wait_has_any_form_of_a_number(served: Serving, number: str) -> None:
+    assert served.api.request("GET", f"/api/messages/latest?wait={number}").status == 404
+
+
+def test_a_whole_number_has_any_form() -> None:
+    with serving() as server:
+        for code in "1234":
+            server.deliver(message(code=code))
+        for number in ("2", "2.0", "2e0", "20E-1", "0.2e1", "0.2e+1", "0.2e%2B1", "02"):
+            assert codes(server.api.get(f"/api/messages?limit={number}")) == list("34")
+            assert codes(server.api.get(f"/api/messages?after={number}")) == list("34")
+            with server.api.events("/api/events", f"Last-Event-ID: {unquote(number)}") as events:
+                assert events.read_event()[0] == "hello"
+                assert read_codes(events, 2) == list("34")
 
 
 @pytest.mark.parametrize(
@@ -291,7 +524,8 @@ def test_since_is_a_time_with_a_zone(served: Serving, shape: Callable[[datetime]
         ("limit=1.5", "limit is a whole number"),
         ("limit=1_0", "limit is a whole number"),
         ("limit=%D9%A1", "limit is a whole number"),
-        ("limit=1e1", "limit is a whole number"),
+        ("limit=15e-1", "limit is a whole number"),
+        ("limit=1e9999", "limit is a whole number"),
         ("limit=", "limit is a whole number"),
         ("limit=nan", "limit is a whole number"),
         ("after=-1", "after is the id of a message"),
@@ -305,7 +539,7 @@ def test_since_is_a_time_with_a_zone(served: Serving, shape: Callable[[datetime]
         ("since=20260131T120000Z", "RFC 3339"),
         ("since=2026-13-31T12:00:00Z", "RFC 3339"),
         ("since=1764000000", "RFC 3339"),
-        ("from=x", 'no parameter "from" here; there is: to, type, since, after, limit'),
+        ("from=x", 'no parameter "from" here; there is: to, toCaseInsensitive, type, since, after, limit'),
         ("To=x", 'no parameter "To"'),
         ("wait=1", 'no parameter "wait"'),
         ("to=a&to=b", "twice"),
@@ -327,13 +561,13 @@ def test_wrong_parameters_are_refused_with_the_valid_choices(served: Serving, qu
         ("GET", "/api/messages/1?x=1", "there is: none"),
         ("GET", "/api/messages/1/code?x=1", "there is: none"),
         ("GET", "/api/messages/1/raw?x=1", "there is: none"),
-        ("GET", "/api/events?limit=1", "there is: to, type, after"),
+        ("GET", "/api/events?limit=1", "there is: to, toCaseInsensitive, type, after"),
         ("GET", "/api/events?after=x", "after is the id of a message"),
         ("GET", "/api/replies?to=x", "there is: none"),
         ("POST", "/api/replies?to=x", "there is: none"),
-        ("DELETE", "/api/replies?times=1", "there is: to"),
-        ("DELETE", "/api/messages?type=SignIn", "there is: to"),
-        ("GET", "/api/messages/latest?limit=1", "there is: to, type, since, after, wait"),
+        ("DELETE", "/api/replies?times=1", "there is: to, toCaseInsensitive"),
+        ("DELETE", "/api/messages?type=SignIn", "there is: to, toCaseInsensitive"),
+        ("GET", "/api/messages/latest?limit=1", "there is: to, toCaseInsensitive, type, since, after, wait"),
         ("GET", "/api/messages/latest?wait=-1", "wait is a number from 0 to 300"),
         ("GET", "/api/messages/latest?wait=301", 'it was "301"'),
         ("GET", "/api/messages/latest?wait=1_0", "wait is a number"),
@@ -639,7 +873,8 @@ def test_delete_removes_the_messages_of_one_recipient_or_all(both: Serving) -> N
         both.deliver(message(to))
     both.deliver(b"nonsense")
     delete = both.api.request
-    assert delete("DELETE", "/api/messages?to=A@example.com").json == {"deleted": 0}
+    near = {"deleted": 0, "near": ["a@example.com"]}
+    assert delete("DELETE", "/api/messages?to=A@example.com").json == near
     assert delete("DELETE", "/api/messages?to=").json == {"deleted": 0}
     assert delete("DELETE", "/api/messages?to=a@example.com").json == {"deleted": 2}
     listing = both.api.get("/api/messages")
@@ -735,9 +970,9 @@ def test_a_reconnect_gets_each_missed_event_once(both: Serving) -> None:
             assert read_codes(events, 1) == ["new"]
             both.api.request("DELETE", "/api/messages?to=x@example.com")
             assert events.read_event()[0] == "deleted"
-    assert (
-        "Last-Event-ID is the id" in both.api.request("GET", "/api/events", "Last-Event-ID: x").json["error"]
-    )
+    for value in ("x", "", "-1", "1.5"):
+        refused = both.api.request("GET", "/api/events", f"Last-Event-ID: {value}")
+        assert "Last-Event-ID is the id" in refused.json["error"]
 
 
 def test_a_client_that_saw_only_hello_misses_nothing(served: Serving) -> None:
@@ -1013,7 +1248,8 @@ def test_replies_for_the_recipient_are_used_first(both: Serving) -> None:
     }
     assert [both.deliver().status for _ in range(3)] == [501, 502, 502]
     assert both.deliver(message("bar@example.com")).status == 500
-    assert both.api.request("DELETE", "/api/replies?to=Foo@example.com").json == {"deleted": 0}
+    near = {"deleted": 0, "near": ["foo@example.com"]}
+    assert both.api.request("DELETE", "/api/replies?to=Foo@example.com").json == near
     assert both.api.request("DELETE", "/api/replies?to=foo@example.com").json == {"deleted": 1}
     assert [both.deliver().status for _ in range(2)] == [500, 200]
 
@@ -1062,8 +1298,14 @@ def test_the_listing_of_replies_shows_the_posted_reply(served: Serving, posted: 
         ({"reply": None}, "one of response"),
         ({"reply": ["response"]}, "one of response"),
         ({"reply": "answer"}, 'it was "answer"'),
-        ({"statuss": 500}, 'no "statuss"; it has: reply, to, times, status, body, headers, delay'),
-        ({"reply": "reset", "status": 500}, 'kind reset has no "status"; it has: reply, to, times'),
+        (
+            {"statuss": 500},
+            'no "statuss"; it has: reply, to, toCaseInsensitive, times, status, body, headers, delay',
+        ),
+        (
+            {"reply": "reset", "status": 500},
+            'kind reset has no "status"; it has: reply, to, toCaseInsensitive, times',
+        ),
         ({"status": "500"}, 'status is a whole number; it was "500"'),
         ({"status": 500.5}, "status is a whole number"),
         ({"status": True}, "status is a whole number; it was true"),
@@ -1119,7 +1361,7 @@ def test_the_number_of_scripts_is_limited(served: Serving) -> None:
 
     def fill() -> None:
         for _ in range(1000):
-            served.endpoint.script(None, Reset(), 1)
+            served.endpoint.script(Query(), Reset(), 1)
 
     served.call(fill)
     assert "1000 replies are scripted already" in served.api.read_refusal("/api/replies", 409, "POST", b"{}")
@@ -1376,7 +1618,7 @@ def test_a_half_closed_client_gets_its_response(both: Serving) -> None:
             (client.request(message("slow@example.com"), target="/"), 299),
             (client.request(b"{", target="/"), 400),
             (b"GET /api/messages HTTP/1.1\r\nHost: mail.test\r\n\r\n", 200),
-            (b"GET /api/messages/latest?after=999 HTTP/1.1\r\nHost: mail.test\r\n\r\n", 404),
+            (b"GET /api/messages/latest?to=x HTTP/1.1\r\nHost: mail.test\r\n\r\n", 404),
         ):
             response = exchange(both.url, request)
             assert response.startswith(f"HTTP/1.1 {status} ".encode()), response

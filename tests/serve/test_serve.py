@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 from tests.support.http_client import INVALID, MESSAGE, Client, post
@@ -304,7 +305,7 @@ def test_waiting_clients_are_released_when_it_ends(tmp_path: Path) -> None:
         script = json.dumps({"reply": "silence"}).encode()
         with Client(served.url) as client:
             assert client.post(script, target="/api/replies").status == 201
-        waiting.send(waiting.request(b"", method="GET", target="/api/messages/latest?type=Nothing&wait=60"))
+        waiting.send(waiting.request(b"", method="GET", target="/api/messages/latest?type=Register&wait=60"))
         listening.send(listening.request(b"", method="GET", target="/api/events"))
         assert listening.head()[0] == 200
         read_until(listening, b"event: hello")
@@ -470,21 +471,63 @@ def test_a_missing_server_package_is_an_error(
 
 
 @pytest.mark.parametrize(
-    ("host", "url", "warned"),
+    ("hosts", "url", "warned"),
     [
-        ("127.0.0.1", "http://127.0.0.1:8025/", False),
-        ("::1", "http://[::1]:8025/", False),
-        ("0.0.0.0", "http://localhost:8025/", True),
-        ("::", "http://localhost:8025/", True),
-        ("192.0.2.7", "http://192.0.2.7:8025/", True),
+        (["127.0.0.1"], "http://127.0.0.1:8025/", False),
+        (["::1"], "http://[::1]:8025/", False),
+        (["0.0.0.0"], "http://127.0.0.1:8025/", True),
+        (["::"], "http://[::1]:8025/", True),
+        (["::", "0.0.0.0"], "http://localhost:8025/", True),
+        (["192.0.2.7"], "http://192.0.2.7:8025/", True),
+        (["fe80::1%eth0"], "http://[fe80::1%eth0]:8025/", True),
     ],
 )
 def test_it_warns_beyond_loopback(
-    host: str, url: str, warned: bool, capsys: pytest.CaptureFixture[str]
+    hosts: list[str], url: str, warned: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = PrintedLog(as_json=False, redact=False)
-    options = build_parser().parse_args(["serve", "--host", host])
-    serve.announce(options, StandingEndpoint(MemoryStore(1), log), log, host, 8025)
+    options = build_parser().parse_args(["serve"])
+    serve.announce(options, StandingEndpoint(MemoryStore(1), log), log, hosts, 8025)
     printed = capsys.readouterr()
     assert f"connector  {url}\n" in printed.out
     assert ("everyone who reaches port 8025 can read every code" in printed.err) == warned
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this system has no IPv6")
+
+
+@needs_ipv6
+@pytest.mark.parametrize("host", ["::", "[::]"])
+def test_every_address_means_both_families(tmp_path: Path, host: str) -> None:
+    with serving(tmp_path, "--host", host) as served:
+        port = urlsplit(served.url).port
+        for address in ("127.0.0.1", "[::1]"):
+            assert post(f"http://{address}:{port}/mail").status == 200
+        code, out, errors = served.end()
+    assert code == 0
+    assert f"  http://localhost:{port}/\n" in out
+    assert f"it listens at :: and 0.0.0.0, beyond loopback: everyone who reaches port {port} " in errors
+
+
+@needs_ipv6
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_an_address_of_ipv6_may_have_brackets(tmp_path: Path, host: str) -> None:
+    with serving(tmp_path, "--host", host) as served:
+        port = urlsplit(served.url).port
+        assert post(f"http://[::1]:{port}/mail").status == 200
+        assert f"  http://[::1]:{port}/\n" in served.end()[1]
+
+
+@needs_ipv6
+def test_a_port_that_is_used_in_one_family_is_an_error() -> None:
+    with socket.create_server(("0.0.0.0", 0)) as used:
+        port = used.getsockname()[1]
+        assert f"cannot listen at :: port {port}: " in run_refused("--host", "::", "--port", str(port))

@@ -131,6 +131,7 @@ def test_ambiguous_requests_are_refused(server: Serving, shape: str) -> None:
 
 
 NO_REQUESTS = {
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(40),
     "bytes": b"\0\1garbage\xff\r\n\r\n",
     "another protocol": b"POST /mail SIP/2.0\r\n\r\n",
@@ -149,7 +150,18 @@ def test_bytes_that_are_no_request_are_reported_and_not_recorded(server: Serving
     check_well(server)
 
 
-@pytest.mark.parametrize("shape", ["TLS", "SMTP"])
+@pytest.mark.parametrize(
+    ("shape", "name"),
+    [("TLS", "a TLS handshake: the URL says https, this is http"), ("HTTP/2", "the preface of HTTP/2: ")],
+)
+def test_another_protocol_is_named(server: Serving, shape: str, name: str) -> None:
+    assert statuses(server, NO_REQUESTS[shape]) == [400]
+    (line,) = server.log.problems
+    assert line.startswith(f"a connection was ended: {name}")
+    assert server.api.get("/api/messages")["total"] == server.endpoint.violations == 0
+
+
+@pytest.mark.parametrize("shape", ["TLS", "HTTP/2", "SMTP"])
 def test_a_client_of_another_protocol_gets_a_response_at_once(server: Serving, shape: str) -> None:
     with Client(server.url) as client:
         client.send(NO_REQUESTS[shape])

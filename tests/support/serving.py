@@ -111,6 +111,7 @@ def serving(
     revision: str | None = None,
     layer: str = "guard",
     authorization: str | None = None,
+    lenient: bool = False,
     guard_host: bool = True,
     limits: Limits | None = None,
     api_limits: ApiLimits | None = None,
@@ -124,6 +125,7 @@ def serving(
         revision: The contract revision.
         layer: The layer.
         authorization: What ``Authorization`` must be.
+        lenient: Whether any template type can be asked for.
         guard_host: Whether the inbox is refused to requests for a public host name.
         limits: Bounds on its clients.
         api_limits: The bounds of the inbox API.
@@ -144,7 +146,12 @@ def serving(
                 closing(opening(store, max_deliveries)) as opened,
             ):
                 endpoint = StandingEndpoint(
-                    opened, log, revision=revision, layer=layer, authorization=authorization
+                    opened,
+                    log,
+                    revision=revision,
+                    layer=layer,
+                    authorization=authorization,
+                    lenient=lenient,
                 )
                 url = f"http://127.0.0.1:{listening.getsockname()[1]}"
 
@@ -316,7 +323,9 @@ class Stream:
         if not lines:
             return Event("", None, None)
         data = json.loads(lines["data"])
-        form = {"hello": "HelloEvent", "message": "Summary", "deleted": "DeletedEvent"}[lines["event"]]
+        form = {"hello": "HelloEvent", "message": "Summary", "deleted": "DeletedEvent", "near": "NearEvent"}[
+            lines["event"]
+        ]
         problems = list(validator("components", "schemas", form).iter_errors(data))
         assert not problems, "\n".join(map(str, problems))
         return Event(lines["event"], int(lines["id"]) if "id" in lines else None, data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import socket
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     import argparse
 
 
+_MAX_TRIES = 20
+
+
 def run(options: argparse.Namespace) -> int:
     """Run the command and return its exit code.
 
@@ -40,20 +44,26 @@ def run(options: argparse.Namespace) -> int:
     authorization = read_authorization(options.authorization_env)
     log = PrintedLog(as_json=options.log_format == "json", redact=options.redact)
     with ExitStack() as stack:
-        listening = stack.enter_context(_listen(options.host, options.port))
+        listening = [stack.enter_context(one) for one in _listen(options.host, options.port)]
         try:
             store = stack.enter_context(closing(open_store(options.store, options.max_messages)))
             endpoint = StandingEndpoint(
-                store, log, revision=options.revision, layer=options.layer, authorization=authorization
+                store,
+                log,
+                revision=options.revision,
+                layer=options.layer,
+                authorization=authorization,
+                lenient=options.lenient,
             )
         except (StoreProblem, catalogue.UnknownRevision, catalogue.UnknownLayer) as problem:
             raise WrongUse(str(problem)) from None
-        host, port = listening.getsockname()[:2]
+        host, port = listening[0].getsockname()[:2]
         app = StandingApp(endpoint, guard_host=is_loopback(host))
-        server = StandingServer(app, lambda: announce(options, endpoint, log, host, port))
+        hosts = [one.getsockname()[0] for one in listening]
+        server = StandingServer(app, lambda: announce(options, endpoint, log, hosts, port))
         # The objects of now live until the end. Without this, each full collection would visit them.
         gc.freeze()
-        server.run([listening])
+        server.run(listening)
         log.close()
     if server.force_exit:
         say("stopped before every response was sent")
@@ -64,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def announce(
-    options: argparse.Namespace, endpoint: StandingEndpoint, log: PrintedLog, host: str, port: int
+    options: argparse.Namespace, endpoint: StandingEndpoint, log: PrintedLog, hosts: list[str], port: int
 ) -> None:
     """Print where the endpoint listens, warn beyond loopback, and write the port file.
 
@@ -72,7 +82,7 @@ def announce(
         options: The options of the command.
         endpoint: The endpoint.
         log: Prints the event ``ready``, if it prints JSON.
-        host: The IP address that it listens at.
+        hosts: The IP addresses that it listens at; the first one is printed as a URL.
         port: The port that it listens at.
 
     Raises:
@@ -80,17 +90,16 @@ def announce(
     """
     if options.port_file:
         _write_port(Path(options.port_file), port)
-    name = "localhost" if ip_address(host).is_unspecified else f"[{host}]" if ":" in host else host
-    url = f"http://{name}:{port}/"
+    url = _format_url(hosts, port)
     if options.log_format == "json":
         log.event({"event": "ready", "url": url, "port": port, "revision": endpoint.revision})
     else:
         sys.stdout.write(_format_start(options, endpoint, url))
         sys.stdout.flush()
-    if not is_loopback(host):
+    if not is_loopback(hosts[0]):
         say(
-            f"it listens at {host}, beyond loopback: everyone who reaches port {port} can read every code "
-            "and link, and can script replies"
+            f"it listens at {' and '.join(hosts)}, beyond loopback: everyone who reaches port {port} "
+            "can read every code and link, and can script replies"
         )
 
 
@@ -110,15 +119,54 @@ def _format_start(options: argparse.Namespace, endpoint: StandingEndpoint, url: 
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _format_url(hosts: list[str], port: int) -> str:
+    host = hosts[0]
+    if ip_address(host.partition("%")[0]).is_unspecified:
+        # The name localhost may lead to either family.
+        host = "localhost" if len(hosts) > 1 else "127.0.0.1" if ":" not in host else "::1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+def _listen(host: str, port: int) -> list[socket.socket]:
+    # As in a URL, an address of IPv6 may have brackets.
+    name = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=1024)
-    except (OSError, OverflowError, UnicodeError) as problem:
-        raise WrongUse(
-            f"cannot listen at {host} port {port}: {problem}; --port 0 chooses a free port, "
-            "and --port-file writes it to a file"
-        ) from None
+        family = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)[0][0]
+        for _ in range(_MAX_TRIES):
+            listening = socket.create_server((name, port), family=family, backlog=1024)
+            both = (
+                [listening] if listening.getsockname()[0] != "::" else _add_ipv4(listening, is_free=not port)
+            )
+            if both:
+                return both
+        problem: Exception = OSError(errno.EADDRINUSE, "no port is free for IPv4 and IPv6")
+    except (OSError, OverflowError, UnicodeError) as error:
+        problem = error
+    raise WrongUse(
+        f"cannot listen at {host} port {port}: {problem}; --port 0 chooses a free port, "
+        "and --port-file writes it to a file"
+    )
+
+
+def _add_ipv4(listening: socket.socket, *, is_free: bool) -> list[socket.socket]:
+    """Return a socket for every address of IPv6, with one for every address of IPv4 where the system can.
+
+    Not one socket for both families: it shows addresses of IPv4 in a form of IPv6.
+
+    Args:
+        listening: The socket for IPv6.
+        is_free: Whether the port may be another one; then the result is empty where IPv4 has it in use.
+    """
+    try:
+        every = "0.0.0.0"  # noqa: S104 - as the user asked
+        return [listening, socket.create_server((every, listening.getsockname()[1]), backlog=1024)]
+    except OSError as problem:
+        if problem.errno != errno.EADDRINUSE:
+            return [listening]
+        listening.close()
+        if not is_free:
+            raise
+        return []
 
 
 def _write_port(file: Path, port: int) -> None:

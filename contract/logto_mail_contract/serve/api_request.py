@@ -35,6 +35,13 @@ _RFC_3339 = re.compile(
 )
 
 
+_NUMBER = re.compile(r"-?[0-9]++(?:\.[0-9]++)?(?:[eE][-+ ]?[0-9]++)?")
+_FLAGS = {"0": False, "1": True, "false": False, "true": True}
+
+MAX_CURSOR = 10**15
+"""What is below is a whole number of a float too, exactly."""
+
+
 class Content(NamedTuple):
     """The response to a request."""
 
@@ -74,10 +81,10 @@ class ApiRequest(NamedTuple):
     parameters: Mapping[str, str]
     groups: tuple[str, ...]
 
-    def header(self, name: bytes) -> bytes:
-        """Return the value of the first header line with a name in lower case; empty where there is none."""
+    def header(self, name: bytes) -> bytes | None:
+        """Return the value of the first header line with a name in lower case; None where there is none."""
         lines: list[tuple[bytes, bytes]] = self.scope["headers"]
-        return next((value for header, value in lines if header == name), b"")
+        return next((value for header, value in lines if header == name), None)
 
     def number(self, name: str, default: float, *, least: float, most: float, whole: bool = False) -> float:
         """Return a parameter that is a number between two bounds.
@@ -88,12 +95,11 @@ class ApiRequest(NamedTuple):
         text = self.parameters.get(name)
         if text is None:
             return default
-        # float() accepts more: 1_0, nan, digits of any script.
-        form = "[0-9]{1,9}" if whole else r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
-        if not re.fullmatch(form, text) or not least <= float(text) <= most:
+        number = _parse_number(text)
+        if number is None or not least <= number <= most or (whole and not number.is_integer()):
             kind = "a whole number" if whole else "a number"
             raise Refused(400, f"{name} is {kind} from {least:g} to {most:g}; it was {format_value(text)}.")
-        return float(text)
+        return number
 
     def query(self, *, invalid: bool = False, accepted: bool = False) -> Query:
         """Return the query that its parameters are.
@@ -108,7 +114,15 @@ class ApiRequest(NamedTuple):
             after=parse_cursor("after", self.parameters.get("after")),
             invalid=invalid,
             accepted=accepted,
+            ignore_case=self._flag("toCaseInsensitive"),
+            blank_is_plus=True,
         )
+
+    def _flag(self, name: str) -> bool:
+        text = self.parameters.get(name, "0")
+        if text not in _FLAGS:
+            raise Refused(400, f"{name} is {' or '.join(_FLAGS)}; it was {format_value(text)}.")
+        return _FLAGS[text]
 
 
 def parse_cursor(name: str, text: str | None) -> int | None:
@@ -119,9 +133,16 @@ def parse_cursor(name: str, text: str | None) -> int | None:
     """
     if text is None:
         return None
-    if not re.fullmatch("[0-9]{1,15}", text):
+    number = _parse_number(text)
+    if number is None or not 0 <= number < MAX_CURSOR or not number.is_integer():
         raise Refused(400, f"{name} is the id of a message; it was {format_value(text)}.")
-    return int(text)
+    return int(number)
+
+
+def _parse_number(text: str) -> float | None:
+    """Return a number in any form of JSON, also with zeros before it; None where it is none."""
+    # float() accepts more: 1_0, nan, digits of any script. A plus that a URL did not escape is a blank.
+    return float(text.replace(" ", "+")) if _NUMBER.fullmatch(text) else None
 
 
 def _parse_time(text: str | None) -> float | None:

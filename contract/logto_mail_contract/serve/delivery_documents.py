@@ -11,6 +11,8 @@ from ..inbox.matching import parse_body
 from ..judging.javascript_json import stringify
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..inbox.recorded import Recorded
 
 
@@ -31,6 +33,11 @@ def summarize(recorded: Recorded) -> dict[str, Any]:
         "findings": json.loads(recorded.findings or "[]"),
         **more,
     }
+
+
+def name_near(near: Sequence[str]) -> dict[str, Any]:
+    """Return the member that names other ways to write a recipient; none where there are none."""
+    return {"near": list(near)} if near else {}
 
 
 def to_detail(recorded: Recorded) -> bytes:

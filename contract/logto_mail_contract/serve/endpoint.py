@@ -6,11 +6,13 @@ No HTTP here: a server hands in requests and sends the response.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..inbox.core import InboxCore
+from ..clock import read_time
+from ..inbox.core import MAX_LISTED_DELIVERIES, InboxCore
+from ..inbox.matching import Query
 from ..inbox.store import StoreProblem
 from ..judging.message import condense, text_member
 from ..judging.requests import Verdict, judge
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ..inbox.core import Event
-    from ..inbox.matching import Query
     from ..inbox.recorded import Recorded
     from ..inbox.store import Store
     from ..wire.requests import Request
@@ -59,6 +60,7 @@ class StandingEndpoint:
         log: Prints what happens.
         revision: A contract revision or Logto release; the current revision when None.
         layer: ``guard``, ``emitted`` or ``documented``.
+        lenient: Whether any template type can be asked for.
         authorization: The exact value that ``Authorization`` must have; None when it is not looked at.
 
     Attributes:
@@ -67,6 +69,7 @@ class StandingEndpoint:
         revision: The contract revision that messages are judged by.
         layer: The layer that messages are judged by.
         authorization: The exact value that ``Authorization`` must have.
+        lenient: Whether any template type can be asked for.
         violations: How many invalid deliveries came since the start.
         problem: Why the last delivery could not be stored; None when it was.
         worker: Does what would hold up the event loop.
@@ -84,16 +87,20 @@ class StandingEndpoint:
         revision: str | None = None,
         layer: str = "guard",
         authorization: str | None = None,
+        lenient: bool = False,
     ) -> None:
         self.inbox = InboxCore(store)
         self.revision = validator(revision, layer).revision
         self.layer = layer
         self.authorization = authorization
+        self.lenient = lenient
         self.violations = 0
         self.problem: str | None = None
         self.log = log
         self.worker = Worker()
-        self._scripts: dict[str | None, Script] = {}
+        self._scripts: dict[Query, Script] = {}
+        # For each script: recipients of deliveries that did not use it, each another way to write its own.
+        self._near: dict[Query, set[str]] = {}
 
     @property
     def store(self) -> Store:
@@ -140,7 +147,7 @@ class StandingEndpoint:
             on_recorded(verdict, reply)
 
         response = f"{reply} (scripted)" if reply else str(verdict.status)
-        self.inbox.record(request, verdict, message, response, time.time(), on_stored)
+        self.inbox.record(request, verdict, message, response, read_time(), on_stored)
 
     async def deliver(self, request: Request) -> tuple[Verdict, Reply | None]:
         """Judge a request and record it; return its verdict, and the scripted reply if there is one.
@@ -179,7 +186,9 @@ class StandingEndpoint:
             if found is None and wait and self.inbox.stopping:
                 raise Stopping
 
-        return await self.inbox.wait_async(query, wait, check, newest=True)
+        # The loop's own timers: a thread for each held request would be too much.
+        set_alarm = asyncio.get_running_loop().call_later
+        return await self.inbox.wait_async(query, wait, check, newest=True, set_alarm=set_alarm)
 
     def listening(self, listener: Callable[[Event], None]) -> AbstractContextManager[None]:
         """Have a listener called with each event during a block, as ``InboxCore.listening`` does."""
@@ -191,45 +200,71 @@ class StandingEndpoint:
 
     # Scripted replies.
 
-    def script(self, to: str | None, reply: Reply, times: int | None) -> None:
+    def script(self, key: Query, reply: Reply, times: int | None) -> None:
         """Respond to valid deliveries with a reply from now on.
 
         Args:
-            to: The recipient whose deliveries get it; None for all deliveries without a reply of their own.
+            key: The recipient whose deliveries get it. When it names none: all deliveries that have no reply
+                of their own.
             reply: The reply.
             times: For how many deliveries, after the replies already scripted; None until it is deleted.
 
         Raises:
             ValueError: ``times`` is less than 1.
         """
-        script = self._scripts.get(to) or Script()
+        script = self._scripts.get(key) or Script()
         script.add(reply, times)
-        self._scripts[to] = script
+        self._scripts[key] = script
 
     @property
     def has_script(self) -> bool:
         """Whether any reply is scripted."""
         return bool(self._scripts)
 
-    def scripted(self) -> list[tuple[str | None, Reply, int | None]]:
-        """Return what is scripted: the recipient, the reply, and for how many deliveries."""
-        return [(to, reply, times) for to, script in self._scripts.items() for reply, times in script.due()]
+    def scripted(self) -> list[tuple[Query, Reply, int | None]]:
+        """Return what is scripted: for whom, the reply, and for how many deliveries."""
+        return [(key, reply, times) for key, script in self._scripts.items() for reply, times in script.due()]
 
-    def unscript(self, to: str | None) -> int:
-        """Forget what is scripted for a recipient, everything when None, and return how much there was."""
+    def list_near(self) -> list[str]:
+        """Return recipients of deliveries that used no reply, as it is for another way to write them."""
+        return sorted({to for near in self._near.values() for to in near})[:MAX_LISTED_DELIVERIES]
+
+    def unscript(self, query: Query) -> tuple[int, list[str]]:
+        """Forget what is scripted for the wanted recipient, everything when none is named.
+
+        Returns:
+            How much there was. When there was nothing, also the other ways to write the recipient for which
+            something is scripted.
+        """
         before = len(self.scripted())
-        if to is None:
-            self._scripts.clear()
-        else:
-            self._scripts.pop(to, None)
-        return before - len(self.scripted())
+        for key in [key for key in self._scripts if query.wants_recipient(key.to)]:
+            self._forget(key)
+        deleted = before - len(self.scripted())
+        near: list[str] = []
+        if query.to is not None and not deleted:
+            wanted = replace(query, near=True)
+            near = [key.to for key in self._scripts if key.to is not None and wanted.wants_recipient(key.to)]
+        return deleted, near[:MAX_LISTED_DELIVERIES]
 
     def _take_reply(self, to: str | None) -> Reply | None:
-        for key in dict.fromkeys((to, None)):
+        self._note_near(to)
+        ignoring_case = [key for key in self._scripts if key.ignore_case and key.wants_recipient(to)]
+        for key in [Query(to), *ignoring_case, Query()]:
             script = self._scripts.get(key)
             if script is not None:
                 reply = script.take_next()
                 if not script.due():
-                    del self._scripts[key]
+                    self._forget(key)
                 return reply
         return None
+
+    def _note_near(self, to: str | None) -> None:
+        for key in self._scripts:
+            if to is not None and replace(key, near=True).wants_recipient(to) and key.to is not None:
+                near = self._near.setdefault(key, set())
+                if len(near) < MAX_LISTED_DELIVERIES:
+                    near.add(to)
+
+    def _forget(self, key: Query) -> None:
+        del self._scripts[key]
+        self._near.pop(key, None)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..inbox.core import Deleted
 from ..inbox.store import StoreProblem
-from .api_request import HEADERS, PIECE_BYTES, body_part, parse_cursor, send_body, wait_for_disconnect
-from .delivery_documents import summarize
+from .api_request import HEADERS, PIECE_BYTES, body_part, send_body, wait_for_disconnect
+from .delivery_documents import name_near, summarize
 
 if TYPE_CHECKING:
     from ..inbox.core import Event, InboxCore
@@ -29,11 +29,13 @@ class ApiLimits:
     """The bounds of the API that a test sets lower.
 
     Attributes:
+        max_wait_seconds: For how long a request for the latest message is held.
         max_listed: How many deliveries one response lists.
         max_queued_events: How many events wait for a slow client; at that number its stream ends.
         keep_alive_seconds: Seconds without an event after which a stream sends a comment.
     """
 
+    max_wait_seconds: float = 300.0
     max_listed: int = 1000
     max_queued_events: int = 1000
     keep_alive_seconds: float = 15.0
@@ -55,21 +57,20 @@ class EventStreams:
         # The last event that was made: streams send the same one at about the same time.
         self._made: tuple[int, bytes] = (0, b"")
 
-    async def send(self, asked: ApiRequest) -> None:
-        """Respond with the events from the request's cursor on, until the client leaves or the inbox stops.
+    async def send(self, asked: ApiRequest, query: Query) -> None:
+        """Respond with the events from a query's cursor on, until the client leaves or the inbox stops.
 
         Every event from there on is sent, in order. Where that is not possible, the stream ends: what it
         would send next was dropped to make room, or too much waits for the client.
 
+        Args:
+            asked: The request.
+            query: Which deliveries are wanted.
+
         Raises:
             StoreProblem: The store cannot be read, and nothing was sent yet.
-            Refused: A parameter has a value that it cannot have.
         """
         store = self._inbox.store
-        # A browser reconnects to the same address, so its Last-Event-ID overrides the cursor in the address.
-        query = asked.query()
-        if seen := asked.header(b"last-event-id").decode("latin-1"):
-            query = replace(query, after=parse_cursor("Last-Event-ID", seen))
         if query.after is None:
             query = replace(query, after=store.last)
         elif query.after > store.last:
@@ -77,11 +78,12 @@ class EventStreams:
             query = replace(query, after=0)
         # Read and listen in one turn: nothing may come between.
         backlog = Backlog(store, query, self._limits.max_queued_events)
+        near = self._inbox.find_near(replace(query, after=None))
         with self._inbox.listening(backlog.add):
             headers = [(b"content-type", b"text/event-stream"), *HEADERS]
             await asked.send({"type": "http.response.start", "status": 200, "headers": headers})
             if asked.scope["method"] != "HEAD":
-                hello = _to_event("hello", {"last": store.last}, query.after)
+                hello = _to_event("hello", {"last": store.last, **name_near(near)}, query.after)
                 await asked.send(body_part(hello))
                 leaving = asyncio.ensure_future(wait_for_disconnect(asked.receive))
                 try:
@@ -120,6 +122,8 @@ class EventStreams:
                 break
             if isinstance(next_one, Deleted):
                 events.append(_to_event("deleted", {"to": next_one.to}))
+            elif isinstance(next_one, Near):
+                events.append(_to_event("near", {"to": next_one.to}))
             elif next_one == self._made[0]:
                 events.append(self._made[1])
             elif (recorded := self._inbox.store.get(next_one)) is not None:
@@ -133,8 +137,15 @@ class EventStreams:
         return b"".join(events)
 
 
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A delivery to another way to write the recipient that a stream is about."""
+
+    to: str | None
+
+
 class Backlog:
-    """The ids and deletions that a stream has still to send.
+    """The ids, deletions and near deliveries that a stream has still to send.
 
     Ids only: a client that reads slowly must not keep deliveries in memory that the store has dropped.
 
@@ -154,9 +165,10 @@ class Backlog:
         self.is_over = False
         self._store = store
         self._query = query
+        self._near = replace(query, near=True)
         self._most = most
         self._missed = deque(store.select_ids(query, None, newest=False))
-        self._came: deque[int | Deleted] = deque()
+        self._came: deque[int | Deleted | Near] = deque()
         self._last = self._missed[-1] if self._missed else 0
         # How many were dropped before the first of those that wait came.
         self._dropped = store.dropped
@@ -171,19 +183,21 @@ class Backlog:
         if event is None:
             self.is_over = True
         elif isinstance(event, Deleted):
-            if event.to is not None and self._query.to not in (None, event.to):
+            if event.to is not None and not self._query.wants_recipient(event.to):
                 return
             self._came.append(event)
         # A store may have a delivery before its event.
         elif event.id > self._last and self._query.matches(event):
             self._came.append(event.id)
+        elif self._query.to is not None and self._near.matches(event):
+            self._came.append(Near(event.to))
         else:
             return
         # A client so far behind gets what it missed faster over a new connection.
         self.is_over = self.is_over or len(self._came) > self._most
         self.changed.set()
 
-    def take(self) -> int | Deleted | None:
+    def take(self) -> int | Deleted | Near | None:
         """Return what is sent next, and forget it; None when nothing waits."""
         if self._missed:
             return self._missed.popleft()

@@ -7,15 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import __version__, catalogue
+from ..inbox.matching import Query, check_type, read_types
 from ..inbox.store import StoreProblem
 from ..judging.javascript_json import NotJson, NotUtf8, TooDeep, parse
+from ..masking import format_value
 from . import reply_documents
-from .api_request import ApiRequest, Content, Refused, parse_parameters, respond, to_json, wait_for_disconnect
-from .delivery_documents import summarize, to_detail
+from .api_request import (
+    ApiRequest,
+    Content,
+    Refused,
+    parse_cursor,
+    parse_parameters,
+    respond,
+    to_json,
+    wait_for_disconnect,
+)
+from .delivery_documents import name_near, summarize, to_detail
 from .endpoint import Stopping
 from .event_stream import ApiLimits, EventStreams
 from .listing import send_listing
@@ -25,14 +37,10 @@ from .worker import MAX_INLINE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ..inbox.matching import Query
     from ..inbox.recorded import Recorded
     from ..wire.requests import Request
     from .api_request import Receive, Scope, Send
     from .endpoint import StandingEndpoint
-
-MAX_WAIT_SECONDS = 300.0
-"""Seconds for which a request for the latest message is held."""
 
 MAX_LARGE_RESPONSES = 8
 """How many deliveries that are large are shown at a time."""
@@ -40,8 +48,10 @@ MAX_LARGE_RESPONSES = 8
 MAX_REPLIES = 1000
 """How many replies can be scripted at a time."""
 
+_OTHER_TYPES = "Any type may be asked for at /api/violations, and with --lenient."
 _OPENAPI = "/api/openapi.json"
-_CHOOSING = ("to", "type", "since", "after")
+_TO = ("to", "toCaseInsensitive")
+_CHOOSING = (*_TO, "type", "since", "after")
 _LISTING = (*_CHOOSING, "limit")
 
 
@@ -76,18 +86,18 @@ class InboxApi:
             re.escape(_OPENAPI): {"GET": Route(self._openapi, nothing)},
             "/api/messages": {
                 "GET": Route(self._messages, _LISTING),
-                "DELETE": Route(self._delete_messages, ("to",)),
+                "DELETE": Route(self._delete_messages, _TO),
             },
             "/api/messages/latest": {"GET": Route(self._latest, (*_CHOOSING, "wait"))},
             one: {"GET": Route(self._message, nothing)},
             f"{one}/(code|link)": {"GET": Route(self._variable, nothing)},
             f"{one}/raw": {"GET": Route(self._raw, nothing)},
             "/api/violations": {"GET": Route(self._violations, _LISTING)},
-            "/api/events": {"GET": Route(self._events.send, ("to", "type", "after"))},
+            "/api/events": {"GET": Route(self._follow, (*_TO, "type", "after"))},
             "/api/replies": {
                 "GET": Route(self._replies, nothing),
                 "POST": Route(self._script, nothing),
-                "DELETE": Route(self._unscript, ("to",)),
+                "DELETE": Route(self._unscript, _TO),
             },
         }
         self.routes = [(re.compile(pattern), methods) for pattern, methods in routes.items()]
@@ -140,28 +150,59 @@ class InboxApi:
         return to_json(state, 200 if endpoint.problem is None else 503)
 
     async def _openapi(self, _: ApiRequest) -> Content:
-        return to_json(catalogue.load("inbox-api.openapi.json"))
+        document = catalogue.load("inbox-api.openapi.json")
+        # What can be asked for depends on the inbox.
+        parameters = document["components"]["parameters"]
+        for name in ("after", "cursor"):
+            parameters[name]["schema"]["maximum"] = self._endpoint.store.last
+        parameters["wait"]["schema"]["maximum"] = self._limits.max_wait_seconds
+        if not self._endpoint.lenient:
+            parameters["type"]["schema"]["enum"] = read_types(self._endpoint.revision)
+        return to_json(document)
 
     async def _messages(self, asked: ApiRequest) -> Content | None:
-        return await self._listing(asked, asked.query())
+        return await self._listing(asked, self._check(asked.query()))
 
     async def _violations(self, asked: ApiRequest) -> Content | None:
-        return await self._listing(asked, asked.query(invalid=True))
+        return await self._listing(asked, self._check(asked.query(invalid=True)))
+
+    def _check(self, query: Query) -> Query:
+        """Return a query that can have an answer.
+
+        Raises:
+            Refused: Its cursor is beyond the last message, or its type is none of the revision.
+        """
+        endpoint, last = self._endpoint, self._endpoint.store.last
+        if query.after is not None and query.after > last:
+            raise Refused(
+                400,
+                f"There is no message {query.after} yet: the last is {last}. The cursor may be of another "
+                "inbox, for example of before a restart.",
+            )
+        if query.type is not None and not (query.invalid or endpoint.lenient):
+            try:
+                check_type(endpoint.revision, query.type, _OTHER_TYPES)
+            except ValueError as problem:
+                raise Refused(400, str(problem)) from None
+        return query
 
     async def _listing(self, asked: ApiRequest, query: Query) -> Content | None:
         limit = int(asked.number("limit", 100, least=1, most=self._limits.max_listed, whole=True))
         store = self._endpoint.store
         # Nothing is awaited between: a cursor of later would hide what arrived meanwhile.
         ids = store.select_ids(query, limit, newest=query.after is None and query.since is None)
-        counts = {"total": store.total, "dropped": store.dropped, "last": store.last}
+        near = [] if ids else self._endpoint.inbox.find_near(query)
+        counts = {"total": store.total, "dropped": store.dropped, "last": store.last, **name_near(near)}
         return await send_listing(asked, store, ids, counts, self._turns)
 
     async def _delete_messages(self, asked: ApiRequest) -> Content:
-        return to_json({"deleted": self._endpoint.inbox.delete(asked.parameters.get("to"))})
+        query, inbox = asked.query(), self._endpoint.inbox
+        near = inbox.find_near(query)
+        return to_json({"deleted": inbox.delete(query), **name_near(near)})
 
     async def _latest(self, asked: ApiRequest) -> Content | None:
-        query = asked.query(accepted=True)
-        wait = asked.number("wait", 0, least=0, most=MAX_WAIT_SECONDS)
+        query = self._check(asked.query(accepted=True))
+        wait = asked.number("wait", 0, least=0, most=self._limits.max_wait_seconds)
         waiting = asyncio.ensure_future(self._endpoint.latest(query, wait))
         leaving = asyncio.ensure_future(wait_for_disconnect(asked.receive))
         try:
@@ -176,11 +217,11 @@ class InboxApi:
             leaving.cancel()
         if recorded is not None:
             return await self._show(asked, recorded, _to_detail)
-        recent = self._endpoint.inbox.recent(query)
+        near, recent = self._endpoint.inbox.find_near(query), self._endpoint.inbox.recent(query)
         if sum(map(_size, recent)) <= MAX_INLINE_BYTES:
-            raise _nothing_came(query, wait, recent)
+            raise _nothing_came(query, wait, near, recent)
         async with self._large_responses:
-            refused = await self._endpoint.worker.run(_nothing_came, query, wait, recent)
+            refused = await self._endpoint.worker.run(_nothing_came, query, wait, near, recent)
             await respond(asked.send, refused.content, head_only=asked.scope["method"] == "HEAD")
         return None
 
@@ -223,13 +264,12 @@ class InboxApi:
         return await self._show(asked, self._one(asked), _to_raw)
 
     async def _replies(self, _: ApiRequest) -> Content:
-        return to_json(
-            {"replies": [reply_documents.write(*scripted) for scripted in self._endpoint.scripted()]}
-        )
+        replies = [reply_documents.write(*scripted) for scripted in self._endpoint.scripted()]
+        return to_json({"replies": replies, **name_near(self._endpoint.list_near())})
 
     async def _script(self, asked: ApiRequest) -> Content:
         # A page of another site can post text unasked. For JSON its browser asks first, and is refused.
-        if asked.header(b"content-type").partition(b";")[0].strip().lower() != b"application/json":
+        if (asked.header(b"content-type") or b"").partition(b";")[0].strip().lower() != b"application/json":
             raise Refused(415, "Script a reply with Content-Type: application/json.")
         request: Request = asked.scope["state"]["request"]
         if request.framing is not None:
@@ -239,18 +279,26 @@ class InboxApi:
         except (NotUtf8, NotJson, TooDeep) as problem:
             raise Refused(400, f"The body is no JSON: {problem}") from None
         try:
-            to, reply, times = reply_documents.read(document)
+            key, reply, times = reply_documents.read(document)
         except (ValueError, TypeError) as problem:
             raise Refused(400, str(problem)) from None
         if len(self._endpoint.scripted()) >= MAX_REPLIES:
             raise Refused(
                 409, f"{MAX_REPLIES} replies are scripted already; DELETE /api/replies removes them."
             )
-        self._endpoint.script(to, reply, times)
+        self._endpoint.script(key, reply, times)
         return (await self._replies(asked))._replace(status=201)
 
     async def _unscript(self, asked: ApiRequest) -> Content:
-        return to_json({"deleted": self._endpoint.unscript(asked.parameters.get("to"))})
+        deleted, near = self._endpoint.unscript(asked.query())
+        return to_json({"deleted": deleted, **name_near(near)})
+
+    async def _follow(self, asked: ApiRequest) -> None:
+        query = self._check(asked.query())
+        # A browser reconnects to the same address, so its Last-Event-ID overrides the cursor in the address.
+        if (seen := asked.header(b"last-event-id")) is not None:
+            query = replace(query, after=parse_cursor("Last-Event-ID", seen.decode("latin-1")))
+        await self._events.send(asked, query)
 
 
 def _size(recorded: Recorded) -> int:
@@ -273,10 +321,12 @@ def _to_raw(recorded: Recorded) -> Content:
     return Content(200, "application/octet-stream", recorded.body, (attachment,))
 
 
-def _nothing_came(query: Query, wait: float, recent: list[Recorded]) -> Refused:
+def _nothing_came(query: Query, wait: float, near: list[str], recent: list[Recorded]) -> Refused:
+    named = f", but one to {' and '.join(map(format_value, near))} has" if near else ""
     return Refused(
         404,
-        f"No {query} has arrived{f' within {wait:g} s' if wait else ''}; arrived lists what did.",
+        f"No {query} has arrived{f' within {wait:g} s' if wait else ''}{named}; arrived lists what did.",
+        **name_near(near),
         # One that matches came after the last look.
         arrived=[
             summarize(recorded) | {"mismatch": query.mismatch(recorded) or "it came just now"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..inbox.store import StoreProblem
 from .api_request import HEADERS, PIECE_BYTES, Content, body_part, send_body
@@ -20,7 +20,7 @@ _MAX_KEPT_BYTES = 1024 * 1024
 
 
 async def send_listing(
-    asked: ApiRequest, store: Store, ids: Sequence[int], counts: Mapping[str, int], turns: asyncio.Lock
+    asked: ApiRequest, store: Store, ids: Sequence[int], counts: Mapping[str, Any], turns: asyncio.Lock
 ) -> Content | None:
     """Return the list of some deliveries as a response, or send it piece by piece if it is long.
 
@@ -66,7 +66,7 @@ async def _send_blanks(asked: ApiRequest, count: int) -> None:
 
 
 async def _write_in_turns(
-    store: Store, ids: Sequence[int], counts: Mapping[str, int], turns: asyncio.Lock
+    store: Store, ids: Sequence[int], counts: Mapping[str, Any], turns: asyncio.Lock
 ) -> AsyncIterator[bytes]:
     pieces = _write(store, ids, counts)
     while True:
@@ -78,7 +78,7 @@ async def _write_in_turns(
         yield piece
 
 
-def _write(store: Store, ids: Sequence[int], counts: Mapping[str, int]) -> Iterator[bytes]:
+def _write(store: Store, ids: Sequence[int], counts: Mapping[str, Any]) -> Iterator[bytes]:
     waiting, size, separator = [b'{"messages": ['], 0, b""
     for id in ids:
         recorded = store.get(id)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from math import inf, isfinite
 from typing import Any
 
+from ..inbox.matching import Query
 from ..masking import format_value
 from ..wire.replies import Endless, Garbage, Reply, Reset, ScriptedResponse, scripted_response
 
 MAX_PAUSE_SECONDS = 86_400
 """The longest delay or interval; ``silence`` never responds."""
 
+_SHARED = ("reply", "to", "toCaseInsensitive", "times")
 _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "response": {"status": (int,), "body": (str,), "headers": (dict,), "delay": (int, float)},
     "redirect": {"location": (str,), "status": (int,)},
@@ -22,8 +24,8 @@ _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
 }
 
 
-def read(document: Any) -> tuple[str | None, Reply, int | None]:
-    """Return what a document scripts: the recipient, the reply, and for how many deliveries.
+def read(document: Any) -> tuple[Query, Reply, int | None]:
+    """Return what a document scripts: for which recipient, the reply, and for how many deliveries.
 
     Args:
         document: The document, a JSON value.
@@ -42,20 +44,23 @@ def read(document: Any) -> tuple[str | None, Reply, int | None]:
         name: int(value) if isinstance(value, float) and value.is_integer() else value
         for name, value in document.items()
     }
-    given = {name: value for name, value in document.items() if name not in ("reply", "to", "times")}
+    given = {name: value for name, value in document.items() if name not in _SHARED}
     for name, value in given.items():
         types = _FIELDS[kind].get(name)
         if types is None:
-            known = ", ".join(["reply", "to", "times", *_FIELDS[kind]])
+            known = ", ".join([*_SHARED, *_FIELDS[kind]])
             raise ValueError(f"A reply of kind {kind} has no {format_value(name)}; it has: {known}.")
         if not isinstance(value, types) or isinstance(value, bool):
             raise TypeError(f"{name} is {_TYPES[types]}; it was {format_value(value)}.")
     to, times = document.get("to"), document.get("times", 1)
+    ignore_case = document.get("toCaseInsensitive", False)
+    if not isinstance(ignore_case, bool):
+        raise TypeError(f"toCaseInsensitive is true or false; it was {format_value(ignore_case)}.")
     if not (to is None or isinstance(to, str)):
         raise TypeError(f"to is an address or null; it was {format_value(to)}.")
     if times is not None and not (isinstance(times, int) and not isinstance(times, bool) and times >= 1):
         raise ValueError(f"times is 1 or more, or null until it is deleted; it was {format_value(times)}.")
-    return to, _make_reply(kind, given), times
+    return Query(to, ignore_case=ignore_case and to is not None), _make_reply(kind, given), times
 
 
 _TYPES: dict[tuple[type, ...], str] = {
@@ -96,11 +101,11 @@ def _make_reply(kind: str, given: dict[str, Any]) -> Reply:
     return scripted_response(given.get("status", 200), body, headers, delay=delay, drip=drip)
 
 
-def write(to: str | None, reply: Reply, times: int | None) -> dict[str, Any]:
+def write(key: Query, reply: Reply, times: int | None) -> dict[str, Any]:
     """Return the document that scripts a reply.
 
     Args:
-        to: The recipient whose deliveries get it; None for all.
+        key: The recipient whose deliveries get it; one that names none for all.
         reply: The reply.
         times: For how many deliveries; None until it is deleted.
     """
@@ -126,4 +131,5 @@ def write(to: str | None, reply: Reply, times: int | None) -> dict[str, Any]:
             "headers": dict(reply.headers),
             "delay": reply.delay,
         }
-    return {**document, "to": to, "times": times}
+    case = {"toCaseInsensitive": True} if key.ignore_case else {}
+    return {**document, "to": key.to, **case, "times": times}

@@ -205,6 +205,18 @@ class SqliteStore:
         found = self.select(Query(after=id - 1), 1, newest=False)
         return found[0] if found and found[0].id == id else None
 
+    def recipients(self, query: Query) -> list[str]:
+        where, values = self._to_condition(query)
+        try:
+            rows = self._database.execute(
+                f"SELECT recipient FROM deliveries WHERE recipient IS NOT NULL AND {where} "  # noqa: S608 - constants
+                "GROUP BY recipient ORDER BY min(id)",
+                values,
+            ).fetchall()
+        except sqlite3.Error as error:
+            raise self._problem(error) from None
+        return [recipient.decode("utf-8", "surrogatepass") for (recipient,) in rows]
+
     def _read(
         self,
         columns: str,
@@ -213,8 +225,28 @@ class SqliteStore:
         limit: int | None,
         newest: bool,
     ) -> list[T]:
+        where, values = self._to_condition(query)
+        order = "DESC" if newest else "ASC"
+        try:
+            with closing(
+                self._database.execute(
+                    f"SELECT {columns} FROM deliveries WHERE {where} ORDER BY id {order}",  # noqa: S608 - constants
+                    values,
+                )
+            ) as rows:
+                # SQLite reads rows as they are asked for.
+                found = list(islice(convert(rows), limit))
+        except sqlite3.Error as error:
+            raise self._problem(error) from None
+        return found[::-1] if newest else found
+
+    def _to_condition(self, query: Query) -> tuple[str, list[Any]]:
+        """Return a condition of SQL, all that of a query that SQLite can check, and its values."""
+        if not query.has_exact_recipient:
+            self._database.create_function("wants", 1, lambda blob: query.wants_recipient(_text(blob)))
         wanted = [
-            ("recipient = ?", _blob(query.to)),
+            ("recipient = ?", _blob(query.to) if query.has_exact_recipient else None),
+            ("wants(recipient) = ?", None if query.has_exact_recipient else 1),
             ("type = ?", _blob(query.type)),
             ("arrived >= ?", query.since),
             ("id > ?", query.after),
@@ -223,19 +255,7 @@ class SqliteStore:
         ]
         conditions = [(condition, value) for condition, value in wanted if value is not None]
         where = " AND ".join(condition for condition, _ in conditions) or "1"
-        order = "DESC" if newest else "ASC"
-        try:
-            with closing(
-                self._database.execute(
-                    f"SELECT {columns} FROM deliveries WHERE {where} ORDER BY id {order}",  # noqa: S608 - constants
-                    [value for _, value in conditions],
-                )
-            ) as rows:
-                # SQLite reads rows as they are asked for.
-                found = list(islice(convert(rows), limit))
-        except sqlite3.Error as error:
-            raise self._problem(error) from None
-        return found[::-1] if newest else found
+        return where, [value for _, value in conditions]
 
     def delete(self, to: str | None) -> int:
         try:
