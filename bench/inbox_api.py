@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 EXAMPLES = 500
 SEEDS = (1, 2, 3)
 MAX_RUN_SECONDS = 1800
-REQUEST_SECONDS = 0.5
+REQUEST_SECONDS = 1.0
 # A run holds hundreds of requests for as long as the document allows, and reads streams until its time-out.
 LIMITS = ApiLimits(max_wait_seconds=0.05)
 INVITATION = {
