@@ -198,6 +198,36 @@ def names_the_folder(source: str) -> bool:
     )
 
 
+CLOCKS = {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep", "time", "time_ns"}
+
+
+def list_clock_reads(source: str) -> list[str]:
+    """Return the calls and imports of a module that read a clock which a test can freeze."""
+    tree = ast.parse(source)
+    names = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+        if alias.name == "time"
+    }
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "time":
+            found += [alias.name for alias in node.names if alias.name in CLOCKS]
+        if isinstance(node, ast.Attribute):
+            of_time = isinstance(node.value, ast.Name) and node.value.id in names and node.attr in CLOCKS
+            if of_time or node.attr in ("now", "utcnow", "today", "new_event_loop"):
+                found.append(ast.unparse(node))
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            # The deadline of Popen.wait stands still with the clock.
+            is_wait = called.endswith("process.wait") and bool(node.args or node.keywords)
+            if is_wait or (called.endswith("formatdate") and not node.args):
+                found.append(called)
+    return found
+
+
 def test_imports_go_down_and_never_in_a_circle() -> None:
     assert len(SOURCES) > 40
     assert find_offences(SOURCES) == []
@@ -319,6 +349,34 @@ def test_a_use_of_the_schemas_folder_is_found() -> None:
     assert names_the_folder("x = root / 'schemas'")
     assert names_the_folder("x = open(f'{root}/schemas/index.json')")
     assert not names_the_folder("'''See schemas/.'''\nx = 'under any of the given schemas here'")
+
+
+def test_only_the_clock_reads_the_time() -> None:
+    reading = {module: found for module, source in SOURCES.items() if (found := list_clock_reads(source))}
+    # It is the one that makes the loops with a clock of their own.
+    assert reading.pop("clock") == ["asyncio.new_event_loop"]
+    assert reading == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time\ntime.monotonic()",
+        "import time as t\nt.sleep(1)",
+        "from time import perf_counter",
+        "import datetime\ndatetime.datetime.now(UTC)",
+        "from datetime import date\ndate.today()",
+        "from email.utils import formatdate\nformatdate(usegmt=True)",
+        "asyncio.new_event_loop()",
+        "process.wait(timeout=3)",
+    ],
+)
+def test_a_read_of_another_clock_is_found(source: str) -> None:
+    assert list_clock_reads(source)
+
+
+def test_a_format_of_a_time_is_no_read_of_a_clock() -> None:
+    assert list_clock_reads("import time\ntime.strftime('%H', time.localtime(1))\nformatdate(1)") == []
 
 
 # What is loaded when: always to the end of the process, as the modules that exit handlers pull in count too.

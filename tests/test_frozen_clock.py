@@ -16,16 +16,21 @@ import trio
 from freezegun import freeze_time
 from tests.support.http_client import MESSAGE, Response
 from tests.support.http_client import post as post_raw
+from tests.support.runs import try_rule
 from tests.support.serving import serving
 
 from logto_mail_contract import Inbox, MailNotReceived, MailServer, clock, post
 from logto_mail_contract.connector.channel import UrlTarget
 from logto_mail_contract.connector.encoding import connector_call, encode_body
 from logto_mail_contract.connector.posting import deliver
+from logto_mail_contract.receivers.outbox import SmtpSink, wait_until
+from logto_mail_contract.receivers.receiver import Receiver, Settings
+from logto_mail_contract.senders.driver import CommandDriver, Patience, SenderUnusable
 from logto_mail_contract.wire.outcomes import NoResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
 SHORT = 0.05
 LONG = 60
@@ -172,3 +177,68 @@ def test_a_standing_endpoint_works_as_always(how: str) -> None:
         server.deliver()
         (recorded,) = server.api.get("/api/messages")["messages"]
     assert datetime.now(UTC) - datetime.fromisoformat(recorded["time"]) < timedelta(minutes=10)
+
+
+def respond_late(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    if b"BindMfa" in environ["wsgi.input"].read():
+        clock.sleep(SHORT)
+    start_response("200 OK", [("content-length", "0")])
+    return [b""]
+
+
+@freezings
+def test_a_receiver_that_responds_late_is_warned(how: str) -> None:
+    receiver, settings = Receiver.wsgi(respond_late), Settings(examples=1, warn_after=SHORT / 2)
+    with frozen(how):
+        assert try_rule("receiver/respond/promptly", receiver, settings).outcome == "warned"
+
+
+@freezings
+def test_a_receiver_that_hangs_is_given_up(how: str) -> None:
+    def hang(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        clock.sleep(10 * SHORT)
+        return respond_late(environ, start_response)
+
+    settings = Settings(examples=1, warn_after=SHORT / 2, fail_after=SHORT)
+    with frozen(how):
+        result = within(LONG, lambda: try_rule("receiver/accept/sign-in", Receiver.wsgi(hang), settings))
+        assert getattr(result, "outcome", result) == "failed"
+
+
+@freezings
+def test_a_wait_for_a_mail_ends_in_time(how: str) -> None:
+    with frozen(how), SmtpSink() as sink:
+        start = clock.read_monotonic()
+        assert within(LONG, lambda: wait_until(lambda: bool(sink()), SHORT)) is False
+        assert clock.read_monotonic() - start >= SHORT
+
+
+@freezings
+def test_a_timer_of_our_event_loops_ends_in_time(how: str) -> None:
+    async def wait() -> bool:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.Event().wait(), SHORT)
+        return True
+
+    def run() -> bool:
+        with asyncio.Runner(loop_factory=clock.new_event_loop) as runner:
+            return runner.run(wait())
+
+    with frozen(how):
+        assert within(LONG, run) is True
+
+
+@freezings
+def test_a_command_that_does_not_end_is_ended(how: str) -> None:
+    code = (
+        "import os, sys; sys.stdin.readline(); os.close(1); sys.stdin.read(); __import__('time').sleep(600)"
+    )
+    driver = CommandDriver([sys.executable, "-c", code], grace_seconds=SHORT, end_seconds=SHORT)
+    with frozen(how):
+        patience = Patience(LONG)
+        outcome = within(
+            LONG, lambda: driver.send(MESSAGE, "http://127.0.0.1:9/", None, patience, lambda: None)
+        )
+        assert isinstance(outcome, SenderUnusable)
+        assert "closed its standard output" in str(outcome)
+        assert within(LONG, driver.close) is None

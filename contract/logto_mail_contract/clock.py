@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from importlib.machinery import BuiltinImporter
 from importlib.util import module_from_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 def _copy_time() -> Any:
@@ -41,3 +44,14 @@ def sleep(seconds: float) -> None:
         seconds: For how long.
     """
     _TIME.sleep(seconds)
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return an event loop of asyncio whose timers use the real clock."""
+    import asyncio
+
+    loop = asyncio.new_event_loop()
+    # Loops that are no part of the standard library have a clock of their own.
+    if isinstance(loop, asyncio.BaseEventLoop):
+        loop.time = read_monotonic  # type: ignore[method-assign]  # loops read the time only here
+    return loop

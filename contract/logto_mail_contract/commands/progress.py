@@ -6,9 +6,9 @@ import contextlib
 import os
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from ..clock import read_monotonic
 from ..masking import count_noun
 
 if TYPE_CHECKING:
@@ -110,14 +110,14 @@ class Progress:
 
     def _print_lines(self) -> None:
         is_estimated = False
-        due = time.monotonic() + self._plain_seconds
+        due = read_monotonic() + self._plain_seconds
         while not self._over.wait(self._refresh_seconds):
             step = self._look()
             # A short run says nothing.
             is_first_estimate = not is_estimated and (step.seconds_left or 0.0) > self._plain_seconds
-            if is_first_estimate or time.monotonic() >= due:
+            if is_first_estimate or read_monotonic() >= due:
                 is_estimated = is_estimated or is_first_estimate
-                due = time.monotonic() + self._plain_seconds
+                due = read_monotonic() + self._plain_seconds
                 sys.stderr.write(f"mail-contract: {step}\n")
                 sys.stderr.flush()
 

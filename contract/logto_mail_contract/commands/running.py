@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..clock import read_monotonic
 from ..masking import count_noun
 from ..reports.text import format_line, format_text_report
 from ..suite.checks import UnknownRule, select_rules
@@ -116,7 +116,7 @@ def run_rules(
     output = _Output(wanted.lines, lambda: verification.end("the output cannot be written"))
     problem: BaseException | None = None
     diagnosis = ""
-    began = time.monotonic()
+    began = read_monotonic()
     with Ending(verification.end, wanted.max_seconds) as ending:
         try:
             output.write(_format_heading(subject, wanted, announcement))
@@ -135,7 +135,7 @@ def run_rules(
             problem = error
             if isinstance(error, Exception):
                 verification.faults.append(Breakdown("", f"{type(error).__name__}: {error}"))
-        seconds = time.monotonic() - began
+        seconds = read_monotonic() - began
         text = format_text_report(verification, seconds, subject.placeholders, verbose=wanted.verbose)
         output.write(text)
         _write_reports(wanted, subject, verification, seconds, text)

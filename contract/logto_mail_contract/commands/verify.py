@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import socket
-import time
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ..clock import read_monotonic, sleep
 from ..connector.channel import UrlTarget
 from ..masking import count_noun
 from ..receivers.receiver import Receiver, Settings
@@ -105,15 +105,15 @@ def _read_settings(options: argparse.Namespace) -> Settings:
 
 def _wait_until_listening(address: tuple[str, int], patience: float, verification: Verification[Any]) -> bool:
     """Return whether something listens, or the run was ended meanwhile."""
-    deadline = time.monotonic() + patience
+    deadline = read_monotonic() + patience
     while not verification.ended:
-        left = max(0.1, deadline - time.monotonic())
+        left = max(0.1, deadline - read_monotonic())
         try:
             socket.create_connection(address, timeout=min(left, MAX_CONNECT_SECONDS)).close()
         except OSError:
-            if time.monotonic() >= deadline:
+            if read_monotonic() >= deadline:
                 return False
-            time.sleep(0.05)
+            sleep(0.05)
         else:
             return True
     return True

@@ -31,7 +31,7 @@ class Attempt:
     Attributes:
         recipient: The address as the client wrote it, without angle brackets. It is empty where the sink
             refused a command that names no recipient, for example ``MAIL FROM:<shop@>``.
-        at: When the sink answered last, in seconds of ``time.monotonic``.
+        at: When the sink answered last, in seconds of ``clock.read_monotonic``.
         command: The command that the sink answered last: ``MAIL``, ``RCPT`` or ``DATA``; empty for any other.
             ``RCPT`` with a 250 means that the client left without the mail.
         answer: The sink's last answer, for example ``250 OK``, ``553 5.1.3 Error: malformed address`` or

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, TypeVar
 
+from ..clock import read_monotonic, sleep
 from ..connector.posting import deliver
 from ..judging.responses import is_accepted, is_refused_for_now, is_timeout
 from ..suite.results import NotJudged, SubjectLost
@@ -187,12 +187,12 @@ class Dispatcher:
         self._wait_for_turn()
         with self.lanes.occupy():
             company = self.lanes.active - 1
-            started = time.monotonic()
+            started = read_monotonic()
             outcome = self._retry_unreachable(send)
             company = max(company, self.lanes.active - 1)
         # That a connection has ended says nothing of the request: who sent it judges that.
         if isinstance(outcome, Response):
-            self.ledger.append(Exchange(case, outcome, (), started, time.monotonic(), company))
+            self.ledger.append(Exchange(case, outcome, (), started, read_monotonic(), company))
         return outcome
 
     def _exchange_unless_stopped(
@@ -212,13 +212,13 @@ class Dispatcher:
         for _ in range(case.repeats):
             self._wait_for_turn()
             company = max(company, self.lanes.active - 1)
-            started = time.monotonic()
+            started = read_monotonic()
             outcomes.append(
                 self._retry_unreachable(lambda: deliver(channel, case.call, self._settings.fail_after))
             )
             if not is_accepted(outcomes[-1]):
                 break
-        ended = time.monotonic()
+        ended = read_monotonic()
         # What was aborted says nothing of the receiver.
         self.lanes.require_uninterrupted()
         company = 0 if is_burst else max(company, self.lanes.active - 1)
@@ -244,21 +244,21 @@ class Dispatcher:
         if self._settings.pace is None:
             return
         with self.lanes.changed:
-            now = time.monotonic()
+            now = read_monotonic()
             turn = max(now, self._turn)
             # Below the pace: threads wake up late, and those that follow must not come too soon then.
             self._turn = turn + _PACE_MARGIN / self._settings.pace
-        time.sleep(turn - now)
+        sleep(turn - now)
 
     def _retry_unreachable(self, send: Callable[[], T]) -> T:
-        until = time.monotonic() + self._restart_seconds
+        until = read_monotonic() + self._restart_seconds
         while True:
             outcome = send()
             if not (isinstance(outcome, NoResponse) and outcome.kind == "unreachable"):
                 return outcome
-            if self.gone or time.monotonic() > until:
+            if self.gone or read_monotonic() > until:
                 self.gone = self.gone or f"the receiver cannot be reached: {outcome.problem}"
                 self.lanes.stop(self.gone)
                 # What ended it is told by a rule: that it cannot be reached, by the run.
                 raise NotJudged(self.gone) if self.has_accepted else ReceiverGone(self.gone)
-            time.sleep(self._restart_seconds / 20)
+            sleep(self._restart_seconds / 20)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..clock import sleep
 from ..judging.responses import format_outcome, format_status, is_accepted, is_refused, is_timeout
 from ..suite.results import NotJudged
 from ..wire.outcomes import NoResponse, Response
@@ -317,7 +317,7 @@ def _wait_for_limit(outcome: Outcome) -> bool:
     seconds = float(after) if after.isdecimal() else _PAUSE_SECONDS
     if seconds > MAX_PAUSE_SECONDS:
         return False
-    time.sleep(max(seconds, _PAUSE_SECONDS))
+    sleep(max(seconds, _PAUSE_SECONDS))
     return True
 
 

@@ -7,13 +7,13 @@ import io
 import queue
 import sys
 import threading
-import time
 from abc import ABC, abstractmethod
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from ..clock import new_event_loop, read_monotonic
 from ..connector.channel import DEFAULT_TIMEOUT
 from ..wire.outcomes import NoResponse, Response
 from ..wire.responses import MAX_STORED_BODY_BYTES
@@ -135,7 +135,7 @@ class _WsgiChannel(_InProcessChannel):
         self._worker = _Worker()
 
     def exchange(self, call: Call, timeout: float) -> Outcome:
-        start = time.monotonic()
+        start = read_monotonic()
         try:
             result = self._worker.run(lambda future: self._call(call, future), timeout)
         except TimeoutError:
@@ -238,7 +238,7 @@ class AsgiTarget(_AppTarget):
         """
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
+                self._loop = new_event_loop()
                 self._thread = threading.Thread(target=_run, args=(self._loop,), daemon=True)
                 self._thread.start()
                 try:
@@ -320,7 +320,7 @@ class _AsgiChannel(_InProcessChannel):
         self._tasks: set[asyncio.Task[Any] | None] = set()
 
     def exchange(self, call: Call, timeout: float) -> Outcome:
-        start = time.monotonic()
+        start = read_monotonic()
         results: queue.SimpleQueue[Any] = queue.SimpleQueue()
         started: list[asyncio.Task[None]] = []
 
@@ -396,11 +396,11 @@ class _AsgiChannel(_InProcessChannel):
 
 
 def _make_timeout(start: float) -> NoResponse:
-    return NoResponse("timeout", "the application did not return", time.monotonic() - start)
+    return NoResponse("timeout", "the application did not return", read_monotonic() - start)
 
 
 def _make_outcome(result: Any, start: float) -> Outcome:
-    seconds = time.monotonic() - start
+    seconds = read_monotonic() - start
     if isinstance(result, BaseException):
         # Not a 500 with this text: a server would not show it to a client.
         return NoResponse("raised", f"{type(result).__name__}: {result}", seconds)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
+from ..clock import read_monotonic
 from ..judging.responses import is_accepted
 from .attempts import normalize_address
 from .mail_reading import ReadMail
@@ -39,7 +39,7 @@ class Mailbox:
     def __init__(self, outbox: Callable[[], Iterable[Mail]], quiet_seconds: float) -> None:
         self.outbox = outbox
         self.mails: list[ReadMail] = []
-        self.since = time.monotonic()
+        self.since = read_monotonic()
         self.is_silent = False
         self._quiet_seconds = quiet_seconds
         earlier = list(outbox())
@@ -58,7 +58,7 @@ class Mailbox:
         mails = list(self.outbox())
         if len(mails) < self._seen or (self._seen and mails[self._seen - 1] != self._last):
             # An outbox that was cleared meanwhile holds new mails alone.
-            self.since, self._seen = time.monotonic(), 0
+            self.since, self._seen = read_monotonic(), 0
         for mail in mails[self._seen :]:
             read = ReadMail(mail)
             self.mails.append(read)
@@ -134,14 +134,14 @@ class Mailbox:
             self.fetch()
             missing[:] = [one for one in missing if len(self.find(one.case)) < one.case.repeats]
             late = missing.copy() if late is None else late
-            now = time.monotonic()
+            now = read_monotonic()
             return is_over() or all(now >= one.ended + seconds for one in missing)
 
-        wait_until(all_came, max((one.ended for one in awaited), default=0.0) + seconds - time.monotonic())
+        wait_until(all_came, max((one.ended for one in awaited), default=0.0) + seconds - read_monotonic())
         if awaited and not self.mails and not is_over():
             self.is_silent = True
         if late and not missing:
-            wait = time.monotonic() - max(one.ended for one in late)
+            wait = read_monotonic() - max(one.ended for one in late)
             self._longest_wait = max(self._longest_wait, min(seconds, wait))
 
     def wait_for_more(self, exchanges: Sequence[Exchange], is_over: Callable[[], bool]) -> None:
@@ -153,5 +153,5 @@ class Mailbox:
         """
         last = max((exchange.ended for exchange in exchanges), default=0.0)
         patience = max(self._quiet_seconds, 2 * self._longest_wait)
-        wait_until(is_over, last + patience - time.monotonic())
+        wait_until(is_over, last + patience - read_monotonic())
         self.fetch()

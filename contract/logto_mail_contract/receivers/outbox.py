@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-import time
 import weakref
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from email.utils import getaddresses
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from ..clock import new_event_loop, read_monotonic, sleep
 from .attempts import Attempt, AttemptLog, Refusal
 
 if TYPE_CHECKING:
@@ -245,9 +245,12 @@ class SmtpSink:
         from .smtp_session import SinkSession
 
         ready: Future[int] = Future()
-        thread = threading.Thread(
-            target=asyncio.run, args=(self._serve(SinkSession, ready),), name="smtp-sink", daemon=True
-        )
+
+        def run() -> None:
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(self._serve(SinkSession, ready))
+
+        thread = threading.Thread(target=run, name="smtp-sink", daemon=True)
         thread.start()
         try:
             self._port = ready.result(_MAX_START_SECONDS)
@@ -311,12 +314,12 @@ def wait_until(is_met: Callable[[], bool], seconds: float) -> bool:
         is_met: The condition; it is called at least once, and then every few milliseconds.
         seconds: How long to wait for it.
     """
-    deadline = time.monotonic() + seconds
+    deadline = read_monotonic() + seconds
     pause = _MIN_PAUSE_SECONDS
     while not is_met():
-        left = deadline - time.monotonic()
+        left = deadline - read_monotonic()
         if left <= 0:
             return False
-        time.sleep(min(pause, left))
+        sleep(min(pause, left))
         pause = min(2 * pause, _MAX_PAUSE_SECONDS)
     return True

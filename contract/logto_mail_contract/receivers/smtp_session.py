@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import time
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, AnyStr
 
 from aiosmtpd import smtp
 
+from ..clock import read_monotonic
 from .attempts import Attempt, Refusal
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class SinkSession(smtp.SMTP):
 
     def _record(self, answer: str) -> None:
         command, self._command = self._command, ""
-        now = time.monotonic()
+        now = read_monotonic()
         if command == "RCPT":
             number = self._attempts.record(Attempt(self._recipient, now, command, answer))
             if answer.startswith("2"):

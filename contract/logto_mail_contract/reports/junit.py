@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from ..clock import read_time
 from ..suite.causes import attribute_causes
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def format_junit_report(verification: Verification[Any], seconds: float) -> str:
         errors=str(len(errors)),
         skipped=str(sum(not result.fails_run and result.outcome != "passed" for result in results)),
         time=f"{seconds:.3f}",
-        timestamp=datetime.now(UTC).isoformat(),
+        timestamp=datetime.fromtimestamp(read_time(), UTC).isoformat(),
     )
     for result in results:
         case = _add_case(suite, result.rule.id, result.seconds)

@@ -6,11 +6,11 @@ import re
 import secrets
 import socket
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from weakref import WeakValueDictionary
 
+from ..clock import read_monotonic
 from ..endpoint.server import MailServer
 from ..wire.replies import Reply, ScriptedResponse
 
@@ -152,7 +152,7 @@ class _Origin:
         # Each connection has a thread of its own.
         self._attempts.last = attempt
         connection.closing = attempt.over
-        attempt.record(Arrival(request, self._elsewhere, time.monotonic())).send(connection)
+        attempt.record(Arrival(request, self._elsewhere, read_monotonic())).send(connection)
         return True
 
     def note_unmatched(self, what: str) -> None:

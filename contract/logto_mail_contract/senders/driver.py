@@ -12,11 +12,11 @@ import signal
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from ..clock import read_monotonic, sleep
 from ..masking import escape_unprintable, format_value
 from ..suite.results import SubjectLost
 
@@ -86,19 +86,19 @@ class Patience:
     def __init__(self, seconds: float, deadline: Callable[[], float] = lambda: math.inf) -> None:
         self.seconds = seconds
         self.deadline = deadline
-        self._end = time.monotonic() + seconds
+        self._end = read_monotonic() + seconds
 
     def __str__(self) -> str:
         return f"{self.seconds:g} s"
 
     def next_wait(self) -> float:
         """Return how many seconds to wait until the next look at the deadline."""
-        left = min(self._end, self.deadline()) - time.monotonic()
+        left = min(self._end, self.deadline()) - read_monotonic()
         return max(0.0, min(left, MAX_WAIT_SECONDS))
 
     def is_over(self) -> bool:
         """Return whether nothing more is waited for."""
-        return time.monotonic() >= min(self._end, self.deadline())
+        return read_monotonic() >= min(self._end, self.deadline())
 
 
 class Driver(Protocol):
@@ -308,9 +308,8 @@ class CommandDriver:
         return Report(result["ok"], text)
 
     def _ended(self, process: subprocess.Popen[bytes], when: str) -> SenderUnusable:
-        try:
-            status = process.wait(timeout=self._end_seconds)
-        except subprocess.TimeoutExpired:
+        status = _wait_for_end(process, self._end_seconds)
+        if status is None:
             return self._unusable(f"closed its standard output {when}")
         how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
         return self._unusable(f"{how} {when}")
@@ -340,8 +339,7 @@ class CommandDriver:
             return
         # The end of its input: a command that reads to the end ends by itself.
         self._jobs.put(None)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
+        _wait_for_end(process, patience)
         if hasattr(os, "killpg"):
             # Also where it has ended: it may have left something behind.
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -349,8 +347,8 @@ class CommandDriver:
         else:
             process.kill()
         process.wait()
-        deadline = time.monotonic() + self._end_seconds
-        while any(thread.is_alive() for thread in self._threads) and time.monotonic() < deadline:
+        deadline = read_monotonic() + self._end_seconds
+        while any(thread.is_alive() for thread in self._threads) and read_monotonic() < deadline:
             # The thread that reads may wait for room.
             with contextlib.suppress(queue.Empty):
                 while True:
@@ -358,6 +356,15 @@ class CommandDriver:
             self._threads[0].join(_POLL_INTERVAL)
         assert self._stderr is not None
         self._stderr.close()
+
+
+def _wait_for_end(process: subprocess.Popen[bytes], seconds: float) -> int | None:
+    """Return the status of a process when it has ended; None when it has not in some seconds."""
+    # Not Popen.wait: its deadline stands still where a test freezes the clock.
+    deadline = read_monotonic() + seconds
+    while (status := process.poll()) is None and read_monotonic() < deadline:
+        sleep(_POLL_INTERVAL)
+    return status
 
 
 def _read(stdout: IO[bytes], results: queue.Queue[bytes | None]) -> None:

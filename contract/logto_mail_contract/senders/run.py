@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ..clock import read_monotonic, sleep
 from ..judging.typical import minimal
 from ..judging.validation import validate
 from ..suite.causes import Causes
@@ -172,7 +172,7 @@ class SenderRun:
 
     def _settle(self) -> None:
         """Wait until the last attempt is as long ago as the settings want."""
-        self.pause(self._last_ended + self.settings.settle - time.monotonic())
+        self.pause(self._last_ended + self.settings.settle - read_monotonic())
 
     def require_request(self) -> None:
         """Have plain messages sent until a request comes.
@@ -215,7 +215,7 @@ class SenderRun:
             OwnFault: The message is none that the revision allows.
             SenderUnusable: The sender cannot be driven.
         """
-        if time.monotonic() >= self.deadline:
+        if read_monotonic() >= self.deadline:
             raise NotJudged(self._over)
         if not self.requests and self._unsent >= MAX_UNSENT_MESSAGES:
             raise NotJudged(f"no request came for any of the first {self._unsent} messages")
@@ -257,15 +257,15 @@ class SenderRun:
             raise
         finally:
             attempt.over.set()
-            attempt.ended = self._last_ended = time.monotonic()
-        if attempt.report.ok is None and time.monotonic() >= self.deadline:
+            attempt.ended = self._last_ended = read_monotonic()
+        if attempt.report.ok is None and read_monotonic() >= self.deadline:
             raise NotJudged(self._over)
         self._silent = self._silent + 1 if attempt.report.ok is None else 0
         if origin is None:
             if attempt.report.ok is not False:
                 # A sender may report success, and send only then. What was cut off arrives a little later.
                 attempt.wait(self.limit_wait(self.settings.settle))
-            if not attempt.arrivals and time.monotonic() >= self.deadline:
+            if not attempt.arrivals and read_monotonic() >= self.deadline:
                 raise NotJudged(self._over)
             self.requests += bool(attempt.arrivals)
             self._unsent += not attempt.arrivals
@@ -273,10 +273,10 @@ class SenderRun:
 
     def limit_wait(self, seconds: float) -> float:
         """Return how many of the seconds are left until the deadline."""
-        return max(0.0, min(seconds, self.deadline - time.monotonic()))
+        return max(0.0, min(seconds, self.deadline - read_monotonic()))
 
     def pause(self, seconds: float) -> None:
         """Wait, at most until the deadline."""
-        end = time.monotonic() + seconds
-        while (left := self.limit_wait(end - time.monotonic())) > 0:
-            time.sleep(min(left, MAX_WAIT_SECONDS))
+        end = read_monotonic() + seconds
+        while (left := self.limit_wait(end - read_monotonic())) > 0:
+            sleep(min(left, MAX_WAIT_SECONDS))

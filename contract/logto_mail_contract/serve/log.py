@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ..clock import read_time
 from ..masking import escape_unprintable
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class PrintedLog:
         if self._as_json:
             self.event({"event": "problem", "problem": text})
         else:
-            self._write(f"{self._format_time(time.time())}  {escape_unprintable(text)}")
+            self._write(f"{self._format_time(read_time())}  {escape_unprintable(text)}")
 
     def event(self, members: dict[str, Any], at: float | None = None) -> None:
         """Print a JSON object in a line, with its time.
@@ -183,7 +184,7 @@ def _format_finding(finding: Finding) -> str:
 
 
 def _format_event(members: dict[str, Any], at: float | None = None) -> str:
-    when = datetime.fromtimestamp(time.time() if at is None else at, UTC).isoformat()
+    when = datetime.fromtimestamp(read_time() if at is None else at, UTC).isoformat()
     return json.dumps({"time": when, **members})
 
 

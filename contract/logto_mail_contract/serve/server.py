@@ -10,10 +10,11 @@ from contextlib import contextmanager, suppress
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
+from ..clock import read_time
 from .connection import Connection, Limits, Shared
 
 if sys.platform == "win32":
-    from asyncio import new_event_loop
+    from ..clock import new_event_loop
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK)
 else:
@@ -131,4 +132,4 @@ def _file_limit() -> int | None:
 
 
 def _date() -> bytes:
-    return formatdate(usegmt=True).encode()
+    return formatdate(read_time(), usegmt=True).encode()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from .. import catalogue
+from ..clock import read_monotonic
 from .results import Breakdown, EndOfRule, NotApplicable, NotJudged, OwnFault, Result, SubjectLost
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def run_rule(run: Run[T], rule: str, excuse: str | None = None) -> Result:
     """
     entry, check = catalogue.rules()[rule], run.checks[rule]
     trial = run.start(entry)
-    start = time.monotonic()
+    start = read_monotonic()
     outcome: Outcome = "passed"
     reason = ""
     try:
@@ -196,7 +196,7 @@ def run_rule(run: Run[T], rule: str, excuse: str | None = None) -> Result:
         # An earlier case of this rule may have ended the subject: report that; the next rule finds it lost.
         if not trial.failures:
             raise
-    seconds = time.monotonic() - start
+    seconds = read_monotonic() - start
     findings = trial.findings()
     if findings:
         outcome, reason = "failed", ""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
 import warnings
 from contextlib import contextmanager
 from random import Random
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+from ..clock import read_monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,7 +85,7 @@ def find_smallest(
     def try_example(example: T) -> bool:
         nonlocal give_up
         # Hypothesis would look for a smaller example of an exception too, and hold it as flaky.
-        if raised or time.monotonic() > give_up:
+        if raised or read_monotonic() > give_up:
             return False
         try:
             if not fails(example):
@@ -93,7 +94,7 @@ def find_smallest(
             raised.append(error)
             return False
         if not smallest:
-            give_up = time.monotonic() + shrink_seconds()
+            give_up = read_monotonic() + shrink_seconds()
         smallest[:] = [example]
         return True
 
@@ -117,7 +118,7 @@ def find_smallest(
         pass
     except Flaky:
         # After the time for shrinking no example fails: that shows nothing about the subject.
-        is_flaky = time.monotonic() <= give_up
+        is_flaky = read_monotonic() <= give_up
     if raised:
         raise raised[0]
     return Smallest(smallest[0], is_flaky) if smallest else None

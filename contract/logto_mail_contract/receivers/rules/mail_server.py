@@ -5,9 +5,9 @@ The SMTP sink fails for recipients of these rules alone.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
+from ...clock import read_monotonic
 from ...judging.responses import format_outcome, is_accepted
 from ...suite.results import NotJudged
 from ...wire.outcomes import NoResponse, Response
@@ -75,7 +75,7 @@ def _wait_for_attempts(trial: ReceiverTrial, exchanges: list[Exchange]) -> None:
     deadline = max((one.ended for one in exchanges), default=0.0) + trial.settings.fail_after
     wait_until(
         lambda: bool(trial.run.interrupted) or all(is_settled(one.case) for one in exchanges),
-        deadline - time.monotonic(),
+        deadline - read_monotonic(),
     )
     if trial.run.interrupted:
         raise NotJudged(trial.run.interrupted)
