@@ -44,21 +44,24 @@ from tests.support.runs import has_failed
 
 from logto_mail_contract import catalogue
 from logto_mail_contract.commands import main as cli
+from logto_mail_contract.judging.typical import minimal
 from logto_mail_contract.judging.validation import validate
 from logto_mail_contract.senders.destination import Destination
-from logto_mail_contract.senders.driver import CommandDriver, SenderUnusable
+from logto_mail_contract.senders.driver import CommandDriver, Report, SenderUnusable
 from logto_mail_contract.senders.messages import make_unusual_messages
 from logto_mail_contract.senders.rules.body import find_difference
 from logto_mail_contract.senders.run import SenderRun
 from logto_mail_contract.senders.sender import Sender, SenderSettings
 from logto_mail_contract.suite.checks import list_rule_ids
 from logto_mail_contract.suite.engine import run_rule
+from logto_mail_contract.suite.results import NotJudged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.raw_sender import Message
 
+    from logto_mail_contract.senders.driver import Patience
     from logto_mail_contract.suite.results import Result
 
 ROOT = Path(__file__).parents[2]
@@ -646,6 +649,53 @@ def test_a_silent_command_is_restarted_and_its_rule_fails(destination: Destinati
         assert "no request came; no report: within 0.5 s" in result.findings[0].actual
     finally:
         sender.close()
+
+
+class SilentDriver:
+    """Sends every message and gives no report on some.
+
+    Args:
+        is_silent: Tells from the number of a message whether it has no report.
+    """
+
+    def __init__(self, is_silent: Callable[[int], bool]) -> None:
+        self.sent = 0
+        self._is_silent = is_silent
+
+    def send(
+        self,
+        message: dict[str, Any],
+        endpoint: str,
+        authorization: str | None,
+        patience: Patience,  # noqa: ARG002 - a Driver
+        release: Callable[[], None],  # noqa: ARG002 - a Driver
+    ) -> Report:
+        example_send(message, endpoint, authorization)
+        self.sent += 1
+        return Report(None if self._is_silent(self.sent) else True)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("is_silent", "sent", "reason"),
+    [
+        (lambda number: number > 2, 6, "no report 4 times in a row"),
+        (lambda number: number % 3 == 0, 24, "no report 8 times"),
+    ],
+    ids=["for ever", "every third time"],
+)
+def test_nothing_more_is_sent_after_some_messages_without_a_report(
+    is_silent: Callable[[int], bool], sent: int, reason: str, destination: Destination
+) -> None:
+    driver = SilentDriver(is_silent)
+    run = SenderRun(Sender(driver, None, []), destination, QUICK)
+    for _ in range(sent):
+        run.send(minimal("SignIn"))
+    with pytest.raises(NotJudged, match=f"the sender gave {reason}$"):
+        run.send(minimal("SignIn"))
+    assert driver.sent == sent
 
 
 UNTIL_RELEASED = (

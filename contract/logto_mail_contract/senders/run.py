@@ -34,6 +34,9 @@ MAX_UNSENT_MESSAGES = 5
 MAX_SILENT_IN_A_ROW = 4
 """Messages in a row without a report after which nothing more is sent. A single series is cut before."""
 
+MAX_SILENT_IN_A_RUN = 8
+"""Messages without a report after which nothing more is sent, whatever came between them."""
+
 TIME_IS_OVER = "the time for the run is over"
 
 
@@ -72,6 +75,7 @@ class SenderRun:
         self.causes = Causes()
         self._unsent = 0
         self._silent = 0
+        self._silent_in_all = 0
         self._last_ended = -math.inf
         self._rule = ""
         self._series: dict[str, Series] = {}
@@ -221,6 +225,8 @@ class SenderRun:
             raise NotJudged(f"no request came for any of the first {self._unsent} messages")
         if self._silent >= MAX_SILENT_IN_A_ROW:
             raise NotJudged(f"the sender gave no report {self._silent} times in a row")
+        if self._silent_in_all >= MAX_SILENT_IN_A_RUN:
+            raise NotJudged(f"the sender gave no report {self._silent_in_all} times")
         findings = validate(dict(message), self.sender.revision, "guard")
         if findings:
             problem = "; ".join(f"{finding.rule} at {finding.pointer!r}" for finding in findings)
@@ -260,7 +266,9 @@ class SenderRun:
             attempt.ended = self._last_ended = read_monotonic()
         if attempt.report.ok is None and read_monotonic() >= self.deadline:
             raise NotJudged(self._over)
-        self._silent = self._silent + 1 if attempt.report.ok is None else 0
+        is_silent = attempt.report.ok is None
+        self._silent = self._silent + 1 if is_silent else 0
+        self._silent_in_all += is_silent
         if origin is None:
             if attempt.report.ok is not False:
                 # A sender may report success, and send only then. What was cut off arrives a little later.
