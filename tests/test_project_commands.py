@@ -99,11 +99,12 @@ def record_calls(folder: Path, *arguments: str, failing: int = 0) -> tuple[int, 
 
 
 @needs_make
-def test_coverage_is_measured_for_all_tests_only(tmp_path: Path) -> None:
-    for name in ("all", "some"):
+def test_coverage_is_measured_apart_and_for_all_tests(tmp_path: Path) -> None:
+    for name in ("unit", "coverage"):
         (tmp_path / name).mkdir()
-    assert record_calls(tmp_path / "all", "unit")[1] == ["-m pytest -n 3 --cov --cov-report=term"]
-    assert record_calls(tmp_path / "some", "unit", "ARGS=-k inbox")[1] == ["-m pytest -n 3 -k inbox"]
+    assert record_calls(tmp_path / "unit", "unit", "ARGS=-k inbox")[1] == ["-m pytest -n 3 -k inbox"]
+    coverage = record_calls(tmp_path / "coverage", "coverage", "ARGS=-k inbox")[1]
+    assert coverage == ["-m pytest -n 3 --cov --cov-report=term"]
 
 
 def test_coverage_counts_branches_and_has_a_floor() -> None:
