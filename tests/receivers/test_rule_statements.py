@@ -231,3 +231,23 @@ def test_a_process_that_dies_of_a_request_fails_the_must() -> None:
 def test_a_good_receiver_fails_nothing() -> None:
     with closing(Receiver.wsgi(wsgi(Good()), authorization=TOKEN)) as receiver:
         assert [result.rule.id for result in try_rules(RULES, receiver) if has_failed(result)] == []
+
+
+@pytest.mark.parametrize(
+    ("usual", "large", "failed"),
+    [(0.6, 0.6, {"receiver/respond/promptly"}), (0.0, 0.6, {"receiver/accept/large-invitation"})],
+    ids=["slow for all", "slow for a large one"],
+)
+def test_a_large_invitation_is_late_beside_the_other_messages(
+    usual: float, large: float, failed: set[str]
+) -> None:
+    class Sleeps(Good):
+        def handle(self, message: Any, request: Request) -> None:  # noqa: ARG002 - an override
+            time.sleep(large if len(request.body) > 100_000 else usual)
+
+    rules = ("receiver/accept/large-invitation", "receiver/respond/promptly")
+    settings = Settings(examples=2, warn_after=0.5)
+    with Served(Sleeps()) as served, closing(Receiver.url(served.url, authorization=TOKEN)) as receiver:
+        results = try_rules(rules, receiver, settings)
+    assert {result.rule.id for result in results if has_failed(result)} >= failed
+    assert results[0].outcome == ("failed" if rules[0] in failed else "passed")

@@ -283,10 +283,13 @@ def _large_invitation(maker: RequestMaker) -> Iterator[Case]:
     yield maker.make_case(maker.make_typical(INVITATION, note="n" * _LARGE_BYTES))
 
 
-@check("receiver/accept/large-invitation", batches=(_large_invitation,))
+@check("receiver/accept/large-invitation", batches=(ordinary, _large_invitation))
 def _accepts_large_invitation(trial: ReceiverTrial) -> None:
+    # A receiver that is slow for every message is the concern of receiver/respond/promptly.
+    usual = min((one.outcome.seconds for one in trial.send(ordinary)), default=0.0)
+
     def in_time(outcome: Outcome) -> bool:
-        return is_no_crash(outcome) and outcome.seconds <= trial.settings.warn_after
+        return is_no_crash(outcome) and outcome.seconds <= usual + trial.settings.warn_after
 
     trial.expect_each(_large_invitation, in_time)
 
