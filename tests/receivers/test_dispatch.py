@@ -119,6 +119,17 @@ def test_cases_that_are_sent_alone_share_no_moment_with_others() -> None:
         assert app.active == 0
 
 
+def test_cases_that_come_while_another_is_sent_alone_wait_for_its_end() -> None:
+    app = Watched()
+    with dispatching(app) as (dispatcher, receiver):
+        dispatcher.lanes.submit(make_cases(receiver, 1)).wait()
+        with dispatcher.lanes.alone():
+            sending = dispatcher.lanes.submit(make_cases(receiver, 3))
+            assert not sending.wait(10 * app.seconds)
+            assert len(app.times) == 1
+        assert sending.wait(10)
+
+
 def test_after_a_hang_the_rest_of_a_batch_is_not_sent() -> None:
     app = Watched()
     app.seconds = 0.4
