@@ -108,6 +108,23 @@ def test_a_wait_counts_from_the_response_and_not_from_the_question() -> None:
     assert mailbox.is_silent
 
 
+def test_a_second_mail_may_take_twice_as_long_as_the_first_ones_did() -> None:
+    maker, mails = make_maker(), list[Mail]()
+    mailbox = Mailbox(mails.copy, 0)
+    once = maker.make_case(maker.make_typical("SignIn"))
+    mail = make_mail(once.to, once.code)
+    first = threading.Timer(0.5, mails.append, [mail])
+    first.start()
+    mailbox.wait([make_exchange(once)], 30, never)
+    first.join()
+    second = threading.Timer(0.5, mails.append, [mail])
+    second.start()
+    mailbox.wait_for_more([make_exchange(once)], never)
+    found = len(mailbox.find(once))
+    second.join()
+    assert found == 2
+
+
 def test_a_wait_is_given_up_when_it_is_over() -> None:
     maker = make_maker()
     mailbox = Mailbox(list, 30)
