@@ -133,7 +133,7 @@ def test_the_announcement_lists_the_recipients(
     announced = re.search(r"for (\d+) recipients at (.*?)\. A receiver", read_output(capsys))
     assert announced is not None
     # What is left is for failures: the search for a smaller message, and what is repeated.
-    assert len(Records.recipients) <= int(announced[1]) <= len(Records.recipients) + 160
+    assert len(Records.recipients) <= int(announced[1]) <= len(Records.recipients) + 200
     domains = {
         re.sub(r"\d{5}", "*", recipient.rpartition("@")[2].lower()) for recipient in Records.recipients
     }
@@ -650,7 +650,11 @@ def test_pytest_settings_of_the_environment_have_no_effect(place: Path) -> None:
             PYTHONWARNINGS="error",
             PYTHONDONTWRITEBYTECODE="1",
         )
-    assert (result.returncode, result.stderr) == (0, "")
+    # A slow machine prints how far it is.
+    problems = [
+        line for line in result.stderr.splitlines() if not re.match(r"mail-contract: \d+ of \d+ rules", line)
+    ]
+    assert (result.returncode, problems) == (0, [])
     assert len(parse_outcomes(result.stdout)) == len(list_rule_ids("receiver"))
     assert set(place.iterdir()) == before
 

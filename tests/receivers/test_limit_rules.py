@@ -13,6 +13,7 @@ from tests.support.limited_receivers import (
     LimitPerRecipient,
     LimitPerSecond,
     Poisoned,
+    Restarting,
     SlowLimitPerRecipient,
     SlowPoisoned,
     SlowUnderLoad,
@@ -93,6 +94,12 @@ def test_a_message_that_breaks_the_receiver_is_among_those_named(make: type[Good
     assert failed.keys() <= {"respond/keeps-accepting", "accept/unknown-variable"}, failed
     assert results["respond/keeps-accepting"].outcome == "failed"
     assert "; it may be due to " in failed["respond/keeps-accepting"]
+
+
+def test_a_process_that_is_started_again_fails_the_rule_of_its_message_alone() -> None:
+    """The connections that were cut with it are not due to load."""
+    failed = find_failed(run(Restarting()))
+    assert failed.keys() == {"accept/unknown-variable"}, failed
 
 
 def test_a_receiver_that_dies_of_a_message_fails_for_it_and_names_it() -> None:

@@ -264,3 +264,24 @@ class Killable(Slow):
         if self._is_dead:
             raise ConnectionAbortedError
         yield from super().raw(status, headers, body)
+
+
+class Restarting(Slow):
+    """Closes all connections once it has read the poison, as a process that is started again at once."""
+
+    def __init__(self) -> None:
+        self._restarts = 0
+
+    def respond(self, request: Request) -> tuple[int, dict[str, str], bytes]:
+        before = self._restarts
+        response = super().respond(request)
+        return response if self._restarts == before else (0, {}, b"")
+
+    def handle(self, message: Any, request: Request) -> None:
+        if is_poison(message):
+            self._restarts += 1
+
+    def raw(self, status: int, headers: dict[str, str], body: bytes) -> Iterable[bytes]:
+        if not status:
+            raise ConnectionAbortedError
+        yield from super().raw(status, headers, body)

@@ -214,7 +214,7 @@ class Dispatcher:
             company = max(company, self.lanes.active - 1)
             started = read_monotonic()
             outcomes.append(
-                self._retry_unreachable(lambda: deliver(channel, case.call, self._settings.fail_after))
+                self._retry_unreachable(lambda: deliver(channel, case.call, self.window.patience))
             )
             if not is_accepted(outcomes[-1]):
                 break

@@ -25,6 +25,7 @@ MAX_PAUSE_SECONDS = 2.0
 
 _PAUSE_SECONDS = 1.0
 _MAX_CONFIRMED = 16
+_MAX_CONFIRMED_CUTS = 32
 _MAX_CONFIRMED_HANGS = 2
 _MAX_CONFIRMED_ALONE = 6
 _MAX_CONFIRMED_LIMITS = 3
@@ -35,7 +36,7 @@ _MAX_SHOWN_SUSPECTS = 5
 MAX_CONTROLS = 2
 """Most ordinary messages of one look."""
 
-MAX_REPEATED = 2 * _MAX_CONFIRMED + _MAX_CONFIRMED_HANGS + 2 * _MAX_CONFIRMED_LIMITS
+MAX_REPEATED = 2 * _MAX_CONFIRMED + _MAX_CONFIRMED_CUTS + _MAX_CONFIRMED_HANGS + 2 * _MAX_CONFIRMED_LIMITS
 """Most requests that one look repeats."""
 
 _LIMITING = (401, 402, 403, 423, 429)
@@ -239,27 +240,31 @@ class Doubts:
     # Load.
 
     def _confirm(self, fresh: Sequence[Exchange]) -> None:
-        """Repeat one of each kind that may be due to load; where it passes, the others say nothing either."""
+        """Repeat one of each kind that may be due to load; where it passes, the others say nothing either.
+
+        One message may end the process, which cuts whatever is under way: of what was cut each is repeated.
+        """
         kinds: dict[tuple[str, Hashable], list[Exchange]] = {}
         lone = {(one.case.group, _kind(one.outcome)) for one in fresh if not one.company}
-        for one in fresh:
+        for number, one in enumerate(fresh):
             kind = one.case.group, _kind(one.outcome)
             # What happens to a lone request too is not due to load.
             if _may_be_load(one) and kind not in lone:
-                kinds.setdefault(kind, []).append(one)
+                name = f"{one.case.group} {number}" if kind[1] == "cut" else one.case.group
+                kinds.setdefault((name, kind[1]), []).append(one)
         hangs = [kind for kind, found in kinds.items() if is_timeout(found[0].outcome)]
-        failures = [kind for kind in kinds if kind not in hangs]
+        cuts = [kind for kind in kinds if kind[1] == "cut"]
+        failures = [kind for kind in kinds if kind not in hangs and kind not in cuts]
+        chosen = cuts[:_MAX_CONFIRMED_CUTS] + failures[:_MAX_CONFIRMED]
         # Each hang costs a time-out.
         passed = self._repeat(kinds, hangs[:_MAX_CONFIRMED_HANGS], 1 + len(hangs))
-        passed |= self._repeat(kinds, failures[:_MAX_CONFIRMED], _CONFIRMING_CLIENTS)
-        left = [kind for kind in failures[:_MAX_CONFIRMED] if kind not in passed]
-        passed |= self._repeat_alone(kinds, left)
+        passed |= self._repeat(kinds, chosen, _CONFIRMING_CLIENTS)
+        passed |= self._repeat_alone(kinds, [kind for kind in chosen if kind not in passed])
         # Too many to repeat: they are as those of their kind that were.
-        for kind in failures[_MAX_CONFIRMED:]:
+        for kind in cuts[_MAX_CONFIRMED_CUTS:] + failures[_MAX_CONFIRMED:]:
             alike = next((one for one in passed if one[1] == kind[1]), None)
             if alike is not None:
                 passed[kind] = passed[alike]
-        # One request that ends the process cuts the connections of all that are under way.
         is_process_ended = any(kind[1] == "cut" and kind not in passed for kind in kinds)
         for kind, outcome in passed.items():
             for one in kinds[kind]:

@@ -8,6 +8,9 @@ MIN_WAIT_SECONDS = 0.005
 """A response that takes less than this is not worth another connection."""
 
 _SAFE_PART = 0.8
+_PATIENCE = 1.25
+"""How many times the longest wait that is expected a response may take."""
+
 _MIN_REFUSED = 4
 _MIN_SIZE_REFUSED = 4
 """Fewer would take long, and at a limit of requests a second they would be too many all the same."""
@@ -28,10 +31,13 @@ class Window:
 
     Attributes:
         size: What it is.
+        patience: Seconds in which each response must come: more than the given ones while more requests than
+            before are tried at a receiver whose responses take nearly as long.
     """
 
     def __init__(self, most: int, fail_after: float) -> None:
         self.size = 1
+        self.patience = fail_after
         self._most = most
         self._fail_after = fail_after
         self._lone: float | None = None
@@ -77,10 +83,19 @@ class Window:
         if self.size == 1:
             self._lone = wait
         lone = max(self._lone, MIN_WAIT_SECONDS)
-        if wait > _MAX_SLOWDOWN * lone:
+        if max(self._waits) > self._fail_after:
+            # Another try would have responses come after the limit again.
+            self._resize(max(1, self.size // 2), ended)
+            self.restrict(self.size)
+            self.patience = self._fail_after
+        elif wait > _MAX_SLOWDOWN * lone:
             self._resize(max(1, int(self.size * lone / wait)), ended)
+            self.patience = self._fail_after
         elif self._lone >= MIN_WAIT_SECONDS:
-            self._resize(min(self._most, self._next_size(wait)), ended)
+            size = min(self._most, self._next_size(wait))
+            expected = _PATIENCE * wait * size / self.size
+            self.patience = self._fail_after if size == self.size else max(self._fail_after, expected)
+            self._resize(size, ended)
         self._waits.clear()
 
     def learn_refusal(self, started: float, ended: float) -> None:
@@ -100,12 +115,7 @@ class Window:
 
     def _next_size(self, wait: float) -> int:
         # What is served in parallel so far may be all that is: then the wait grows as the size does.
-        safe = (
-            size
-            for size in (4 * self.size, 2 * self.size, self.size + 1)
-            if wait * size / self.size <= _SAFE_PART * self._fail_after
-        )
-        return next(safe, self.size)
+        return self.size * (4 if 4 * wait <= _SAFE_PART * self._fail_after else 2)
 
     def _resize(self, size: int, now: float) -> None:
         if size != self.size:
