@@ -6,7 +6,7 @@ import json
 import random
 import time
 import tracemalloc
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,16 +15,18 @@ from tests.support.serving import Serving, serving
 
 from logto_mail_contract import validate
 from logto_mail_contract.commands.main import main
+from logto_mail_contract.inbox.matching import Query
+from logto_mail_contract.inbox.recorded import Recorded
 from logto_mail_contract.inbox.store import MemoryStore
 from logto_mail_contract.judging.javascript_json import parse, stringify
 from logto_mail_contract.judging.requests import MAX_FINDINGS
 from logto_mail_contract.serve.connection import Limits
+from logto_mail_contract.serve.event_stream import Backlog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from logto_mail_contract.inbox.recorded import Recorded
 
 HEAD = b"POST /mail HTTP/1.1\r\nHost: mail.test\r\nContent-Type: application/json\r\n"
 SMALL_BODY = json.dumps(MESSAGE).encode()
@@ -44,24 +46,25 @@ class LoopWatcher:
     Attributes:
         longest: The most processor seconds that the loop's thread used in a turn. Other threads and processes
             do not count.
-        most_recorded: The most deliveries of a turn.
+        most_counted: By how much the counter rose in a turn at most.
     """
 
-    def __init__(self, server: Serving) -> None:
+    def __init__(self, server: Serving, count: Callable[[], int]) -> None:
         self.longest = 0.0
-        self.most_recorded = 0
+        self.most_counted = 0
         self._server = server
+        self._count = count
         self._is_running = True
         self._used: float | None = None
-        self._recorded = 0
+        self._counted = 0
 
     def tick(self) -> None:
         """Compare with the turn before."""
-        used, recorded = time.thread_time(), len(self._server.log.deliveries)
+        used, counted = time.thread_time(), self._count()
         if self._used is not None:
             self.longest = max(self.longest, used - self._used)
-            self.most_recorded = max(self.most_recorded, recorded - self._recorded)
-        self._used, self._recorded = used, recorded
+            self.most_counted = max(self.most_counted, counted - self._counted)
+        self._used, self._counted = used, counted
         if self._is_running:
             self._server.loop.call_soon(self.tick)
 
@@ -71,9 +74,9 @@ class LoopWatcher:
 
 
 @contextmanager
-def watching(server: Serving) -> Iterator[LoopWatcher]:
-    """Watch a server's event loop during a block."""
-    watcher = LoopWatcher(server)
+def watching(server: Serving, count: Callable[[], int] | None = None) -> Iterator[LoopWatcher]:
+    """Watch a server's event loop during a block, with a counter; that of the deliveries when None."""
+    watcher = LoopWatcher(server, count or (lambda: len(server.log.deliveries)))
     server.call(watcher.tick)
     try:
         yield watcher
@@ -121,6 +124,14 @@ def test_a_large_body_is_judged_and_shown_apart_from_the_event_loop(body: bytes)
         assert server.api.read_refusal("/api/messages/latest?to=none@example.com", 404)
         with server.api.events("/api/events?after=0") as stream:
             assert [stream.read_event()[0] for _ in range(2)] == ["hello", "message"]
+    assert watcher.longest < work / 2
+
+
+def test_a_large_script_is_read_apart_from_the_event_loop() -> None:
+    body = b'{"x":[' + b"{},[]," * 300_000 + b"1]}"
+    work = measure(lambda: parse(body))
+    with serving() as server, watching(server) as watcher:
+        assert 'has no "x"' in server.api.read_refusal("/api/replies", 400, "POST", body)
     assert watcher.longest < work / 2
 
 
@@ -187,7 +198,7 @@ def test_requests_sent_together_are_handled_in_turns() -> None:
     with serving(limits=limits) as server, watching(server) as watcher, Client(server.url) as client:
         client.send(SMALL * 400)
         assert [client.read_response().status for _ in range(400)] == [200] * 400
-    assert 0 < watcher.most_recorded <= limits.turn_requests
+    assert 0 < watcher.most_counted <= limits.turn_requests
 
 
 def test_requests_before_the_end_of_a_connection_are_all_recorded() -> None:
@@ -208,6 +219,57 @@ def test_another_client_is_served_between_the_requests_of_one() -> None:
         # It has stopped before it responded to all of the flood, which resets the connection.
         with suppress(ConnectionResetError):
             assert flooding.read().count(b"HTTP/1.1 200 OK") < 5000
+
+
+class ScannedStore(MemoryStore):
+    """A store that counts how often it is looked through."""
+
+    def __init__(self, _: str, limit: int) -> None:
+        super().__init__(limit)
+        self.scans = 0
+
+    def select_ids(self, query: Query, limit: int | None, *, newest: bool) -> list[int]:
+        self.scans += 1
+        return super().select_ids(query, limit, newest=newest)
+
+    def delete(self, to: str | None) -> int:
+        self.scans += 1
+        return super().delete(to)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/api/messages"), ("GET", "/api/violations"), ("DELETE", "/api/messages")],
+)
+def test_many_clients_have_the_inbox_looked_through_in_turns(method: str, path: str) -> None:
+    request = f"{method} {path}?to=none@example.com HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    with serving(opening=ScannedStore) as server, ExitStack() as stack:
+        store = server.endpoint.store
+        assert isinstance(store, ScannedStore)
+        clients = [stack.enter_context(Client(server.url)) for _ in range(10)]
+        with watching(server, lambda: store.scans) as watcher:
+            for client in clients:
+                client.send(request * 10)
+            for client in clients:
+                assert [client.read_response().status for _ in range(10)] == [200] * 10
+        assert store.scans == 100
+    assert watcher.most_counted == 1
+
+
+def test_a_type_of_any_length_gets_a_short_answer() -> None:
+    with serving() as server:
+        refusal = server.api.read_refusal(f"/api/messages?type={'SignIn' * 8000}", 400)
+        assert refusal.startswith("Revision 1.35 has no template type 'SignInSignIn")
+        assert len(refusal) < 1000
+
+
+def test_a_miss_lists_few_large_messages() -> None:
+    with serving() as server:
+        for number in range(5):
+            body = json.dumps({**MESSAGE, "to": f"{number}{'x' * 900_000}@example.com"}).encode()
+            assert b" 200 OK" in exchange(server.url, to_request(body))
+        missed = server.api.request("GET", "/api/messages/latest?to=none@example.com")
+        assert (missed.status, [one["id"] for one in missed.json["arrived"]]) == (404, [4, 5])
 
 
 # Refused requests.
@@ -415,6 +477,62 @@ def test_a_stream_ends_where_a_delivery_was_dropped_unsent(store: str, tmp_path:
                 ids.append(event.id)
         assert ids == list(range(1, len(ids) + 1))
         assert event is None or len(ids) == 200
+
+
+@pytest.mark.parametrize("store", ["memory", "file"])
+def test_a_stream_that_catches_up_ends_where_a_delivery_was_dropped(store: str, tmp_path: Path) -> None:
+    where = store if store == "memory" else str(tmp_path / "inbox")
+    body = json.dumps({**MESSAGE, "payload": {"code": "1" * 20_000}}).encode()
+    with serving(where, 600) as server, Client(server.url) as client:
+        for _ in range(600):
+            client.send(to_request(body))
+            assert client.read_response().status == 200
+        # It reads nothing yet, so that the server waits with most of the messages.
+        with server.api.events("/api/events?after=0") as stream:
+            wait_until(lambda: server.listeners() == 1)
+            client.send(SMALL * 500)
+            assert [client.read_response().status for _ in range(500)] == [200] * 500
+            assert stream.read_event()[0] == "hello"
+            ids: list[int | None] = []
+            while (event := stream.next()) is not None:
+                ids.append(event.id)
+        assert ids == list(range(1, len(ids) + 1))
+        assert 0 < len(ids) < 600
+
+
+def fill(store: MemoryStore, ids: Iterable[int]) -> list[Recorded]:
+    """Add deliveries to a store, and return them."""
+    added = [
+        Recorded(id, 1.0, 200, True, None, None, None, None, None, "", "", "", "", "", "", 0, b"")
+        for id in ids
+    ]
+    for recorded in added:
+        store.add(recorded, lambda _: None)
+    return added
+
+
+def test_a_stream_that_catches_up_is_complete_when_what_it_has_sent_is_dropped() -> None:
+    store = MemoryStore(300)
+    fill(store, range(1, 401))
+    backlog = Backlog(store, Query(after=0), 1000)
+    seen = [backlog.take()]
+    for recorded in fill(store, range(401, 451)):
+        backlog.add(recorded)
+    while (id := backlog.take()) is not None:
+        seen.append(id)
+    assert (seen, backlog.is_over) == (list(range(101, 451)), False)
+
+
+def test_streams_that_wait_for_their_clients_hold_no_list_of_the_inbox() -> None:
+    store = MemoryStore(20_000)
+    fill(store, range(1, 20_001))
+    tracemalloc.start()
+    try:
+        streams = [Backlog(store, Query(after=0), 1000) for _ in range(100)]
+        assert [stream.take() for stream in streams] == [1] * 100
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_deletion_while_a_stream_catches_up_is_sent() -> None:

@@ -1368,6 +1368,25 @@ def test_the_number_of_scripts_is_limited(served: Serving) -> None:
     assert served.api.request("DELETE", "/api/replies").json == {"deleted": 1000}
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        {"body": "x" * 500_000},
+        {"to": "x" * 500_000},
+        {"headers": {f"X-{number}": "x" * 1000 for number in range(500)}},
+        {"reply": "redirect", "location": "/" + "x" * 500_000},
+        {"reply": "drip", "body": "x" * 500_000},
+    ],
+    ids=lambda script: "-".join(script),
+)
+def test_the_size_of_scripts_is_limited(served: Serving, script: dict[str, Any]) -> None:
+    for _ in range(2):
+        served.api.script(script)
+    refusal = served.api.read_refusal("/api/replies", 409, "POST", json.dumps(script).encode())
+    assert "bytes together, and 1048576 are allowed" in refusal
+    assert served.api.request("DELETE", "/api/replies").json == {"deleted": 2}
+
+
 def test_an_incomplete_script_is_refused(served: Serving) -> None:
     head = b"POST /api/replies HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     with Client(served.url) as client:
@@ -1479,13 +1498,12 @@ def test_a_store_that_cannot_be_read_is_503() -> None:
 def test_a_stream_ends_when_the_store_fails_while_it_is_open() -> None:
     with failing() as (server, store):
         server.deliver(message(code="0"))
-        # The ids, the first message and the second one.
-        store.readable = 3
         with server.api.events("/api/events?after=0") as events:
             assert events.read_event()[0] == "hello"
             assert read_codes(events, 1) == ["0"]
             server.deliver(message(code="1"))
             assert read_codes(events, 1) == ["1"]
+            store.readable = 0
             server.deliver(message(code="2"))
             assert events.next() is None
 

@@ -6,13 +6,15 @@ import gc
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
-from itertools import islice
+from itertools import compress, islice
 from operator import itemgetter
 from sys import getsizeof
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .matching import Query
 from .recorded import Recorded
+
+if TYPE_CHECKING:
+    from .matching import Query
 
 MAX_STORED_BYTES = 256 * 1024 * 1024
 """Bytes of all deliveries together that a store in memory keeps, with their findings."""
@@ -164,11 +166,11 @@ class MemoryStore:
 
     def delete(self, to: str | None) -> int:
         before = self.total
-        deleted = Query(to=to)
-        self._rows = deque(row for row in self._rows if not deleted.matches(row))
-        self.total = len(self._rows)
-        self._sizes = deque(map(_size, self._rows))
+        is_left = [to is not None and row[4] != to for row in self._rows]
+        self._rows = deque(compress(self._rows, is_left))
+        self._sizes = deque(compress(self._sizes, is_left))
         self._bytes = sum(self._sizes)
+        self.total = len(self._rows)
         return before - self.total
 
     def close(self) -> None:

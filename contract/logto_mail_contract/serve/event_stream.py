@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..inbox.core import Deleted
+from ..inbox.matching import Query
 from ..inbox.store import StoreProblem
 from .api_request import HEADERS, PIECE_BYTES, body_part, send_body, wait_for_disconnect
 from .delivery_documents import name_near, summarize
 
 if TYPE_CHECKING:
     from ..inbox.core import Event, InboxCore
-    from ..inbox.matching import Query
     from ..inbox.store import Store
     from .api_request import ApiRequest
 
@@ -78,12 +78,14 @@ class EventStreams:
             query = replace(query, after=0)
         # Read and listen in one turn: nothing may come between.
         backlog = Backlog(store, query, self._limits.max_queued_events)
-        near = self._inbox.find_near(replace(query, after=None))
+        ever = replace(query, after=None)
+        is_exact = query.to is None or bool(store.select_ids(ever, 1, newest=True))
+        near = [] if is_exact else self._inbox.find_near(ever)
+        hello = _to_event("hello", {"last": store.last, **name_near(near)}, query.after)
         with self._inbox.listening(backlog.add):
             headers = [(b"content-type", b"text/event-stream"), *HEADERS]
             await asked.send({"type": "http.response.start", "status": 200, "headers": headers})
             if asked.scope["method"] != "HEAD":
-                hello = _to_event("hello", {"last": store.last, **name_near(near)}, query.after)
                 await asked.send(body_part(hello))
                 leaving = asyncio.ensure_future(wait_for_disconnect(asked.receive))
                 try:
@@ -147,16 +149,17 @@ class Near:
 class Backlog:
     """The ids, deletions and near deliveries that a stream has still to send.
 
-    Ids only: a client that reads slowly must not keep deliveries in memory that the store has dropped.
+    Ids only, and few: a client that reads slowly must not keep deliveries in memory that the store has
+    dropped, and many such clients must not keep a list of the whole inbox each.
 
     Args:
         store: The store.
-        query: What the stream sends.
+        query: What the stream sends; it has a cursor.
         most: How many events that happen meanwhile may wait.
 
     Attributes:
         changed: Set when something waits, or when the stream is over.
-        is_over: Whether the stream must end: the inbox stops, or too much waits.
+        is_over: Whether the stream must end: the inbox stops, too much waits, or something was lost.
     """
 
     def __init__(self, store: Store, query: Query, most: int) -> None:
@@ -167,9 +170,12 @@ class Backlog:
         self._query = query
         self._near = replace(query, near=True)
         self._most = most
-        self._missed = deque(store.select_ids(query, None, newest=False))
+        # What came before the stream began: ids up to a cursor are taken or wait here, those up to the last
+        # one are still to be read.
+        self._missed: deque[int] = deque()
+        self._cursor = max(query.after or 0, self._find_oldest() - 1)
+        self._last = next(iter(store.select_ids(query, 1, newest=True)), 0)
         self._came: deque[int | Deleted | Near] = deque()
-        self._last = self._missed[-1] if self._missed else 0
         # How many were dropped before the first of those that wait came.
         self._dropped = store.dropped
 
@@ -199,13 +205,30 @@ class Backlog:
 
     def take(self) -> int | Deleted | Near | None:
         """Return what is sent next, and forget it; None when nothing waits."""
+        if not self._missed and self._cursor < self._last:
+            self._read_missed()
         if self._missed:
             return self._missed.popleft()
+        if self.is_over:
+            return None
         if self._came:
             return self._came.popleft()
         self._dropped = self._store.dropped
         self.changed.clear()
         return None
+
+    def _read_missed(self) -> None:
+        if self.may_be_dropped and self._find_oldest() > self._cursor + 1:
+            self.is_over = True
+            return
+        wanted = replace(self._query, after=self._cursor)
+        ids = self._store.select_ids(wanted, _MAX_EVENTS_A_TURN, newest=False)
+        self._missed.extend(id for id in ids if id <= self._last)
+        self._cursor = self._missed[-1] if self._missed else self._last
+
+    def _find_oldest(self) -> int:
+        """Return the lowest id that is stored; when there is none, that of the next delivery."""
+        return next(iter(self._store.select_ids(Query(), 1, newest=False)), self._store.last + 1)
 
 
 def _to_event(name: str, document: Any, id: int | None = None) -> bytes:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ..inbox.recorded import Recorded
+    from ..wire.replies import Reply
     from ..wire.requests import Request
     from .api_request import Receive, Scope, Send
     from .endpoint import StandingEndpoint
@@ -45,8 +46,14 @@ if TYPE_CHECKING:
 MAX_LARGE_RESPONSES = 8
 """How many deliveries that are large are shown at a time."""
 
+MAX_ARRIVED_BYTES = 2 * 1024 * 1024
+"""Bytes of the deliveries that a 404 lists, as they came; it always lists one."""
+
 MAX_REPLIES = 1000
 """How many replies can be scripted at a time."""
+
+MAX_REPLIES_BYTES = 1024 * 1024
+"""Bytes of their recipients, header lines and bodies together."""
 
 _OTHER_TYPES = "Any type may be asked for at /api/violations, and with --lenient."
 _OPENAPI = "/api/openapi.json"
@@ -161,17 +168,23 @@ class InboxApi:
         return to_json(document)
 
     async def _messages(self, asked: ApiRequest) -> Content | None:
-        return await self._listing(asked, self._check(asked.query()))
+        return await self._listing(asked, await self._check(asked.query()))
 
     async def _violations(self, asked: ApiRequest) -> Content | None:
-        return await self._listing(asked, self._check(asked.query(invalid=True)))
+        return await self._listing(asked, await self._check(asked.query(invalid=True)))
 
-    def _check(self, query: Query) -> Query:
-        """Return a query that can have an answer.
+    async def _take_turn(self) -> None:
+        """Wait until no other request looks through the inbox in this turn of the event loop."""
+        async with self._turns:
+            await asyncio.sleep(0)
+
+    async def _check(self, query: Query) -> Query:
+        """Return a query that can have an answer, when it is its turn.
 
         Raises:
             Refused: Its cursor is beyond the last message, or its type is none of the revision.
         """
+        await self._take_turn()
         endpoint, last = self._endpoint, self._endpoint.store.last
         if query.after is not None and query.after > last:
             raise Refused(
@@ -197,11 +210,13 @@ class InboxApi:
 
     async def _delete_messages(self, asked: ApiRequest) -> Content:
         query, inbox = asked.query(), self._endpoint.inbox
-        near = inbox.find_near(query)
-        return to_json({"deleted": inbox.delete(query), **name_near(near)})
+        await self._take_turn()
+        deleted = inbox.delete(query)
+        near = [] if deleted else inbox.find_near(query)
+        return to_json({"deleted": deleted, **name_near(near)})
 
     async def _latest(self, asked: ApiRequest) -> Content | None:
-        query = self._check(asked.query(accepted=True))
+        query = await self._check(asked.query(accepted=True))
         wait = asked.number("wait", 0, least=0, most=self._limits.max_wait_seconds)
         waiting = asyncio.ensure_future(self._endpoint.latest(query, wait))
         leaving = asyncio.ensure_future(wait_for_disconnect(asked.receive))
@@ -218,6 +233,8 @@ class InboxApi:
         if recorded is not None:
             return await self._show(asked, recorded, _to_detail)
         near, recent = self._endpoint.inbox.find_near(query), self._endpoint.inbox.recent(query)
+        while len(recent) > 1 and sum(map(_size, recent)) > MAX_ARRIVED_BYTES:
+            del recent[0]
         if sum(map(_size, recent)) <= MAX_INLINE_BYTES:
             raise _nothing_came(query, wait, near, recent)
         async with self._large_responses:
@@ -274,17 +291,22 @@ class InboxApi:
         request: Request = asked.scope["state"]["request"]
         if request.framing is not None:
             raise Refused(400, f"The body did not come whole: {request.framing}.")
-        try:
-            document = parse(request.body)
-        except (NotUtf8, NotJson, TooDeep) as problem:
-            raise Refused(400, f"The body is no JSON: {problem}") from None
-        try:
-            key, reply, times = reply_documents.read(document)
-        except (ValueError, TypeError) as problem:
-            raise Refused(400, str(problem)) from None
-        if len(self._endpoint.scripted()) >= MAX_REPLIES:
+        is_small = len(request.body) <= MAX_INLINE_BYTES
+        body = request.body
+        key, reply, times = (
+            _read_reply(body) if is_small else await self._endpoint.worker.run(_read_reply, body)
+        )
+        scripted = self._endpoint.scripted()
+        if len(scripted) >= MAX_REPLIES:
             raise Refused(
                 409, f"{MAX_REPLIES} replies are scripted already; DELETE /api/replies removes them."
+            )
+        size = sum(reply_documents.measure(*one) for one in [(key, reply), *(one[:2] for one in scripted)])
+        if size > MAX_REPLIES_BYTES:
+            raise Refused(
+                409,
+                f"The replies would have {size} bytes together, and {MAX_REPLIES_BYTES} are allowed; DELETE "
+                "/api/replies removes them.",
             )
         self._endpoint.script(key, reply, times)
         return (await self._replies(asked))._replace(status=201)
@@ -294,7 +316,7 @@ class InboxApi:
         return to_json({"deleted": deleted, **name_near(near)})
 
     async def _follow(self, asked: ApiRequest) -> None:
-        query = self._check(asked.query())
+        query = await self._check(asked.query())
         # A browser reconnects to the same address, so its Last-Event-ID overrides the cursor in the address.
         if (seen := asked.header(b"last-event-id")) is not None:
             query = replace(query, after=parse_cursor("Last-Event-ID", seen.decode("latin-1")))
@@ -303,6 +325,17 @@ class InboxApi:
 
 def _size(recorded: Recorded) -> int:
     return len(recorded.head) + len(recorded.findings) + len(recorded.body)
+
+
+def _read_reply(body: bytes) -> tuple[Query, Reply, int | None]:
+    try:
+        document = parse(body)
+    except (NotUtf8, NotJson, TooDeep) as problem:
+        raise Refused(400, f"The body is no JSON: {problem}") from None
+    try:
+        return reply_documents.read(document)
+    except (ValueError, TypeError) as problem:
+        raise Refused(400, str(problem)) from None
 
 
 def _to_detail(recorded: Recorded) -> Content:

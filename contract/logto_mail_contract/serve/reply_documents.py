@@ -133,3 +133,16 @@ def write(key: Query, reply: Reply, times: int | None) -> dict[str, Any]:
         }
     case = {"toCaseInsensitive": True} if key.ignore_case else {}
     return {**document, "to": key.to, **case, "times": times}
+
+
+def measure(key: Query, reply: Reply) -> int:
+    """Return how many bytes a script has, but for those that every script has.
+
+    Args:
+        key: As for ``write``.
+        reply: As for ``write``.
+    """
+    size = len(key.to or "")
+    if isinstance(reply, ScriptedResponse):
+        size += len(reply.body) + sum(len(name) + len(value) for name, value in reply.headers.items())
+    return size
