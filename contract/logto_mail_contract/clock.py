@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
 
 def _copy_time() -> Any:
@@ -25,25 +26,14 @@ def _copy_time() -> Any:
 _TIME = _copy_time()
 
 
-def read_monotonic() -> float:
-    """Return the seconds of the monotonic clock."""
-    seconds: float = _TIME.monotonic()
-    return seconds
+read_monotonic: Callable[[], float] = _TIME.monotonic
+"""Returns the seconds of the monotonic clock."""
 
+read_time: Callable[[], float] = _TIME.time
+"""Returns the seconds since 1970."""
 
-def read_time() -> float:
-    """Return the seconds since 1970."""
-    seconds: float = _TIME.time()
-    return seconds
-
-
-def sleep(seconds: float) -> None:
-    """Let the thread sleep.
-
-    Args:
-        seconds: For how long.
-    """
-    _TIME.sleep(seconds)
+sleep: Callable[[float], None] = _TIME.sleep
+"""Lets the thread sleep for some seconds."""
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

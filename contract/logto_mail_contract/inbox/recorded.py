@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..findings import Finding
-from ..judging.message import Message
+from ..judging.message import text_member
 from ..wire.requests import Request
 
 if TYPE_CHECKING:
@@ -80,18 +80,20 @@ def record_request(
         message: The body's JSON value; None where there is none.
         response: How it is responded to, for a person to read.
     """
-    members = Message(message if isinstance(message, dict) else {})
+    members = message if isinstance(message, dict) else {}
+    payload = members.get("payload")
+    variables = payload if isinstance(payload, dict) else {}
     findings = verdict.findings
     return Recorded(
         id,
         arrived,
         verdict.status,
         not (findings and verdict.violations),
-        members.to,
-        members.type,
-        members.code,
-        members.link,
-        members.locale,
+        text_member(members, "to"),
+        text_member(members, "type"),
+        text_member(variables, "code"),
+        text_member(variables, "link"),
+        text_member(variables, "locale"),
         response,
         request.method,
         request.target,

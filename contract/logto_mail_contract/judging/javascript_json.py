@@ -120,7 +120,11 @@ def parse_with_duplicates(text: str | bytes) -> Parsed:
     if isinstance(text, bytes):
         text = _decode(text)
     # Count first: a text nests no deeper than it has opening brackets, and the scan is slow.
-    if text.count("[") + text.count("{") > MAX_DEPTH and _measure_depth(text) > MAX_DEPTH:
+    if (
+        len(text) > MAX_DEPTH
+        and text.count("[") + text.count("{") > MAX_DEPTH
+        and _measure_depth(text) > MAX_DEPTH
+    ):
         raise TooDeep(f"The text nests deeper than {MAX_DEPTH} levels")
     try:
         try:

@@ -165,9 +165,15 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.state in _READING:
-            self._unread += data
-            if not self._is_yielding:
-                self._read()
+            if self._is_yielding or len(data) >= self._limits.turn_bytes:
+                self._unread += data
+                if not self._is_yielding:
+                    self._read()
+                return
+            self._reader.feed(data)
+            if self._exchange is None and not self._is_due:
+                self._advance()
+            self._pace()
         elif self.state is State.DRAINING:
             self._discarded = self._time()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from contextlib import closing, suppress
 from itertools import islice
@@ -28,6 +29,7 @@ _COLUMNS = (
     "id, arrived, status, valid, recipient, type, code, link, locale, response, method, target, framing, "
     "head, findings, more_findings, body"
 )
+_INSERT = f"INSERT INTO deliveries ({_COLUMNS}) VALUES ({','.join('?' * len(_COLUMNS.split(',')))})"  # noqa: S608 - constants
 _TABLES = """
 CREATE TABLE deliveries (
     id INTEGER PRIMARY KEY,
@@ -77,6 +79,8 @@ class SqliteStore:
     ) -> None:
         self._path = path
         self._file = Path(path).absolute()
+        # It is looked up for each commit.
+        self._name = str(self._file)
         self._max_deliveries = max_deliveries
         self._waiting: list[tuple[Recorded, OnStored]] = []
         try:
@@ -128,14 +132,16 @@ class SqliteStore:
                 f"BEGIN; {_TABLES} PRAGMA application_id = {_APPLICATION}; "
                 f"PRAGMA user_version = {_VERSION}; COMMIT;"
             )
-        ((self.last, self.dropped),) = run("SELECT last, dropped FROM state")
+        ((self.last, self.dropped),) = run(
+            "SELECT max(last, (SELECT coalesce(max(id), 0) FROM deliveries)), dropped FROM state"
+        )
         ((self.total,),) = run("SELECT count(*) FROM deliveries")
         self._write([])
         self._identity = self._identify()
 
     def _identify(self) -> tuple[int, int] | None:
         try:
-            state = self._file.stat()
+            state = os.stat(self._name)  # noqa: PTH116 - a Path takes as long as a write
         except OSError:
             return None
         return state.st_dev, state.st_ino
@@ -170,24 +176,25 @@ class SqliteStore:
         run = self._database.execute
         run("BEGIN IMMEDIATE")
         try:
-            self._database.executemany(
-                f"INSERT INTO deliveries ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constants
-                map(_to_sql, batch),
-            )
+            self._database.executemany(_INSERT, map(_to_sql, batch))
+            # Else the state stays as it is: writing it too would double what a commit writes.
             if excess:
                 run(
                     "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries ORDER BY id LIMIT ?)",
                     [excess],
                 )
-            run("UPDATE state SET last = ?, dropped = ?", (last, self.dropped + excess))
+                run("UPDATE state SET dropped = ?", [self.dropped + excess])
             run("COMMIT")
         except sqlite3.Error:
-            if self._database.in_transaction:
-                run("ROLLBACK")
+            self._roll_back()
             raise
         self.last = last
         self.dropped += excess
         self.total += len(batch) - excess
+
+    def _roll_back(self) -> None:
+        if self._database.in_transaction:
+            self._database.execute("ROLLBACK")
 
     def select(self, query: Query, limit: int, *, newest: bool) -> list[Recorded]:
         # Conditions that SQLite cannot check are checked here.
@@ -258,12 +265,21 @@ class SqliteStore:
         return where, [value for _, value in conditions]
 
     def delete(self, to: str | None) -> int:
+        run = self._database.execute
         try:
-            deleted = (
-                self._database.execute("DELETE FROM deliveries")
-                if to is None
-                else self._database.execute("DELETE FROM deliveries WHERE recipient = ?", [_blob(to)])
-            ).rowcount
+            run("BEGIN IMMEDIATE")
+            try:
+                # No id is used again, also where the last delivery is deleted.
+                run("UPDATE state SET last = ?", [self.last])
+                deleted = (
+                    run("DELETE FROM deliveries")
+                    if to is None
+                    else run("DELETE FROM deliveries WHERE recipient = ?", [_blob(to)])
+                ).rowcount
+                run("COMMIT")
+            except sqlite3.Error:
+                self._roll_back()
+                raise
         except sqlite3.Error as error:
             raise self._problem(error) from None
         self.total -= deleted

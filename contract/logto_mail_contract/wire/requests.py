@@ -29,5 +29,5 @@ class Request:
 
     def values(self, name: str) -> list[str]:
         """Return the values of every header line with that name, whatever its case."""
-        wanted = name.lower()
-        return [value for header, value in self.headers if header.lower() == wanted]
+        wanted, size = name.lower(), len(name)
+        return [value for header, value in self.headers if len(header) == size and header.lower() == wanted]
