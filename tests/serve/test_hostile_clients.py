@@ -22,6 +22,7 @@ from logto_mail_contract.judging.javascript_json import parse, stringify
 from logto_mail_contract.judging.requests import MAX_FINDINGS
 from logto_mail_contract.serve.connection import Limits
 from logto_mail_contract.serve.event_stream import Backlog
+from logto_mail_contract.wire.request_reader import Received, RequestReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -421,6 +422,48 @@ def test_clients_beyond_the_limit_of_open_files_are_reported_in_one_line() -> No
                 assert client.read() == b""
         (line,) = server.log.problems
         assert "limit of open files" in line
+
+
+# Requests that are not whole.
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"Content-Length: 1900000\r\n\r\n" + b"x" * 600_000,
+        b"Transfer-Encoding: chunked\r\n\r\n" + b"927c0\r\n" + b"x" * 600_000 + b"\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n" + b"fffff\r\n" + b"x" * 600_000,
+    ],
+    ids=["sized", "chunk", "part of a chunk"],
+)
+def test_clients_that_hold_too_much_together_are_turned_away_in_one_line(start: bytes) -> None:
+    with serving(limits=Limits(held_bytes=1_000_000)) as server:
+        with ExitStack() as stack:
+            clients = [stack.enter_context(Client(server.url)) for _ in range(3)]
+            for client in clients:
+                with suppress(OSError):
+                    client.send(HEAD + start)
+            wait_until(lambda: len(server.server.connections) == 1)
+            assert server.deliver().status == 200
+            (line,) = server.log.problems
+            assert "more than 1000000 bytes of requests that are not handled yet" in line
+        wait_until(lambda: not server.server.connections)
+        # What is gone or handled does not count.
+        server.log.deliveries.clear()
+        with Client(server.url) as client:
+            for _ in range(3):
+                client.send(to_request(b"x" * 900_000))
+                assert client.read_response().status == 400
+        assert [one.status for one in server.log.deliveries] == [400] * 3
+
+
+def test_an_idle_connection_keeps_no_large_request() -> None:
+    reader = RequestReader()
+    reader.feed(to_request(b"x" * 900_000) + SMALL[:10])
+    assert isinstance(reader.next_event(), Received)
+    assert (reader.held, reader.buffered) == (10, 10)
+    reader.feed(SMALL[10:])
+    assert isinstance(reader.next_event(), Received)
 
 
 # The cursor of a listing.

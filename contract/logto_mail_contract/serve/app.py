@@ -181,18 +181,18 @@ class StandingApp:
         """Report bytes on a connection that are no request."""
         self._endpoint.log.problem(f"a connection was ended: {problem}")
 
-    def report_full(self, connections: int, now: float) -> None:
-        """Report that a client was turned away at the limit of open files; once in a minute.
+    def report_full(self, connections: int, why: str, now: float) -> None:
+        """Report that a client was turned away at a limit of all clients; once in a minute.
 
         Args:
             connections: How many are open.
+            why: Which limit, and what to do.
             now: The time of the event loop.
         """
         if now >= self._next_full_report:
             self._next_full_report = now + _FULL_REPORT_SECONDS
             self._endpoint.log.problem(
-                f"new clients are turned away: {connections} connections are open, and the process is at its "
-                "limit of open files. Close some, or raise the limit (ulimit -n)."
+                f"clients are turned away: {connections} connections are open, and {why}"
             )
 
     def report_fault(self) -> None:

@@ -48,6 +48,8 @@ class Limits:
         turn_requests: How many requests of a client are handled before others have their turn.
         turn_bytes: How many bytes of a client are read before others have their turn.
         reserved_files: How many more files the process can open when a new client is turned away.
+        held_bytes: How many bytes all clients together may have in requests that are not handled yet. Beyond
+            it a client with more than ``unread_bytes`` is turned away.
         read: Bounds on a request.
     """
 
@@ -60,6 +62,7 @@ class Limits:
     turn_requests: int = 8
     turn_bytes: int = 32 * 1024
     reserved_files: int = 16
+    held_bytes: int = 256 * 1024 * 1024
     read: ReadLimits = field(default_factory=lambda: ReadLimits(64 * 1024, 2 * 1024 * 1024))
 
 
@@ -72,6 +75,7 @@ class Shared:
         limits: Bounds on a client.
         date: The value of ``Date``.
         file_limit: How many files the process can open; None where that is not known.
+        held: How many bytes the connections hold of requests that are not handled yet.
         connections: Those that are open.
     """
 
@@ -79,6 +83,7 @@ class Shared:
     limits: Limits
     date: bytes
     file_limit: int | None = None
+    held: int = 0
     connections: set[Connection] = field(default_factory=set)
 
 
@@ -139,6 +144,8 @@ class Connection(asyncio.Protocol):
         # What came and is read in the next turns of the event loop.
         self._unread = b""
         self._is_yielding = False
+        # Bytes that count as those of requests that are not handled yet.
+        self._held = 0
         # The client has ended its side, or the connection is gone.
         self._has_ended = self._is_lost = False
         # Loop times: the request began or was refused, the client stopped reading, the connection fell idle,
@@ -159,9 +166,9 @@ class Connection(asyncio.Protocol):
         if self._shared.file_limit is not None:
             number = self._transport.get_extra_info("socket").fileno()
             if number >= self._shared.file_limit - self._limits.reserved_files:
-                self._app.report_full(len(self._shared.connections), self._time())
-                self._enter(State.CLOSED)
-                self._writer.abort()
+                self._turn_away(
+                    "the process is at its limit of open files. Close some, or raise the limit (ulimit -n)."
+                )
 
     def data_received(self, data: bytes) -> None:
         if self.state in _READING:
@@ -304,6 +311,7 @@ class Connection(asyncio.Protocol):
         self._close()
         self._writer.resume()
         self._shared.connections.discard(self)
+        self._count_held(0)
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Received):
@@ -407,13 +415,34 @@ class Connection(asyncio.Protocol):
         self._writer.close()
 
     def _pace(self) -> None:
-        """Read no more from a client that does not read, or that sends on behind a request that is held."""
+        """Read no more from a client that does not read, or that sends on behind a request that is held.
+
+        Also count what is held of its requests.
+        """
         is_held = self._exchange is not None or self._is_due
         is_ahead = is_held and self._reader.buffered > self._limits.unread_bytes
         should_pause = self._stalled is not None or is_ahead or self._is_yielding
         if should_pause != self.is_paused and not self._transport.is_closing():
             self.is_paused = should_pause
             (self._transport.pause_reading if should_pause else self._transport.resume_reading)()
+        held = self._reader.held + len(self._unread) + (self._exchange.size if self._exchange else 0)
+        if held != self._held:
+            self._count_held(0 if self._is_lost else held)
+
+    def _count_held(self, held: int) -> None:
+        self._shared.held += held - self._held
+        self._held = held
+        if self._shared.held > self._limits.held_bytes and held > self._limits.unread_bytes:
+            most = self._limits.held_bytes
+            self._turn_away(
+                f"together they sent more than {most} bytes of requests that are not handled yet."
+            )
+
+    def _turn_away(self, why: str) -> None:
+        self._app.report_full(len(self._shared.connections), why, self._time())
+        if self.state is not State.CLOSED:
+            self._enter(State.CLOSED)
+        self._writer.abort()
 
     def _enter(self, state: State) -> None:
         if state not in TRANSITIONS[self.state]:

@@ -28,6 +28,7 @@ class Exchange:
 
     Attributes:
         scope: The ASGI scope; its state holds the request and the writer.
+        size: How many bytes the request's body has.
         is_complete: Whether the response is written to its end.
         is_held: Whether the application waits for the client to leave, and not only works on its response.
     """
@@ -44,6 +45,7 @@ class Exchange:
             ],
             "state": {"request": request, "writer": writer},
         }
+        self.size = len(request.body)
         self.is_complete = False
         self.is_held = False
         self._writer = writer

@@ -292,10 +292,14 @@ class InboxApi:
         if request.framing is not None:
             raise Refused(400, f"The body did not come whole: {request.framing}.")
         is_small = len(request.body) <= MAX_INLINE_BYTES
-        body = request.body
-        key, reply, times = (
-            _read_reply(body) if is_small else await self._endpoint.worker.run(_read_reply, body)
+        read = (
+            _read_reply(request.body)
+            if is_small
+            else await self._endpoint.worker.run(_read_reply, request.body)
         )
+        if isinstance(read, Refused):
+            raise read
+        key, reply, times = read
         scripted = self._endpoint.scripted()
         if len(scripted) >= MAX_REPLIES:
             raise Refused(
@@ -327,15 +331,16 @@ def _size(recorded: Recorded) -> int:
     return len(recorded.head) + len(recorded.findings) + len(recorded.body)
 
 
-def _read_reply(body: bytes) -> tuple[Query, Reply, int | None]:
+def _read_reply(body: bytes) -> tuple[Query, Reply, int | None] | Refused:
+    # Not raised: an exception would hold the whole document until the event loop has handled it.
     try:
         document = parse(body)
     except (NotUtf8, NotJson, TooDeep) as problem:
-        raise Refused(400, f"The body is no JSON: {problem}") from None
+        return Refused(400, f"The body is no JSON: {problem}")
     try:
         return reply_documents.read(document)
     except (ValueError, TypeError) as problem:
-        raise Refused(400, str(problem)) from None
+        return Refused(400, str(problem))
 
 
 def _to_detail(recorded: Recorded) -> Content:

@@ -29,6 +29,7 @@ _HEADER_LINE = re.compile(rb"(%s):(%s)\r?" % (_NAME, _TEXT))
 # CRLF alone: where a chunk ends must be beyond doubt (RFC 9112, 7.1).
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;%s)?\r\n" % _TEXT)
 _LENGTH = re.compile("[0-9]{1,15}")
+_MAX_KEPT_BYTES = 64 * 1024
 _SHOWN_BYTES = 30
 _MAX_CACHED_HEAD_BYTES = 4096
 _MAX_CACHED_LINES = 1024
@@ -141,6 +142,11 @@ class RequestReader:
         return len(self._buffer) - self._at
 
     @property
+    def held(self) -> int:
+        """How many bytes it keeps, with those of a body that came in chunks."""
+        return len(self._buffer) + len(self._body)
+
+    @property
     def has_begun(self) -> bool:
         """Whether a part of a request has come that is not whole yet."""
         if self.phase is Phase.HEAD:
@@ -153,9 +159,7 @@ class RequestReader:
         if self.phase is Phase.CLOSED:
             return
         if self._at:
-            del self._buffer[: self._at]
-            self._searched = max(0, self._searched - self._at)
-            self._at = 0
+            self._drop_read()
         self._buffer += data
 
     def end(self, problem: str = "") -> None:
@@ -171,6 +175,9 @@ class RequestReader:
         """Return the next event; None when there is none before more bytes have come."""
         while self._event is None and self._READ[self.phase](self):
             pass
+        if self._at > _MAX_KEPT_BYTES:
+            # The connection may stay idle from here on.
+            self._drop_read()
         event, self._event = self._event, None
         return event
 
@@ -292,6 +299,11 @@ class RequestReader:
         return True
 
     # Shared by the phases.
+
+    def _drop_read(self) -> None:
+        del self._buffer[: self._at]
+        self._searched = max(0, self._searched - self._at)
+        self._at = 0
 
     def _find_empty_line(self, start: int, limit: int) -> int:
         """Return where the first empty line behind a line ends, before a limit; -1 when it has not come."""
