@@ -159,6 +159,16 @@ def leave_unread(endpoint: Endpoint) -> None:
         client.close()
 
 
+def leave_unfinished(endpoint: Endpoint) -> None:
+    clients = [endpoint.connect() for _ in range(200)]
+    for client in clients:
+        # The server turns the later ones away.
+        with suppress(OSError):
+            client.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % (SIZE + 1) + b"x" * SIZE)
+    for client in clients:
+        client.close()
+
+
 def trickle(endpoint: Endpoint) -> None:
     with endpoint.connect() as client, suppress(OSError):
         for byte in HEAD:
@@ -166,8 +176,14 @@ def trickle(endpoint: Endpoint) -> None:
 
 
 MANY_LINES = b"".join(b"a%d:\r\n" % number for number in range(7000))
-PARSING = {f"a body of {name}, and its detail": parsing(body) for name, body in BODIES.items()}
+SCRIPT = b"POST /api/replies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+PARSING = {f"a body of {name}, and its detail": parsing(body) for name, body in BODIES.items()} | {
+    "a script of brackets": sending(
+        SCRIPT + b"Content-Length: %d\r\n\r\n" % len(BODIES["brackets"]) + BODIES["brackets"]
+    )
+}
 OTHERS = {
+    "near misses in a full inbox": sending(get("/api/messages?to=NONE@example.com", last=False) * 200),
     "lists of what is there": sending(get("/api/messages?limit=1000"), get("/api/messages/latest?to=none")),
     "20,000 GETs in one segment": sending(get("/healthz", last=False) * 20_000),
     "the page 2,000 times": sending(get("/", last=False) * 2000),
@@ -180,6 +196,7 @@ OTHERS = {
     "an endless trailer": sending(HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"a:b\r\n" * 200_000),
     "bytes of no protocol": sending(b"\x16\x03\x01" + b"\0\xff" * 1_000_000),
     "a byte at a time": trickle,
+    "requests that are never whole": leave_unfinished,
     "responses left unread": leave_unread,
 }
 KINDS: dict[str, Callable[[Endpoint], None]] = {IDLE: lambda _: time.sleep(0.1), **OTHERS, **PARSING}
