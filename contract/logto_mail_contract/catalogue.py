@@ -75,15 +75,24 @@ def current_revision() -> str:
     return current
 
 
+def newest_release() -> str:
+    """Return the newest Logto release that the contract was checked against, without a ``v``."""
+    newest: str = index()["revisions"][-1]["releases"][-1]
+    return newest
+
+
 def resolve_revision(name: str) -> str:
     """Return the contract revision of a revision id or a Logto release.
 
+    A release between known ones means the nearest known one below. One that is newer than all means the
+    current revision; ``explain_newer_release`` says so in words.
+
     Args:
         name: A revision (``"1.35"``) or a Logto release with two or three numbers, with or without a ``v``
-            (``"1.38"``, ``"v1.42.0"``).
+            (``"1.22"``, ``"v1.22.0"``).
 
     Raises:
-        UnknownRevision: The catalogue has no such revision or release, or ``name`` is no text.
+        UnknownRevision: The release is older than all known ones, or ``name`` is no release or no text.
     """
     if not isinstance(name, str):
         raise UnknownRevision(
@@ -91,16 +100,51 @@ def resolve_revision(name: str) -> str:
         )
     if name in revisions():
         return name
-    wanted = name.removeprefix("v")
-    for entry in index()["revisions"]:
-        if any(wanted in (release, release.rpartition(".")[0]) for release in entry["releases"]):
-            revision: str = entry["id"]
-            return revision
-    newest = index()["revisions"][-1]["releases"][-1]
-    raise UnknownRevision(
-        f"There is no contract revision {name!r}. Revisions: {', '.join(revisions())}; "
-        f"or a Logto release from {revisions()[0]} to {newest}."
+    wanted = _read_release(name)
+    resolved = None
+    for release, revision in _known_releases():
+        if wanted is not None and release <= wanted:
+            resolved = revision
+    if resolved is None:
+        raise UnknownRevision(
+            f"There is no contract revision {name!r}. Revisions: {', '.join(revisions())}; "
+            f"or a Logto release, v{index()['revisions'][0]['releases'][0]} or newer."
+        )
+    return resolved
+
+
+def explain_newer_release(name: str | None) -> str | None:
+    """Return the sentence that a Logto release is newer than the contract; None if it is not.
+
+    Args:
+        name: As for ``resolve_revision``; None means the current revision.
+    """
+    wanted = None if name is None or name in revisions() else _read_release(name)
+    if wanted is None or wanted <= _known_releases()[-1][0]:
+        return None
+    return (
+        f"Logto v{name.removeprefix('v')} is newer than v{newest_release()}, the newest release that the "
+        f"contract was checked against; the current revision {current_revision()} is used"
     )
+
+
+@cache
+def _known_releases() -> tuple[tuple[tuple[int, ...], str], ...]:
+    """Return every known release as numbers, oldest first, with its revision."""
+    return tuple(
+        (tuple(map(int, release.split("."))), entry["id"])
+        for entry in index()["revisions"]
+        for release in entry["releases"]
+    )
+
+
+def _read_release(name: str) -> tuple[int, ...] | None:
+    """Return the three numbers of a release; None if the text is no release."""
+    import re
+
+    number = "(0|[1-9][0-9]{0,8})"
+    found = re.fullmatch(rf"v?{number}\.{number}(?:\.{number})?", name)
+    return None if found is None else tuple(int(part or 0) for part in found.groups())
 
 
 def schema(revision: str, layer: str) -> Mapping[str, Any]:

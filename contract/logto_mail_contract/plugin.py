@@ -60,7 +60,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         session.stop()
 
 
-def pytest_report_header(config: pytest.Config) -> str:
+def pytest_report_header(config: pytest.Config) -> list[str]:
     """Show the revision and layer that this run holds messages to."""
     from . import catalogue
 
@@ -68,7 +68,9 @@ def pytest_report_header(config: pytest.Config) -> str:
     revision, layer = (
         (session.settings["revision"], session.settings["layer"]) if session else (None, "guard")
     )
-    return f"mail-contract: revision {revision or catalogue.current_revision()}, layer {layer}"
+    lines = [f"mail-contract: revision {revision or catalogue.current_revision()}, layer {layer}"]
+    newer = catalogue.explain_newer_release(_given(config, "revision"))
+    return lines if newer is None else [*lines, f"mail-contract: {newer}"]
 
 
 @pytest.hookimpl(tryfirst=True)

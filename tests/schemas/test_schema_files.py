@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import product
 
 import jsonschema_rs
 import pytest
@@ -11,6 +12,7 @@ from jsonschema import Draft202012Validator
 from tests.schemas.contract_files import (
     DATA,
     SCHEMAS,
+    at,
     deep_recursion,
     index,
     layers,
@@ -92,18 +94,35 @@ def test_every_visible_part_is_described(revision: str, layer: str) -> None:
 
 @pytest.mark.parametrize(("revision", "layer"), layers())
 def test_patterns_mean_the_same_in_every_engine(revision: str, layer: str) -> None:
-    """No pattern uses syntax that ECMA-262, Python, Rust and RE2 read differently; ``$`` is bounded."""
+    """No pattern uses syntax that ECMA-262, Python, Rust and RE2 read differently."""
     for location, part in subschemas(schema(revision, layer)):
-        pattern = part.get("pattern")
-        if pattern is None:
-            continue
-        assert re.sub(r"\\\.", "", pattern).count("\\") == 0, location
+        pattern = part.get("pattern", "")
+        assert re.sub(r"\\(\.|\\|x00)", "", pattern).count("\\") == 0, location
         assert "(?" not in pattern, location
-        if pattern.endswith("$"):
-            parent = schema(revision, layer)
-            for step in location[:-1]:
-                parent = parent[step]
+
+
+TEXTS = ["".join(pieces) for size in range(5) for pieces in product(("https:", *"a/ ?@<\n"), repeat=size)]
+
+
+@pytest.mark.parametrize(("revision", "layer"), layers())
+def test_no_dollar_of_a_pattern_matches_before_a_line_break(revision: str, layer: str) -> None:
+    """Python's ``$`` matches before a last line break, too: each pattern that has one rules that out."""
+    document = schema(revision, layer)
+    for location, part in subschemas(document):
+        pattern = part.get("pattern", "")
+        if "$" not in pattern:
+            continue
+        parent = at(document, location[:-1])
+        if location[-1] == "then" and "maxLength" in parent["if"]:
             assert parent["if"] == {"maxLength": parent["maxLength"]}, location
+        elif location[-1] == "then":
+            assert parent["if"] == {"not": parent["not"]}, location
+            refused = at(document, tuple(parent["not"]["$ref"].split("/")[1:]))
+            assert re.search(refused["pattern"], "\n"), location
+        else:
+            strict = re.compile(pattern.replace("$", r"\Z"))
+            wrong = [text for text in TEXTS if bool(strict.search(text)) != bool(re.search(pattern, text))]
+            assert wrong == [], location
 
 
 @pytest.mark.parametrize("verdict", VERDICTS, ids=lambda verdict: verdict["label"])

@@ -58,6 +58,12 @@ def _discard_output() -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if getattr(options, "revision", None) is not None:
+        from ..catalogue import explain_newer_release
+
+        newer = explain_newer_release(options.revision)
+        if newer is not None:
+            say(newer)
     # Only the module of the command that runs is imported: some take a second.
     match options.subcommand:
         case "validate":

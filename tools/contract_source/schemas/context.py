@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .pieces import make_ref, make_text
+from .pieces import make_ref, make_requirement
 from .samples import SAMPLE_APPLICATION, SAMPLE_BRANDED_APPLICATION, SAMPLE_ORGANIZATION, SAMPLE_USER
 from .texts import BRANDING_KEYS, VARIABLES
 
@@ -28,12 +28,60 @@ PROFILE_KEYS = (
 ADDRESS_KEYS = ("formatted", "streetAddress", "locality", "region", "postalCode", "country")
 
 
+# A URL parser drops controls and spaces at both ends, and tabs and line breaks everywhere.
+URL_SCHEME = "^[\\x00- ]*[A-Za-z][A-Za-z0-9+.\t\n\r-]*:"
+HTTP_SCHEME = "^[\\x00- ]*[Hh][Tt][Tt][Pp][Ss]?:"
+# No host at all, a character that no host holds, or a port that is no number. With an @, the text may be the
+# name and password of a user, which may hold anything.
+NO_HOST = (
+    "^[^:@]*:[/\\\\]*("
+    "[/\\\\\\x00- ]*([?#]|$)"
+    "|[^/\\\\?#@[]*([<>^|]| [^@]*[^\\x00- @]|:[0-9\t\n\r]*[^0-9/\\\\?#@\\x00- ])[^@]*$"
+    ")"
+)
+
+
+def make_stored_text(description: str, **limits: int) -> Json:
+    """Return the schema of a string from Logto's database."""
+    return {"type": "string", "description": description, **limits, "not": make_ref("Nul")}
+
+
 def make_nullable_text(description: str, *, max_length: int) -> Json:
-    """Return the schema of a string that is null when unset."""
+    """Return the schema of a string from Logto's database that is null when unset."""
     return {
         "type": ["string", "null"],
         "description": f"{description} Null when unset.",
         "maxLength": max_length,
+        "not": make_ref("Nul"),
+    }
+
+
+def make_nul() -> Json:
+    """Return the schema of text with a NUL in it."""
+    return {
+        "title": "NUL",
+        "type": "string",
+        "description": "Text with a NUL, which PostgreSQL does not store.",
+        "examples": ["\0"],
+        "pattern": "\\x00",
+    }
+
+
+def make_id(description: str, max_length: int) -> Json:
+    """Return the schema of an id; ``max_length`` is the length of its column."""
+    return {
+        "type": "string",
+        "description": (
+            f"{description} Logto generates ids of letters and digits; those of built-in applications have "
+            "hyphens too."
+        ),
+        "minLength": 1,
+        "maxLength": max_length,
+        "not": {
+            "description": "Text with a character other than ASCII letters, digits, hyphens and underscores.",
+            "type": "string",
+            "pattern": "[^A-Za-z0-9_-]",
+        },
     }
 
 
@@ -47,8 +95,29 @@ def make_branding() -> Json:
             "check it before it enters HTML. Often {}."
         ),
         "examples": [{}, {"logoUrl": "https://shop.example.com/logo.png"}],
-        "properties": {key: make_text(meaning) for key, meaning in BRANDING_KEYS.items()},
+        "properties": {
+            key: {"description": meaning, "$ref": "#/$defs/BrandingUrl"}
+            for key, meaning in BRANDING_KEYS.items()
+        },
         "additionalProperties": False,
+    }
+
+
+def make_branding_url() -> Json:
+    """Return the schema of text that a URL parser may accept: what it refuses is certain to fail there."""
+    return {
+        "title": "URL of a logo",
+        "type": "string",
+        "description": (
+            "Text that a URL parser accepts: it begins with a scheme, and behind http and https is a host."
+        ),
+        "examples": ["https://shop.example.com/logo.png", "javascript:alert(1)"],
+        "not": make_ref("Nul"),
+        "pattern": URL_SCHEME,
+        "if": {"type": "string", "pattern": HTTP_SCHEME},
+        "then": {
+            "not": {"description": "An http or https URL without a valid host and port.", "pattern": NO_HOST}
+        },
     }
 
 
@@ -65,13 +134,13 @@ def make_application() -> Json:
         "examples": [SAMPLE_APPLICATION, SAMPLE_BRANDED_APPLICATION],
         "required": ["id", "name"],
         "properties": {
-            "id": make_text("The application's id.", maxLength=21),
-            "name": make_text("The name that administrators see.", maxLength=256),
+            "id": make_id("The application's id.", 21),
+            "name": make_stored_text("The name that administrators see.", minLength=1, maxLength=256),
             "branding": make_ref("Branding"),
-            "displayName": make_text("The name that users see.", minLength=1, maxLength=256),
+            "displayName": make_stored_text("The name that users see.", minLength=1, maxLength=256),
         },
         "additionalProperties": False,
-    }
+    } | make_requirement("displayName", "branding")
 
 
 def make_organization() -> Json:
@@ -83,9 +152,11 @@ def make_organization() -> Json:
         "examples": [SAMPLE_ORGANIZATION],
         "required": ["id", "name", "branding"],
         "properties": {
-            "id": make_text("The organization's id.", maxLength=21),
-            "name": make_text(
-                "The organization's name. In some products its members choose it.", maxLength=128
+            "id": make_id("The organization's id.", 21),
+            "name": make_stored_text(
+                "The organization's name. In some products its members choose it.",
+                minLength=1,
+                maxLength=128,
             ),
             "branding": make_ref("Branding"),
         },
@@ -105,10 +176,11 @@ def make_user() -> Json:
         "examples": [SAMPLE_USER],
         "required": ["id", "avatar", "name", "primaryEmail", "primaryPhone", "username", "profile"],
         "properties": {
-            "id": make_text("The user's id.", maxLength=12),
+            "id": make_id("The user's id.", 12),
             "avatar": make_nullable_text("The address of the user's picture.", max_length=2048),
             "name": make_nullable_text("The user's name.", max_length=128),
-            "primaryEmail": make_nullable_text("The user's email address.", max_length=128),
+            "primaryEmail": make_nullable_text("The user's email address.", max_length=128)
+            | {"pattern": "@"},
             "primaryPhone": make_nullable_text(
                 "The user's phone number, digits without a plus.", max_length=128
             )
@@ -131,15 +203,17 @@ def make_profile() -> Json:
         "type": "object",
         "description": (
             "The user's profile claims, {} by default. They are texts without a limit of length or a check "
-            "of form, and the user can edit them. The keys listed here are Logto's own."
+            "of form, and the user can edit them. Logto drops members of other names."
         ),
         "examples": [{}, {"nickname": "Foo", "address": {"country": "DE"}}],
-        "properties": {key: {"type": "string"} for key in PROFILE_KEYS}
+        "properties": dict.fromkeys(PROFILE_KEYS, make_ref("StoredText"))
         | {
             "address": {
                 "type": "object",
                 "description": "The user's postal address.",
-                "properties": {key: {"type": "string"} for key in ADDRESS_KEYS},
+                "properties": dict.fromkeys(ADDRESS_KEYS, make_ref("StoredText")),
+                "additionalProperties": False,
             }
         },
+        "additionalProperties": False,
     }

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .context import make_application, make_branding, make_organization, make_profile, make_user
+from .context import (
+    make_application,
+    make_branding,
+    make_branding_url,
+    make_nul,
+    make_organization,
+    make_profile,
+    make_stored_text,
+    make_user,
+)
 from .pieces import (
     VARIABLE_EXAMPLES,
     format_releases,
     make_heading,
     make_ref,
+    make_requirement,
     make_text,
     make_type_branches,
     make_type_member,
     make_typed_variables,
-    make_variable,
 )
 from .revisions import CURRENT, TYPES_WITHOUT_IP
 from .samples import SAMPLE_APPLICATION, SAMPLE_IP, SAMPLE_LINK, SAMPLE_ORGANIZATION, SAMPLE_USER, make_sample
@@ -28,30 +37,101 @@ if TYPE_CHECKING:
 
 
 # JavaScript's white space, spelt out: the shorthand class means something else in every language.
-WHITE_SPACE = "[\t\n\u000b\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]"
+WHITE_SPACE = "\t\n\u000b\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 
 
-def make_recipient(max_length: int | None, why: str) -> Json:
-    """Return the schema of ``to`` as core lets it pass; each mistake in it gives one error."""
+def make_recipient(refused: str, max_length: int | None, why: str, pattern: str = ".@.+\\..") -> Json:
+    """Return the schema of ``to`` as core lets it pass; each mistake in it gives one error.
+
+    Args:
+        refused: The definition of the texts that are no such recipient, whatever their form.
+        max_length: The greatest length; None where there is no bound.
+        why: The source of the limits.
+        pattern: The form.
+    """
     schema: Json = {"title": "Recipient", "type": "string", "description": f"{TO} {why}"}
     if max_length is not None:
         schema["maxLength"] = max_length
     return schema | {
         "examples": ["foo@example.com"],
-        "not": make_ref("WhiteSpace"),
-        "if": {"not": make_ref("WhiteSpace")},
-        "then": {"pattern": ".@.+\\.."},
+        "not": make_ref(refused),
+        "if": {"not": make_ref(refused)},
+        "then": {"pattern": pattern},
     }
 
 
-def make_white_space() -> Json:
-    """Return the schema of text with white space in it."""
+def make_recipients() -> Json:
+    """Return the definitions of the recipients, and of the texts that they cannot be."""
+    white_space = "Text with white space in it as JavaScript knows it: each character is listed."
+    # zod's pattern of an address, without lookaheads, and with $ only where no line break can follow.
+    address = (
+        "^([A-Za-z0-9_'+-]+\\.)*[A-Za-z0-9_'+-]*[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9-]*\\.)+[A-Za-z]{2,}$"
+    )
     return {
-        "title": "White space",
+        "CodeRecipient": make_recipient(
+            "WhiteSpaceOrNul", 128, "Logto stores it with the code, in a column of 128 characters."
+        ),
+        "TestRecipient": make_recipient(
+            "WhiteSpace", None, "The connector test of the Console sets no limit of length."
+        ),
+        "InvitationRecipient": make_recipient(
+            "NoAddress",
+            256,
+            "Logto checks it more strictly than that of a code, with zod's email(), and stores it in a "
+            "column of 256 characters.",
+            address,
+        ),
+        "WhiteSpace": {
+            "title": "White space",
+            "type": "string",
+            "description": white_space,
+            "examples": [" ", "foo@example.com\n"],
+            "pattern": f"[{WHITE_SPACE}]",
+        },
+        "WhiteSpaceOrNul": {
+            "title": "White space or NUL",
+            "type": "string",
+            "description": f"{white_space} Or with a NUL, which PostgreSQL does not store.",
+            "examples": [" ", "\0"],
+            "pattern": f"[\\x00{WHITE_SPACE}]",
+        },
+        "NoAddress": {
+            "title": "No address",
+            "type": "string",
+            "description": (
+                "Text with a character that zod's email() refuses: white space, markup, or any but ASCII "
+                "letters, digits and _ ' + . @ -"
+            ),
+            "examples": ["Foo <foo@example.com>"],
+            "pattern": "[^A-Za-z0-9_'+.@-]",
+        },
+    }
+
+
+def make_locale() -> Json:
+    """Return the schema of ``locale`` where Logto chooses it."""
+    return {
+        "title": "Language tag",
         "type": "string",
-        "description": "Text with white space in it as JavaScript knows it: each character is listed.",
-        "examples": [" ", "foo@example.com\n"],
-        "pattern": WHITE_SPACE,
+        "description": (
+            "The language tag that Logto chose for this mail, among the languages that it knows. All of "
+            "their tags have this form; anything else makes Logto fall back to another language."
+        ),
+        "examples": ["en", "pt-BR", "es-419"],
+        "not": make_ref("NoTag"),
+        "if": {"not": make_ref("NoTag")},
+        "then": {"pattern": "^[a-z]{2}(-([A-Z]{2}|[0-9]{3}))?$"},
+    }
+
+
+def make_no_tag() -> Json:
+    """Return the schema of text that no language tag can be; it keeps line breaks from the tag's ``$``."""
+    return {
+        "title": "No language tag",
+        "type": "string",
+        "description": "Text with a character other than ASCII letters, digits and hyphens.",
+        "examples": ["fr-CA,fr;q=0.9"],
+        "pattern": "[^A-Za-z0-9-]",
     }
 
 
@@ -101,14 +181,20 @@ def make_code_payload(
     example: Json = {"code": "031415"}
     if locale == "always":
         required.append("locale")
-        properties["locale"] = make_text(
-            "The language tag that Logto chose for this mail.", examples=["en", "pt-BR"], minLength=1
-        )
+        properties["locale"] = make_ref("Locale")
         example["locale"] = "en"
     elif locale == "sometimes":
-        properties["locale"] = make_variable("locale", *VARIABLE_EXAMPLES["locale"])
+        properties["locale"] = make_text(
+            f"{VARIABLES['locale']} Left out rather than empty.",
+            examples=VARIABLE_EXAMPLES["locale"],
+            minLength=1,
+        )
     if locale != "never" and "uiLocales" in revision.typed_variables:
-        properties["uiLocales"] = make_variable("uiLocales", *VARIABLE_EXAMPLES["uiLocales"])
+        properties["uiLocales"] = make_text(
+            f"{VARIABLES['uiLocales']} Left out rather than empty.",
+            examples=VARIABLE_EXAMPLES["uiLocales"],
+            minLength=1,
+        )
     properties |= {name: make_ref(name.capitalize()) for name in context}
     fuller = {"organization": SAMPLE_ORGANIZATION, "user": SAMPLE_USER}
     examples = [example]
@@ -117,7 +203,7 @@ def make_code_payload(
         for about, sample in fuller.items()
         if about in context
     ]
-    return {
+    schema = {
         "title": title,
         "type": "object",
         "description": description,
@@ -126,6 +212,11 @@ def make_code_payload(
         "properties": properties,
         "additionalProperties": False,
     }
+    if locale == "sometimes" and "uiLocales" in properties:
+        schema |= make_requirement("uiLocales", "locale")
+    if context == ("application", "user"):
+        schema |= make_requirement("application", "user")
+    return schema
 
 
 def make_invitation_payload(revision: Revision) -> Json:
@@ -181,14 +272,15 @@ def make_payloads(revision: Revision) -> tuple[dict[str, str], Json]:
         "AccountPayload": make_code_payload(
             "Payload of an account change",
             "The code for a signed-in user who changes the account. One failed look-up drops application and "
-            "user together.",
+            "user together, so application never comes alone.",
             revision,
             locale="always",
             context=("application", "user"),
         ),
         "GenericPayload": make_code_payload(
             "Payload of a generic code mail",
-            "The code, and the language if the Console or a connector test knows one.",
+            "The code, and the language if the Console or a connector test knows one. uiLocales never comes "
+            "without locale.",
             revision,
             locale="sometimes",
         ),
@@ -225,14 +317,7 @@ def build_emitted(revision: Revision) -> Json:
     """Return the emitted layer: the union, per template type, of what Logto core's flows send."""
     names, payloads = make_payloads(revision)
     with_ip = revision.id == CURRENT
-    definitions: Json = {
-        "CodeRecipient": make_recipient(128, "Logto stores it with the code, in a column of 128 characters."),
-        "TestRecipient": make_recipient(None, "The connector test of the Console sets no limit of length."),
-        "InvitationRecipient": make_recipient(
-            256, "Logto stores it with the invitation, in a column of 256 characters."
-        ),
-    }
-    definitions["WhiteSpace"] = make_white_space()
+    definitions: Json = make_recipients()
     if with_ip:
         definitions["Ip"] = make_ip()
     definitions |= {"VerificationCode": make_code()} | payloads
@@ -243,6 +328,12 @@ def build_emitted(revision: Revision) -> Json:
             "User": make_user(),
             "Profile": make_profile(),
             "Branding": make_branding(),
+            "BrandingUrl": make_branding_url(),
+            "StoredText": make_stored_text("A text from Logto's database.")
+            | {"title": "Stored text", "examples": ["Foo"]},
+            "Nul": make_nul(),
+            "Locale": make_locale(),
+            "NoTag": make_no_tag(),
         }
     branches: dict[str, Json] = {}
     for name in revision.emitted_types:

@@ -54,7 +54,7 @@ def build_openapi(revision: Revision) -> Json:
                 "Logto's server cuts the user's connection after 120 seconds. End every response validly "
                 "and well within 10 seconds. There is no idempotency key and no retry. A resent invitation "
                 "is equal byte for byte, so do not drop a message because its body is known. Facts: "
-                "packages/connectors/connector-http-email/src/index.ts, v1.35.0 to v1.42.0."
+                f"packages/connectors/connector-http-email/src/index.ts, {format_releases(revision)}."
             ),
             "license": {"name": "MIT", "identifier": "MIT"},
         },

@@ -57,6 +57,11 @@ def make_ref(name: str) -> Json:
     return {"$ref": f"#/$defs/{name}"}
 
 
+def make_requirement(member: str, other: str) -> Json:
+    """Return the members of a schema by which an object with ``member`` also has ``other``."""
+    return {"if": {"required": [member]}, "then": {"required": [other]}}
+
+
 def make_variable(name: str, *examples: str) -> Json:
     """Return the schema of a typed variable: any string."""
     return make_text(VARIABLES[name], examples=examples)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
+
+RELEASES: dict[str, tuple[str, ...]] = {
+    revision: tuple(releases)
+    for revision, releases in json.loads(
+        (Path(__file__).parents[1] / "releases.json").read_text(encoding="utf-8")
+    ).items()
+}
+"""The Logto releases of each revision. Add a new release to ``releases.json``, and nowhere else."""
 
 
 @dataclass(frozen=True)
@@ -10,7 +20,6 @@ class Revision:
     """One contract revision: what the type ``SendMessageData`` was in a run of Logto releases."""
 
     id: str
-    releases: tuple[str, ...]
     connector_kit: tuple[str, ...]
     connector_http_email: tuple[str, ...]
     template_types: tuple[str, ...]
@@ -20,6 +29,11 @@ class Revision:
     """The guard demands a string of every payload member, not only of the typed ones."""
     never_emitted: tuple[str, ...] = ()
     """Template types that the guard accepts although no Logto core sends them."""
+
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """Return the Logto releases of the revision, first to last."""
+        return RELEASES[self.id]
 
     @property
     def emitted_types(self) -> tuple[str, ...]:
@@ -59,7 +73,6 @@ TYPES_WITHOUT_IP = ("UserPermissionValidation", "BindNewIdentifier")
 REVISIONS = (
     Revision(
         id="1.22",
-        releases=("1.22.0", "1.23.0", "1.23.1", "1.24.0", "1.24.1"),
         connector_kit=("4.1.0", "4.1.1"),
         connector_http_email=("0.1.0", "0.2.0", "0.2.1"),
         template_types=(*FIRST_TYPES, "Test"),
@@ -76,7 +89,6 @@ REVISIONS = (
     ),
     Revision(
         id="1.25",
-        releases=("1.25.0", "1.26.0", "1.27.0", "1.28.0", "1.29.0", "1.30.1"),
         connector_kit=("4.2.0", "4.3.0", "4.4.0"),
         connector_http_email=("0.2.1", "0.3.0", "0.3.1"),
         template_types=FIRST_TYPES,
@@ -88,7 +100,6 @@ REVISIONS = (
     ),
     Revision(
         id="1.31",
-        releases=("1.31.0",),
         connector_kit=("4.5.0",),
         connector_http_email=("0.3.1",),
         template_types=(*FIRST_TYPES, "MfaVerification"),
@@ -101,7 +112,6 @@ REVISIONS = (
     ),
     Revision(
         id="1.32",
-        releases=("1.32.0", "1.33.0", "1.34.0"),
         connector_kit=("4.6.0",),
         connector_http_email=("0.3.2",),
         template_types=(*FIRST_TYPES, "MfaVerification", "BindMfa"),
@@ -114,18 +124,6 @@ REVISIONS = (
     ),
     Revision(
         id="1.35",
-        releases=(
-            "1.35.0",
-            "1.36.0",
-            "1.37.0",
-            "1.37.1",
-            "1.38.0",
-            "1.39.0",
-            "1.40.0",
-            "1.40.1",
-            "1.41.0",
-            "1.42.0",
-        ),
         connector_kit=("4.7.0", "5.0.0", "5.0.1", "5.1.0", "5.1.1"),
         connector_http_email=("0.4.0", "0.4.1", "0.4.2", "0.4.3"),
         template_types=(*FIRST_TYPES, "MfaVerification", "BindMfa"),
@@ -133,7 +131,9 @@ REVISIONS = (
         changes=(
             "Adds the top-level member ip, a string if present. Earlier revisions tolerate any value under "
             "that name. The sign-in experience sends it from v1.39.0 on, the Account API never does. From "
-            "v1.41.0 on, Logto sends at most 10 messages to one recipient within 600 seconds."
+            "v1.41.0 on, Logto sends at most 10 codes and, counted apart, 10 invitations to one recipient "
+            "within 600 seconds. v1.43.0 adds the built-in language es-MX. Its Account API answers "
+            "third-party applications with 403 and sends no mail for them."
         ),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .context import add_context
-from .flows import FLOWS, make_full, make_minimal
+from .flows import ACCOUNT, FLOWS, make_full, make_minimal
 from .invitations import add_invitations
 from .ips import add_ips
 from .recipients import (
@@ -24,7 +24,7 @@ from .shared import (
     add_wrong_payloads,
     add_wrong_types,
 )
-from .suite import Suite, format_slug
+from .suite import Suite, format_slug, put
 from .values import CONTEXT, CURRENT, NO_OBJECTS, NO_STRINGS, STRINGS_ONLY
 
 if TYPE_CHECKING:
@@ -50,6 +50,31 @@ WRONG_CODES: dict[str, tuple[Any, str]] = {
     "object": ({}, "type"),
 }
 
+LOCALES = {"two-letters": "az", "region": "az-AZ", "area": "es-419", "area-2": "en-095"}
+WRONG_LOCALES: dict[str, tuple[Any, str]] = {
+    "one-character": ("x", "pattern"),
+    "three-letters": ("tlh", "pattern"),
+    "capitals": ("FR", "pattern"),
+    "small-region": ("pt-br", "pattern"),
+    "short-region": ("pt-B", "pattern"),
+    "long-region": ("pt-BRA", "pattern"),
+    "short-area": ("es-41", "pattern"),
+    "long-area": ("es-4190", "pattern"),
+    "script": ("zh-Hans-CN", "pattern"),
+    "hyphen": ("pt-", "pattern"),
+    "no-hyphen": ("ptBR", "pattern"),
+    "area-without-hyphen": ("es419", "pattern"),
+    "prefix": ("x-pt-BR", "pattern"),
+    "sentence": ("not a language", "not"),
+    "list": ("fr-CA,fr;q=0.9", "not"),
+    "underscore": ("pt_BR", "not"),
+    "newline": ("en\n", "not"),
+    "region-newline": ("en-US\n", "not"),
+    "other-digits": ("es-\u0664\u0661\u0669", "not"),
+    "between": ("[`", "not"),
+    "dot": ("a.", "not"),
+}
+
 
 def build_emitted(revision: str) -> Suite:
     """Return the vectors of the emitted layer."""
@@ -58,7 +83,12 @@ def build_emitted(revision: str) -> Suite:
     message = make_minimal("SignIn", flows["SignIn"])
     add_roots(suite, message)
     add_extra_members(suite, message, "The connector writes no other member.", "additionalProperties")
-    _add_recipients(suite, message)
+    _add_recipients(suite, message, "to")
+    suite.at(message, "to").add("to-nul", "PostgreSQL stores no NUL.", "a\0b@example.com", "not")
+    generic = make_minimal("Generic", flows["Generic"])
+    _add_recipients(suite, generic, "test-to")
+    nul = suite.at(generic, "to")
+    nul.add("test-to-nul", "A connector test is not stored.", "a\0b@example.com")
     add_wrong_types(suite, message, (*flows, "OrganizationInvitation"))
     suite.add(
         "type-missing-decides-payload",
@@ -81,19 +111,19 @@ def build_emitted(revision: str) -> Suite:
     return suite
 
 
-def _add_recipients(suite: Suite, message: Json) -> None:
+def _add_recipients(suite: Suite, message: Json, prefix: str) -> None:
     suite.group = "The recipient"
     to = suite.at(message, "to")
-    to.add_each_wrong("to", "to is an address without white space.", WRONG_RECIPIENTS)
-    to.add_each("to", "Logto's check lets this through.", ODD_RECIPIENTS)
+    to.add_each_wrong(prefix, "to is an address without white space.", WRONG_RECIPIENTS)
+    to.add_each(prefix, "Logto's check lets this through.", ODD_RECIPIENTS)
     to.add_each(
-        "to-white-space",
+        f"{prefix}-white-space",
         "White space to JavaScript, so no part of an address.",
         {f"{point:04x}": f"a{chr(point)}b@example.com" for point in WHITE_SPACE},
         "not",
     )
     to.add_each(
-        "to-no-white-space",
+        f"{prefix}-no-white-space",
         "No white space to JavaScript, whatever other languages say.",
         {f"{point:04x}": f"a{chr(point)}b@example.com" for point in NO_WHITE_SPACE},
     )
@@ -126,7 +156,8 @@ def _add_code_type(suite: Suite, name: str, flow: Flow) -> None:
     add_ips(suite, message, prefix, allowed=flow.ip)
     if flow.locale == "always":
         locale = suite.at(message, "payload", "locale")
-        locale.add(f"{prefix}-locale-one-character", "No form is demanded of a language tag.", "x")
+        locale.add_each(f"{prefix}-locale", "Logto knows a language of this form.", LOCALES)
+        locale.add_each_wrong(f"{prefix}-locale", "No language of Logto's has this form.", WRONG_LOCALES)
 
 
 def _add_text_variables(suite: Suite, prefix: str, message: Json, flow: Flow) -> None:
@@ -135,6 +166,11 @@ def _add_text_variables(suite: Suite, prefix: str, message: Json, flow: Flow) ->
     for variable, when in comes.items():
         place = suite.at(message, "payload", variable)
         title = f"{prefix}-{format_slug(variable)}"
+        if (variable, when, flow.locale) == ("uiLocales", "maybe", "maybe"):
+            description = "uiLocales never comes without locale."
+            alone = put(message, ("payload", variable), "de")
+            suite.add(f"{title}-alone", description, alone, ("required", "/payload"))
+            place = suite.at(put(message, ("payload", "locale"), "de"), "payload", variable)
         if when == "never":
             description = f"{variable} never comes with this type."
             place.add(f"{title}-surplus", description, "en", "additionalProperties")
@@ -145,8 +181,10 @@ def _add_text_variables(suite: Suite, prefix: str, message: Json, flow: Flow) ->
         place.add_each(title, f"{variable} is a string.", wrong, "type")
         if always:
             place.add_without(f"{title}-missing", f"{variable} always comes.")
-        description = f"{variable} is {'never empty' if always else 'any text'} here."
-        place.add(f"{title}-empty", description, "", "minLength" if always else None)
+        description = f"{variable} is left out rather than empty."
+        place.add(f"{title}-empty", description, "", "pattern" if always else "minLength")
+        if not always:
+            place.add(f"{title}-one-character", f"{variable} is any text here.", "<")
 
 
 def _add_context_variables(suite: Suite, prefix: str, message: Json, flow: Flow) -> None:
@@ -158,6 +196,12 @@ def _add_context_variables(suite: Suite, prefix: str, message: Json, flow: Flow)
             description = f"{variable} never comes with this type."
             place.add(f"{title}-surplus", description, value, "additionalProperties")
             continue
+        if variable == "application" and flow.context == ACCOUNT:
+            description = "One failed look-up drops both, so application never comes without user."
+            alone = put(message, ("payload", variable), value)
+            suite.add(f"{title}-without-user", description, alone, ("required", "/payload"))
+            with_user = put(message, ("payload", "user"), CONTEXT["user"])
+            place = suite.at(with_user, "payload", variable)
         place.add(f"{title}-alone", f"{variable} may come.", value)
         wrong = {case: NO_OBJECTS[case] for case in ("null", "string")}
         place.add_each(title, f"{variable} is an object where it comes.", wrong, "type")

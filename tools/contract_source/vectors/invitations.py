@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .ips import add_ips
-from .recipients import add_lengths, add_wrong_recipients
+from .recipients import ODD_INVITED, WRONG_INVITED, add_lengths, add_wrong_recipients
 from .shared import add_wrong_payloads
 from .suite import format_slug, put
 from .values import (
@@ -51,6 +51,9 @@ def add_invitations(suite: Suite) -> None:
             f"invitation-like-proto-{len(name)}", "Names that are only like __proto__ get through.", "x"
         )
     add_wrong_recipients(suite, message, "invitation-to", "to is an address.")
+    to = suite.at(message, "to")
+    to.add_each_wrong("invitation-zod", "zod's email() refuses this address.", WRONG_INVITED)
+    to.add_each("invitation-zod", "zod's email() accepts this address.", ODD_INVITED)
     add_lengths(suite, message, "invitation", longest=256)
     add_ips(suite, message, "invitation", allowed=suite.revision == CURRENT)
 

@@ -53,7 +53,54 @@ WHITE_SPACE = (
     *range(0x2000, 0x200B),
     *(0x2028, 0x2029, 0x202F, 0x205F, 0x3000, 0xFEFF),
 )
-NO_WHITE_SPACE = (0x00, 0x1C, 0x1F, 0x85, 0x180E, 0x200B, 0x2060)
+NO_WHITE_SPACE = (0x01, 0x1C, 0x1F, 0x85, 0x180E, 0x200B, 0x2060)
+
+
+# What zod's email() refuses, besides what it shares with Logto's own check, and odd ones that it accepts.
+WRONG_INVITED: dict[str, tuple[Any, str]] = {
+    "display-name": ("Foo <foo@example.com>", "not"),
+    "markup": ('"><svg/onload=1>@example.com', "not"),
+    "comma": ("foo@example.com,bar@example.com", "not"),
+    "nul": ("foo\0@example.com", "not"),
+    "umlaut": ("f\u00f6\u00f6@example.com", "not"),
+    "umlaut-domain": ("foo@ex\u00e4mple.test", "not"),
+    "percent": ("foo%bar@example.com", "not"),
+    "bracket": ("foo[`@example.com", "not"),
+    "slash": ("foo/bar@example.com", "not"),
+    "empty": ("", "pattern"),
+    "leading-dot": (".foo@example.com", "pattern"),
+    "trailing-dot": ("foo.@example.com", "pattern"),
+    "two-dots": ("foo..bar@example.com", "pattern"),
+    "two-dots-in-domain": ("foo@example..com", "pattern"),
+    "trailing-quote": ("foo'@example.com", "pattern"),
+    "only-quote": ("'@example.com", "pattern"),
+    "two-at": ("a@b@example.com", "pattern"),
+    "nothing-between": ("foo@", "pattern"),
+    "hyphen-first": ("foo@-example.com", "pattern"),
+    "hyphen-second": ("foo@a.-b.com", "pattern"),
+    "quote-in-domain": ("foo@exa'mple.com", "pattern"),
+    "underscore-in-domain": ("foo@exa_mple.com", "pattern"),
+    "plus-in-domain": ("foo@exa+mple.com", "pattern"),
+    "short-top": ("foo@example.c", "pattern"),
+    "digit-top": ("foo@example.c0m", "pattern"),
+    "hyphen-top": ("foo@example.co-", "pattern"),
+    "dot-at-end": ("foo@example.com.", "pattern"),
+    "no-domain": ("foo@example", "pattern"),
+    "dots-only": ("foo@...", "pattern"),
+}
+ODD_INVITED = {
+    "one-letter": "a@b.cd",
+    "plus": "foo+tag@example.com",
+    "quote-first": "'o@example.com",
+    "all-local": "azAZ09_'+-.azAZ09_'+-x@example.com",
+    **{f"last-{number}": f"foo.{last}@example.com" for number, last in enumerate("azAZ09_+-")},
+    "dots": "a.b.c@d.e.example.com",
+    "all-domain": "a@azAZ09-.0-a.9z.Az.Z9.azAZ",
+    **{f"domain-{number}": f"a@{first}.zz" for number, first in enumerate("azAZ09")},
+    "hyphens-in-domain": "a@b--c-.com",
+    "capital-top": "a@b.AZ",
+    "long-top": "a@b.abcdefghijklmnopqrstuvwxyz",
+}
 
 
 def make_address(length: int) -> str:
