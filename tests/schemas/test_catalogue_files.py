@@ -92,7 +92,7 @@ def test_every_release_is_listed_in_one_revision() -> None:
     numbers = [tuple(map(int, release.split("."))) for release in releases]
     assert numbers == sorted(set(numbers))
     assert {minor for _, minor, _ in numbers} == set(range(22, 43))
-    assert len(releases) == 25
+    assert len(releases) > 25
 
 
 def test_a_kit_version_is_listed_in_one_revision() -> None:

@@ -41,13 +41,16 @@ def mutants(document: Schema) -> Iterator[Mutant]:
     """Yield the schema with each small change, and the description of the change."""
     for location, part in subschemas(document):
         where = "/".join(location)
-        for keyword in sorted(set(part) - SILENT):
+        # Empty properties only name members, for Ajv's strict mode.
+        named = [name for name, inner in part.get("properties", {}).items() if inner != {}]
+        silent = SILENT if named else SILENT | {"properties"}
+        for keyword in sorted(set(part) - silent):
             yield f"{where}: {keyword} dropped", change_keyword(document, location, keyword)
         for keyword in ("required", "enum", "allOf"):
             for number, entry in enumerate(part.get(keyword, [])):
                 rest = [*part[keyword][:number], *part[keyword][number + 1 :]]
                 yield f"{where}: {keyword} without {entry}", change_keyword(document, location, keyword, rest)
-        for name in part.get("properties", {}):
+        for name in named:
             fewer = {key: value for key, value in part["properties"].items() if key != name}
             yield f"{where}: property {name} dropped", change_keyword(document, location, "properties", fewer)
             if name not in part.get("required", []) and "then" not in location and "if" not in location:
@@ -115,6 +118,9 @@ BOUNDED = {
     "$defs/VerificationCode/then: pattern without '$' at 9",
 }
 
+# jsonschema-rs escapes a bracket within a class itself; other engines take it for a class within the class.
+ESCAPED = {r"$defs/BrandingUrl/then/not: pattern without '\\' at 42"}
+
 
 def fails_a_vector(mutant: Schema, cases: list[tuple[Any, list[Error]]]) -> bool:
     """Return whether any vector has another verdict than stated, or other errors."""
@@ -146,7 +152,9 @@ def test_every_change_to_a_schema_fails_a_vector(revision: str, layer: str) -> N
     made = dict(mutants(schema(revision, layer)))
     assert len(made) > 20
     unnoticed = {name for name, mutant in made.items() if not fails_a_vector(mutant, cases)}
-    alike = SAME_MEANING.get((revision, layer), set()) | (BOUNDED if layer == "emitted" else set())
+    alike = SAME_MEANING.get((revision, layer), set())
+    if layer == "emitted":
+        alike |= BOUNDED if revision == "1.22" else BOUNDED | ESCAPED
     assert unnoticed == alike
 
 

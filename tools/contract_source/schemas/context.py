@@ -34,9 +34,9 @@ HTTP_SCHEME = "^[\\x00- ]*[Hh][Tt][Tt][Pp][Ss]?:"
 # No host at all, a character that no host holds, or a port that is no number. With an @, the text may be the
 # name and password of a user, which may hold anything.
 NO_HOST = (
-    "^[^:@]*:[/\\\\]*("
+    "^[^:]*:[/\\\\]*("
     "[/\\\\\\x00- ]*([?#]|$)"
-    "|[^/\\\\?#@[]*([<>^|]| [^@]*[^\\x00- @]|:[0-9\t\n\r]*[^0-9/\\\\?#@\\x00- ])[^@]*$"
+    "|[^/\\\\?#\\[]*([<>^|]| [\\x00- ]*[^\\x00- @]|:[0-9\t\n\r]*[^0-9/\\\\?#@\\x00- ])[^@]*$"
     ")"
 )
 

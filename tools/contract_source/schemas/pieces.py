@@ -58,8 +58,14 @@ def make_ref(name: str) -> Json:
 
 
 def make_requirement(member: str, other: str) -> Json:
-    """Return the members of a schema by which an object with ``member`` also has ``other``."""
-    return {"if": {"required": [member]}, "then": {"required": [other]}}
+    """Return the members of a schema by which an object with ``member`` also has ``other``.
+
+    The empty properties are for Ajv: in strict mode it wants each required member named beside.
+    """
+    return {
+        "if": {"properties": {member: {}}, "required": [member]},
+        "then": {"properties": {other: {}}, "required": [other]},
+    }
 
 
 def make_variable(name: str, *examples: str) -> Json:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STORED_TEXTS = ("name", "displayName", "avatar", "primaryEmail")
 IDS: dict[str, tuple[Any, str | None]] = {
     "built-in": ("demo-app", None),
-    "all-characters": ("azAZ09-_", None),
+    "all-characters": ("azmAZM059-_", None),
     "one-character": ("-", None),
     "empty": ("", "minLength"),
     "blank": ("foo bar", "not"),
@@ -35,6 +35,7 @@ IDS: dict[str, tuple[Any, str | None]] = {
     "dot": ("foo.bar", "not"),
     "url": ("a://b", "not"),
     "umlaut": ("f\u00f6\u00f6", "not"),
+    "colon": ("foo:", "not"),
     "between": ("foo[`", "not"),
 }
 
@@ -97,6 +98,7 @@ def _add_shape(
             place.add(f"{prefix}-control", "Other controls are stored.", "@\1x00")
         if key == "name" and variable != "user":
             place.add(f"{prefix}-empty", "A name is never empty.", "", "minLength")
+            place.add(f"{prefix}-short", "One character is a name.", "x")
 
 
 def _add_user(suite: Suite, account: Json) -> None:
