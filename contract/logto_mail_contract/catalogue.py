@@ -119,7 +119,9 @@ def explain_newer_release(name: str | None) -> str | None:
     Args:
         name: As for ``resolve_revision``; None means the current revision.
     """
-    wanted = None if name is None or name in revisions() else _read_release(name)
+    if name is None or name in revisions():
+        return None
+    wanted = _read_release(name)
     if wanted is None or wanted <= _known_releases()[-1][0]:
         return None
     return (

@@ -91,7 +91,8 @@ def test_every_release_is_listed_in_one_revision() -> None:
     releases = [release for entry in index()["revisions"] for release in entry["releases"]]
     numbers = [tuple(map(int, release.split("."))) for release in releases]
     assert numbers == sorted(set(numbers))
-    assert {minor for _, minor, _ in numbers} == set(range(22, 43))
+    minors = {minor for _, minor, _ in numbers}
+    assert minors == set(range(22, max(minors) + 1))
     assert len(releases) > 25
 
 

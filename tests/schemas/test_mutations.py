@@ -20,7 +20,7 @@ from tests.schemas.contract_files import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 SILENT = frozenset({"$schema", "$id", "$defs", "title", "description", "examples"})
 Mutant = tuple[str, Schema]
@@ -37,8 +37,13 @@ def change_keyword(document: Schema, location: tuple[str, ...], keyword: str, va
     return mutant
 
 
-def mutants(document: Schema) -> Iterator[Mutant]:
-    """Yield the schema with each small change, and the description of the change."""
+def mutants(document: Schema, known: Collection[str] = ()) -> Iterator[Mutant]:
+    """Yield the schema with each small change, and the description of the change.
+
+    Args:
+        document: The schema.
+        known: Patterns whose characters are left alone.
+    """
     for location, part in subschemas(document):
         where = "/".join(location)
         # Empty properties only name members, for Ajv's strict mode.
@@ -62,7 +67,7 @@ def mutants(document: Schema) -> Iterator[Mutant]:
                     longer = part[keyword] + step
                     yield f"{where}: {keyword} {longer}", change_keyword(document, location, keyword, longer)
         pattern = part.get("pattern", "")
-        for number, character in enumerate(pattern):
+        for number, character in enumerate("" if pattern in known else pattern):
             shorter = pattern[:number] + pattern[number + 1 :]
             if compiles(shorter):
                 description = f"{where}: pattern without {character!r} at {number}"
@@ -145,16 +150,23 @@ def cases_of(revision: str, layer: str) -> list[tuple[Any, list[Error]]]:
     return cases
 
 
+def earlier_patterns(revision: str, layer: str) -> set[str]:
+    """Return the patterns of earlier revisions. The vectors of all revisions have the same texts for them."""
+    earlier = [name for name, _ in layers() if float(name) < float(revision)]
+    documents = [schema(name, layer) for name in earlier if (name, layer) in layers()]
+    return {part.get("pattern", "") for document in documents for _, part in subschemas(document)}
+
+
 @pytest.mark.parametrize(("revision", "layer"), layers())
 def test_every_change_to_a_schema_fails_a_vector(revision: str, layer: str) -> None:
     """A schema with one keyword dropped, loosened or tightened fails at least one vector."""
     cases = cases_of(revision, layer)
-    made = dict(mutants(schema(revision, layer)))
+    made = dict(mutants(schema(revision, layer), earlier_patterns(revision, layer)))
     assert len(made) > 20
     unnoticed = {name for name, mutant in made.items() if not fails_a_vector(mutant, cases)}
     alike = SAME_MEANING.get((revision, layer), set())
     if layer == "emitted":
-        alike |= BOUNDED if revision == "1.22" else BOUNDED | ESCAPED
+        alike |= {"1.22": BOUNDED, "1.25": ESCAPED}.get(revision, set())
     assert unnoticed == alike
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from .. import catalogue
 from ..findings import ContractViolation, Finding
-from ..masking import format_names, format_value
+from ..masking import escape_unprintable, format_names, format_value
 from .javascript_json import MAX_DEPTH, NotJson, NotUtf8, TooDeep, escape, parse, walk
 from .message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from jsonschema import Draft202012Validator, ValidationError
 
@@ -156,12 +156,20 @@ class Validator:
             if self._is_valid(value):
                 return (), 0
         except ValueError:
-            # The compiled engine cannot read every value, for example a lone surrogate in a key.
+            # The compiled engine cannot read every value, for example a text with a lone surrogate.
             pass
         # One error at a time: a message of megabytes has hundreds of thousands.
         errors = _name_missing_members(self._errors(value))
         first = tuple(starmap(self._explain, islice(errors, most)))
-        return first, sum(1 for _ in errors)
+        left = sum(1 for _ in errors)
+        known = {finding.pointer for finding in first}
+        surrogates = [
+            self._refuse_surrogate(pointer, text)
+            for pointer, text in (_find_surrogates(value) if self.layer == "emitted" else ())
+            if pointer not in known
+        ]
+        room = len(surrogates) if most is None else most - len(first)
+        return (*first, *surrogates[:room]), left + len(surrogates[room:])
 
     def _errors(self, value: Any) -> Iterator[ValidationError]:
         if self._explaining is None:
@@ -177,9 +185,18 @@ class Validator:
             "*" if error.validator in ("additionalProperties", "propertyNames", "not") else None
         )
         place = pointer if member is None else f"{pointer}/{member}"
-        expected, actual = _format_outcomes(error, missing, pointer)
+        expected, actual = _format_outcomes(error, missing, pointer, self._schema.get("$defs", {}))
         return _make_finding(
             f"message/{self.layer}/{self._choose_slug(place)}", self.layer, pointer, expected, actual
+        )
+
+    def _refuse_surrogate(self, pointer: str, text: str) -> Finding:
+        return _make_finding(
+            f"message/{self.layer}/{self._choose_slug(pointer)}",
+            self.layer,
+            pointer,
+            ("text without lone surrogates, which PostgreSQL does not store",),
+            format_value(text),
         )
 
     def _choose_slug(self, place: str) -> str:
@@ -188,6 +205,24 @@ class Validator:
             return tokens[0] if tokens and tokens[0] in ("to", "type", "payload", "ip") else "object"
         slug = re.sub("[A-Z]", lambda capital: f"-{capital[0].lower()}", tokens[1])
         return slug if f"message/{self.layer}/{slug}" in catalogue.rules() else "values"
+
+
+def _find_surrogates(message: Any) -> Iterator[tuple[str, str]]:
+    """Yield each text with a lone surrogate that Logto would have to read from its database.
+
+    A schema cannot say so: the patterns of most languages cannot name a surrogate.
+    """
+    if not isinstance(message, dict) or message.get("type") == "OrganizationInvitation":
+        return
+    payload = message.get("payload")
+    places = {} if message.get("type") == "Generic" else {"/to": message.get("to")}
+    for variable in ("application", "organization", "user"):
+        if isinstance(payload, dict) and isinstance(payload.get(variable), dict):
+            places[f"/payload/{variable}"] = payload[variable]
+    for place, value in places.items():
+        for pointer, part in walk(value):
+            if isinstance(part, str) and re.search("[\ud800-\udfff]", part):
+                yield f"{place}{pointer}", part
 
 
 def text_finding(problem: NotUtf8 | NotJson | TooDeep) -> Finding:
@@ -307,7 +342,7 @@ def _name_missing_members(
 
 
 def _format_outcomes(
-    error: ValidationError, missing: str | None, pointer: str
+    error: ValidationError, missing: str | None, pointer: str, definitions: Mapping[str, Any]
 ) -> tuple[tuple[str, ...], str]:
     instance: Any = error.instance
     schema: Any = error.schema
@@ -330,7 +365,12 @@ def _format_outcomes(
         case "maxLength":
             return (f"at most {value} characters",), f"{len(instance)} characters: {actual}"
         case "pattern":
-            return (f"text that matches {value}",), actual
+            title = f"{schema['title']}: " if "title" in schema else ""
+            return (f"{title}text that matches {escape_unprintable(value)}",), actual
+        case "not" if "$ref" in value or "description" in value:
+            refused = definitions[value["$ref"].rpartition("/")[2]] if "$ref" in value else value
+            meaning = refused["description"].removesuffix(".")
+            return (f"anything but {meaning[0].lower()}{meaning[1:]}",), actual
         case "not" if "pattern" in value:
             return (f"text that does not match {json.dumps(value['pattern'])}",), actual
         case "not" if "const" in value:

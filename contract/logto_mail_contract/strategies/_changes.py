@@ -43,6 +43,7 @@ TYPES_BUT: Mapping[str, tuple[str, ...]] = {
     kind: tuple(name for name in WRONG if name not in kind.split("-or-"))
     for kind in ("string", "string-or-null", "object")
 }
+ALWAYS_WITH_USER = ("UserPermissionValidation", "BindNewIdentifier")
 # Valid context variables, in which one member is then changed.
 _SAMPLES: Mapping[str, dict[str, Any]] = {
     "application": {"id": "foo", "name": "Foo", "branding": {}, "displayName": "Foo"},
@@ -74,8 +75,14 @@ def _put_at(path: tuple[str, ...], value: Any, layer: str) -> Callable[[dict[str
     return edit
 
 
-def drop_at(path: tuple[str, ...], layer: str) -> Callable[[dict[str, Any]], None]:
+def drop_at(
+    path: tuple[str, ...], layer: str, beside: Mapping[str, Any] | None = None
+) -> Callable[[dict[str, Any]], None]:
+    """Return a change that drops a member; ``beside`` are variables that it puts into the payload first."""
+
     def edit(message: dict[str, Any]) -> None:
+        for variable, value in (beside or {}).items():
+            _put_at(("payload", variable), value, layer)(message)
         _find_place(message, path, layer).pop(path[-1], None)
 
     return edit
@@ -83,6 +90,9 @@ def drop_at(path: tuple[str, ...], layer: str) -> Callable[[dict[str, Any]], Non
 
 def _find_place(message: dict[str, Any], path: tuple[str, ...], layer: str) -> dict[str, Any]:
     """Return the object that holds the last member of a path; valid objects replace missing ones."""
+    if layer == "emitted" and path[1:2] == ("application",) and message["type"] in ALWAYS_WITH_USER:
+        # Without a user, application would be a mistake of its own.
+        message["payload"].setdefault("user", _make_sample("user", layer))
     place = message
     for depth, key in enumerate(path[:-1]):
         if depth == 1:
@@ -150,3 +160,16 @@ class Changes:
         """Add a wrong value of a member; ``at`` is the pointer of the finding, if it is not the member's."""
         pointer = "".join(f"/{key}" for key in path) if at is None else at
         self.add(name, rule, pointer, kinds=kinds, edit=_put_at(path, value, self.layer))
+
+    def add_values(
+        self,
+        path: tuple[str, ...],
+        prefix: str,
+        rule: str,
+        values: Mapping[str, Any],
+        *,
+        kinds: Collection[str] | None = None,
+    ) -> None:
+        """Add wrong values of a member, which are named by what follows ``prefix``."""
+        for name, value in values.items():
+            self.add_value(path, f"{prefix}-{name}", rule, value, kinds=kinds)

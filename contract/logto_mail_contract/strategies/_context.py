@@ -34,9 +34,9 @@ _EMAILS = (
     '"><svg/onload=1>@foo.test',
     f"{'x' * 116}@example.com",
 )
-_APPLICATION_IDS = ("foo", "demo-app", "account-center", "a1z9g7jcl36qklitq4a3d")
-_ORGANIZATION_IDS = ("foo", "uavz4qsvncw7", "__proto__")
-_USER_IDS = ("foo", "w13v2u89sxbs")
+_APPLICATION_IDS = ("foo", "demo-app", "account-center", "a1z9g7jcl36qklitq4a3d", "FOO_1")
+_ORGANIZATION_IDS = ("foo", "uavz4qsvncw7", "__proto__", "-")
+_USER_IDS = ("foo", "w13v2u89sxbs", "FOO_1-", "0")
 BRANDING_KEYS = ("logoUrl", "favicon", "darkLogoUrl", "darkFavicon")
 _PROFILE_KEYS = (
     *("nickname", "website", "familyName", "givenName", "middleName", "preferredUsername", "profile"),
@@ -117,6 +117,8 @@ def draw_application(draw: DrawFn, on: set[str], texts: Texts) -> dict[str, Any]
     if "application.branding" in on:
         application["branding"] = _draw_branding(draw)
     if "application.displayName" in on:
+        # Both come from the application's own sign-in experience.
+        application.setdefault("branding", {})
         application["displayName"] = texts.display_name.draw(draw)
     return application
 

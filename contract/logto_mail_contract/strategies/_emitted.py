@@ -16,7 +16,7 @@ from ._context import (
 )
 from ._plans import PLAIN, Plan, has_any
 from ._recipients import CODE_RECIPIENTS, INVITATION_RECIPIENTS, TEST_RECIPIENTS, draw_recipient
-from ._texts import LOCALE, STORED, UI_LOCALES, WILD, WILD_LOCALE
+from ._texts import LOCALE, STORED, TEST_LOCALE, UI_LOCALES, WILD, WILD_LOCALE
 from ._values import JSON, KEY, draw_code, draw_free_code, draw_ip, draw_json, draw_link
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def plan_code_flow(kind: str, contexts: tuple[tuple[str, ...], ...], *, ui_local
         "to",
         "locale",
         "uiLocales" if ui_locales else "locale",
-        *(["ip", "ip"] if ip else ()),
+        *(["ip", "ip"] if ip else ["locale", "locale"]),
     ]
     features += [feature for context in contexts for feature in context]
     both = USER in contexts and ORGANIZATION in contexts
@@ -47,7 +47,8 @@ def plan_code_flow(kind: str, contexts: tuple[tuple[str, ...], ...], *, ui_local
             payload["uiLocales"] = UI_LOCALES.draw(draw)
         # Two flows send such a type. The account's flow has a user, but no organization and no ip.
         account = both and has_any(on, USER)
-        if has_any(on, APPLICATION):
+        # One failed look-up drops both, so application never comes alone in the types of the account.
+        if has_any(on, APPLICATION) and (ORGANIZATION in contexts or has_any(on, USER)):
             payload["application"] = draw_application(draw, on, STORED)
         if not account and has_any(on, ORGANIZATION):
             payload["organization"] = draw_organization(draw, on, STORED)
@@ -83,7 +84,7 @@ def plan_generic(*, ui_locales: bool, ip: bool) -> Plan:
         payload: dict[str, Any] = {"code": "000000" if test else draw_code(draw)}
         if test:
             if "test.locale" in on:
-                payload["locale"] = WILD_LOCALE.draw(draw)
+                payload["locale"] = TEST_LOCALE.draw(draw)
         elif has_any(on, ("profile page", "locale", "uiLocales")):
             payload["locale"] = draw(LOCALE) if "locale" in on else "en"
             if "uiLocales" in on:

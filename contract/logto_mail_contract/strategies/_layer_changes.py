@@ -81,6 +81,48 @@ _WRONG_ADDRESSES = {
     "header": "foo@example.com\r\nBcc: bar@example.org",
     "line-separator": "foo@example.com\u2028",
 }
+_WRONG_CODE_ADDRESSES = {"nul": "f\0o@example.com", "surrogate": "f\ud800o@example.com"}
+_WRONG_INVITED = {
+    "display-name": "Foo<foo@example.com>",
+    "markup": '"><svg/onload=1>@example.com',
+    "list": "foo@example.com,bar@example.org",
+    "two-dots": "foo..bar@example.com",
+    "leading-dot": ".foo@example.com",
+    "accent": "f\u00f6\u00f6@example.com",
+    "accent-in-domain": "foo@b\u00fccher.example",
+}
+_WRONG_LOCALES = {
+    "empty": "",
+    "three-letters": "tlh",
+    "upper-case": "FR",
+    "lower-case-region": "pt-br",
+    "script": "zh-Hans-CN",
+    "underscore": "pt_BR",
+    "sentence": "not a language",
+    "list": "fr-CA,fr;q=0.9",
+    "line-break": "en\n",
+}
+_WRONG_IDS = {
+    "empty": "",
+    "blank": "foo bar",
+    "punctuation": "foo.bar",
+    "url": "https://a.b",
+    "line-break": "foo\n",
+    "surrogate": "\ud800",
+}
+_WRONG_URLS = {
+    "empty": "",
+    "path": "/logo.png",
+    "no-scheme": "www.example.com/logo.png",
+    "sentence": "not a url",
+    "no-host": "https://",
+    "blank-in-host": "https://exa mple.com/logo.png",
+    "port": "https://example.com:http/",
+    "nul": "https://example.com/\0",
+    "surrogate": "https://example.com/\ud800",
+}
+# What PostgreSQL does not store.
+_NOT_STORED = {"nul": "foo\0@", "surrogate": "foo\ud800@"}
 _WRONG_CODES = {
     "short": "12345",
     "long": "1234567",
@@ -105,6 +147,8 @@ def _add_emitted_changes(changes: Changes) -> None:
         ("to-too-long-invitation", 245, (_INVITATION,)),
     ):
         changes.add_value(("to",), name, "to", f"{'x' * length}@example.com", kinds=kinds)
+    changes.add_values(("to",), "to", "to", _WRONG_CODE_ADDRESSES, kinds=capped)
+    changes.add_values(("to",), "to-invitation", "to", _WRONG_INVITED, kinds=(_INVITATION,))
     changes.add_value(("foo",), "unknown-member", "object", None, at="")
     _add_code_changes(changes, code_flows)
     _add_variable_changes(changes, code_flows, strings_only=first)
@@ -158,23 +202,35 @@ def _add_context_changes(changes: Changes) -> None:
     both = ["BindMfa"] if "BindMfa" in changes.kinds else []
     both += ["BindNewIdentifier"] if changes.revision == "1.31" else []
     flows = (*visitor, *account)
-    locale = ("payload", "locale")
-    parent = "/payload"
-    changes.add("locale-missing", "locale", parent, kinds=flows, edit=drop_at(locale, changes.layer))
-    changes.add_value(locale, "locale-empty", "locale", "", kinds=flows)
+    _add_language_changes(changes, flows)
     long = {"id": 22, "name": 257, "displayName": 257}
     _add_object_changes(changes, "application", flows, ("id", "name"), ("displayName",), long)
-    changes.add_value(
-        ("payload", "application", "displayName"),
-        "application-display-name-empty",
+    for key in ("name", "displayName"):
+        empty = {"empty": ""} | _NOT_STORED
+        _add_member_values(changes, ("application", key), empty, flows)
+    row = ("payload", "application", "branding")
+    changes.add(
+        "application-display-name-without-branding",
         "application",
-        "",
+        "/payload/application",
         kinds=flows,
+        edit=drop_at(row, changes.layer),
+    )
+    alone = [kind for kind in ("UserPermissionValidation", "BindNewIdentifier") if kind not in both]
+    changes.add(
+        "application-without-user",
+        "user",
+        "/payload",
+        kinds=alone,
+        edit=drop_at(("payload", "user"), changes.layer, {"application": {"id": "foo", "name": "Foo"}}),
     )
     long = {"id": 22, "name": 129}
     _add_object_changes(changes, "organization", (*visitor, *both), ("id", "name", "branding"), (), long)
+    _add_member_values(changes, ("organization", "name"), {"empty": ""} | _NOT_STORED, (*visitor, *both))
     for variable, kinds in (("application", flows), ("organization", (*visitor, *both))):
         _add_branding_changes(changes, variable, kinds)
+        _add_member_values(changes, (variable, "id"), _WRONG_IDS, kinds)
+        _add_member_values(changes, (variable, "branding", "logoUrl"), _WRONG_URLS, kinds)
         changes.add_value(
             ("payload", variable, "branding", "foo"),
             f"{variable}-branding-unknown-member",
@@ -183,18 +239,24 @@ def _add_context_changes(changes: Changes) -> None:
             at=f"/payload/{variable}/branding",
             kinds=kinds,
         )
-    limits = {"id": 13, "avatar": 2049, "name": 129, "primaryEmail": 129}
+    limits = {"id": 13, "avatar": 2049, "name": 129}
     required = ("id", "avatar", "name", "primaryEmail", "primaryPhone", "username", "profile")
     _add_object_changes(changes, "user", account, required, (), limits)
     odd = {
+        "id": _WRONG_IDS,
+        "name": _NOT_STORED,
+        "avatar": _NOT_STORED,
+        "primaryEmail": {"empty": "", "without-at": "example.com", "too-long": "@" * 129} | _NOT_STORED,
         "primaryPhone": {"plus": "+15550001", "empty": "", "too-long": "1" * 129},
         "username": {"digit-first": "1foo", "hyphen": "foo-bar", "empty": "", "too-long": "x" * 129},
     }
     for key, values in odd.items():
-        for name, value in values.items():
-            changes.add_value(
-                ("payload", "user", key), f"user-{format_slug(key)}-{name}", "user", value, kinds=account
-            )
+        _add_member_values(changes, ("user", key), values, account)
+    _add_member_values(changes, ("user", "profile", "nickname"), _NOT_STORED, account)
+    _add_member_values(changes, ("user", "profile", "address", "country"), _NOT_STORED, account)
+    for path in (("payload", "user", "profile"), ("payload", "user", "profile", "address")):
+        name = f"{'-'.join(path[1:])}-unknown-member"
+        changes.add_value((*path, "foo"), name, "user", "foo", at="/" + "/".join(path), kinds=account)
     for key in ("nickname", "website"):
         changes.add_member(("payload", "user", "profile", key), "user", "string", kinds=account)
     changes.add_member(("payload", "user", "profile", "address"), "user", "object", kinds=account)
@@ -202,8 +264,28 @@ def _add_context_changes(changes: Changes) -> None:
     _add_surplus(changes, "user-in-visitor-flow", "user", {}, visitor)
     _add_surplus(changes, "application-in-generic", "application", {}, ("Generic",))
     _add_surplus(changes, "user-in-generic", "user", {}, ("Generic",))
-    alone = [kind for kind in account if kind not in both]
     _add_surplus(changes, "organization-in-account-flow", "organization", {}, alone)
+
+
+def _add_language_changes(changes: Changes, flows: Collection[str]) -> None:
+    locale = ("payload", "locale")
+    parent = "/payload"
+    changes.add("locale-missing", "locale", parent, kinds=flows, edit=drop_at(locale, changes.layer))
+    changes.add_values(locale, "locale", "locale", _WRONG_LOCALES, kinds=flows)
+    changes.add_value(locale, "locale-empty-in-generic", "locale", "", kinds=("Generic",))
+    if "uiLocales" in read_typed_variables(changes.revision):
+        kinds = (*flows, "Generic")
+        changes.add_value(("payload", "uiLocales"), "ui-locales-empty", "ui-locales", "", kinds=flows)
+        without = drop_at(locale, changes.layer, {"uiLocales": "de"})
+        changes.add("ui-locales-without-locale", "locale", parent, kinds=kinds, edit=without)
+
+
+def _add_member_values(
+    changes: Changes, path: tuple[str, ...], values: Mapping[str, Any], kinds: Collection[str]
+) -> None:
+    """Add wrong values of a member of a context variable, whose path begins with the variable."""
+    name = "-".join(format_slug(key) for key in path)
+    changes.add_values(("payload", *path), name, path[0], values, kinds=kinds)
 
 
 def _add_object_changes(

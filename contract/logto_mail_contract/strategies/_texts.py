@@ -182,8 +182,10 @@ FREE = Texts(
 # Logto's built-in languages and some that a tenant may add.
 _LOCALES = (
     *("en", "de", "pt-BR", "ar", "cs", "es", "fa-IR", "fr", "it", "ja", "ko", "pl-PL", "pt-PT", "ru", "th"),
-    *("tr-TR", "uk-UA", "zh-CN", "zh-HK", "zh-TW", "af-ZA", "en-GB", "nl-NL", "sv-SE", "vi-VN"),
+    *("tr-TR", "uk-UA", "zh-CN", "zh-HK", "zh-TW", "es-MX", "af-ZA", "en-GB", "es-419", "sv-SE", "vi-VN"),
 )
 UI_LOCALES = _Text(("pt-BR", "pt-BR de", *_PIECES), _COMPOSED, _ARBITRARY_STORED, 300, empty=False)
 WILD_LOCALE = _Text((*_LOCALES[:3], *_WILD_PIECES), _WILD_COMPOSED, ARBITRARY_WILD, 500)
+# The connector test leaves an empty one out.
+TEST_LOCALE = _Text((*_LOCALES[:3], *_WILD_PIECES), _WILD_COMPOSED, ARBITRARY_WILD, 500, empty=False)
 LOCALE = st.sampled_from(_LOCALES)

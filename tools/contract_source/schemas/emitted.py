@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 WHITE_SPACE = "\t\n\u000b\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 
 
-def make_recipient(refused: str, max_length: int | None, why: str, pattern: str = ".@.+\\..") -> Json:
+def make_recipient(refused: str, max_length: int | None, why: str, then: Json) -> Json:
     """Return the schema of ``to`` as core lets it pass; each mistake in it gives one error.
 
     Args:
         refused: The definition of the texts that are no such recipient, whatever their form.
         max_length: The greatest length; None where there is no bound.
         why: The source of the limits.
-        pattern: The form.
+        then: The form of other texts.
     """
     schema: Json = {"title": "Recipient", "type": "string", "description": f"{TO} {why}"}
     if max_length is not None:
@@ -56,42 +56,43 @@ def make_recipient(refused: str, max_length: int | None, why: str, pattern: str 
         "examples": ["foo@example.com"],
         "not": make_ref(refused),
         "if": {"not": make_ref(refused)},
-        "then": {"pattern": pattern},
+        "then": then,
     }
 
 
 def make_recipients() -> Json:
     """Return the definitions of the recipients, and of the texts that they cannot be."""
-    white_space = "Text with white space in it as JavaScript knows it: each character is listed."
+    white_space = "white space as JavaScript knows it: each character is listed."
     # zod's pattern of an address, without lookaheads, and with $ only where no line break can follow.
     address = (
         "^([A-Za-z0-9_'+-]+\\.)*[A-Za-z0-9_'+-]*[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9-]*\\.)+[A-Za-z]{2,}$"
     )
+    loose: Json = {"pattern": ".@.+\\.."}
     return {
         "CodeRecipient": make_recipient(
-            "WhiteSpaceOrNul", 128, "Logto stores it with the code, in a column of 128 characters."
+            "WhiteSpaceOrNul", 128, "Logto stores it with the code, in a column of 128 characters.", loose
         ),
         "TestRecipient": make_recipient(
-            "WhiteSpace", None, "The connector test of the Console sets no limit of length."
+            "WhiteSpace", None, "The connector test of the Console sets no limit of length.", loose
         ),
         "InvitationRecipient": make_recipient(
             "NoAddress",
             256,
             "Logto checks it more strictly than that of a code, with zod's email(), and stores it in a "
             "column of 256 characters.",
-            address,
+            {"title": "Address that zod's email() accepts", "pattern": address},
         ),
         "WhiteSpace": {
             "title": "White space",
             "type": "string",
-            "description": white_space,
+            "description": f"Text with {white_space}",
             "examples": [" ", "foo@example.com\n"],
             "pattern": f"[{WHITE_SPACE}]",
         },
         "WhiteSpaceOrNul": {
             "title": "White space or NUL",
             "type": "string",
-            "description": f"{white_space} Or with a NUL, which PostgreSQL does not store.",
+            "description": f"Text with a NUL, which PostgreSQL does not store, or with {white_space}",
             "examples": [" ", "\0"],
             "pattern": f"[\\x00{WHITE_SPACE}]",
         },
@@ -99,8 +100,8 @@ def make_recipients() -> Json:
             "title": "No address",
             "type": "string",
             "description": (
-                "Text with a character that zod's email() refuses: white space, markup, or any but ASCII "
-                "letters, digits and _ ' + . @ -"
+                "Text with a character that zod's email() refuses, any but ASCII letters, digits and "
+                "_ ' + . @ -"
             ),
             "examples": ["Foo <foo@example.com>"],
             "pattern": "[^A-Za-z0-9_'+.@-]",
@@ -120,7 +121,7 @@ def make_locale() -> Json:
         "examples": ["en", "pt-BR", "es-419"],
         "not": make_ref("NoTag"),
         "if": {"not": make_ref("NoTag")},
-        "then": {"pattern": "^[a-z]{2}(-([A-Z]{2}|[0-9]{3}))?$"},
+        "then": {"title": "Language tag", "pattern": "^[a-z]{2}(-([A-Z]{2}|[0-9]{3}))?$"},
     }
 
 
