@@ -272,7 +272,7 @@ def test_commands_without_placeholders_have_no_explanation(capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        (["--revision", "9.9"], "There is no contract revision '9.9'"),
+        (["--revision", "1.21"], "There is no contract revision '1.21'"),
         (["--ca-file", "missing.pem"], "--ca-file missing.pem: No such file"),
         (["--ca-file", "empty.pem"], "--ca-file empty.pem: "),
         (["--report", "yaml=x"], "expected FORMAT=PATH, where FORMAT is text, json or junit"),

@@ -69,6 +69,13 @@ def test_recorded_bodies_are_valid_in_guard_and_emitted() -> None:
         assert validate(body) == validate(body, layer="emitted") == ()
 
 
+def test_recorded_bodies_are_valid_in_the_revision_of_their_release() -> None:
+    entries = (DATA / "recorded-bodies-of-releases.ndjson").read_text(encoding="utf-8").splitlines()
+    for entry in map(json.loads, entries):
+        for layer in ("guard", "emitted"):
+            assert validate(entry["body"], entry["release"], layer) == (), entry["flow"]
+
+
 @pytest.mark.parametrize(
     ("message", "layer", "rule", "pointer", "expected", "actual"),
     [

@@ -999,7 +999,7 @@ def test_a_failed_info_never_fails_the_run(verify_sender: VerifySender) -> None:
     [
         (("--rules", "sender/nothing", "--", "true"), 2, "no rule for senders matches 'sender/nothing'"),
         (("--exclude", "receiver/*", "--", "true"), 2, "no rule for senders matches 'receiver/*'"),
-        (("--revision", "9.9", "--", "true"), 2, "There is no contract revision '9.9'"),
+        (("--revision", "1.21", "--", "true"), 2, "There is no contract revision '1.21'"),
         (("--examples", "0", "--", "true"), 2, "invalid value '0': expected a whole number from 1"),
         (("--slow", "-1", "--", "true"), 2, "invalid value '-1': expected a number of seconds above 0"),
         (

@@ -440,7 +440,7 @@ def test_a_port_in_use_is_an_error() -> None:
     [
         (["--port", "99999"], "cannot listen at 127.0.0.1 port 99999"),
         (["--host", "no.such.host.invalid"], "cannot listen at no.such.host.invalid port 8025"),
-        (["--revision", "9.9"], "There is no contract revision '9.9'"),
+        (["--revision", "1.21"], "There is no contract revision '1.21'"),
         (["--revision", "1.22", "--layer", "documented"], "Revision 1.22 has no layer 'documented'"),
         (["--authorization-env", "NOT_SET"], "the environment variable NOT_SET is not set or empty: set it"),
         (["--host", "mail..test"], "cannot listen at mail..test port 8025"),

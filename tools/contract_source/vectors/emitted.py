@@ -20,6 +20,7 @@ from .shared import (
     add_broken_texts,
     add_extra_members,
     add_recorded,
+    add_recorded_of_releases,
     add_roots,
     add_wrong_payloads,
     add_wrong_types,
@@ -108,6 +109,7 @@ def build_emitted(revision: str) -> Suite:
     add_broken_texts(suite, ("empty", "nan", "byte-order-mark", "two-documents"))
     if revision == CURRENT:
         add_recorded(suite)
+    add_recorded_of_releases(suite)
     return suite
 
 

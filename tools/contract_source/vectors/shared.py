@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .suite import format_slug
-from .values import ALL_TYPES, NO_OBJECTS, NO_STRINGS
+from .values import ALL_TYPES, NO_OBJECTS, NO_STRINGS, REVISIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from ..files import Json
     from .suite import Suite
 
-RECORDED = Path(__file__).resolve().parents[3] / "tests/schemas/data/recorded-bodies-v1.42.0.ndjson"
+DATA = Path(__file__).resolve().parents[3] / "tests/schemas/data"
+RECORDED = DATA / "recorded-bodies-v1.42.0.ndjson"
+RECORDED_OF_RELEASES = DATA / "recorded-bodies-of-releases.ndjson"
 
 NO_JSON = {
     "empty": "",
@@ -127,3 +129,19 @@ def add_recorded(suite: Suite) -> None:
         entry = json.loads(line)
         slug = format_slug(entry["flow"])
         suite.add(f"recorded-{slug}", f"Recorded: {entry['flow']}.", json.loads(entry["body"]))
+
+
+def add_recorded_of_releases(suite: Suite) -> None:
+    """Add the request bodies that real Logto releases of the revision posted."""
+    suite.group = "Bodies that real Logto releases of this revision posted, as recorded"
+    for line in RECORDED_OF_RELEASES.read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        if _find_revision(entry["release"]) == suite.revision:
+            name = format_slug(f"{entry['release']} {entry['flow']}")
+            suite.add(f"recorded-{name}", f"Recorded: {entry['flow']}.", json.loads(entry["body"]))
+
+
+def _find_revision(release: str) -> str:
+    """Return the revision of a release: each is named after its first one."""
+    number = release.removeprefix("v").split(".")[1]
+    return max(name for name in REVISIONS if int(name.split(".")[1]) <= int(number))
