@@ -43,7 +43,7 @@ def validate(message: Any, revision: str | None = None, layer: str = "guard") ->
     Args:
         message: JSON text, as ``str`` or as UTF-8 ``bytes``, or a value as ``json.loads`` returns it (a
             ``str`` is always read as text).
-        revision: A contract revision (``"1.35"``) or a Logto release (``"v1.42.0"``); the current revision
+        revision: A contract revision (``"1.35"``) or a Logto release (``"v1.22.0"``); the current revision
             when None.
         layer: ``guard`` (what the type allows), ``emitted`` (what Logto core sends) or ``documented`` (what
             the docs promise, current revision only).

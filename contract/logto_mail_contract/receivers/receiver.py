@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ..connector.channel import Target
 
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
+# Logto invites nobody to a domain whose last label has other characters or only one.
+_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+[A-Za-z]{{2,63}}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def messages(
     to ``{"code": "000000", "locale": "en"}``.
 
     Args:
-        revision: A contract revision (``"1.35"``) or a Logto release (``"v1.42.0"``); the current revision
+        revision: A contract revision (``"1.35"``) or a Logto release (``"v1.22.0"``); the current revision
             when None.
         layer: ``guard``, ``emitted`` or ``documented`` (current revision only).
         types: Template types to draw: names, or members of ``TemplateType``; all of the layer when None.

@@ -145,8 +145,8 @@ def build_openapi(revision: Revision) -> Json:
                     "name": "Authorization",
                     "description": (
                         "The text of the connector's setting authorization, verbatim: any scheme or none. "
-                        "It is optional in Logto: without the setting there is no header. Set one and check "
-                        "it."
+                        "It is optional in Logto: without the setting there is no header. With an empty one, "
+                        "only the connector test sends a header, which is empty. Set one and check it."
                     ),
                 }
             },

@@ -24,7 +24,7 @@ BUILT_IN_LOCALES = (
     *("ar", "cs", "de", "en", "es", "es-MX", "fa-IR", "fr", "it", "ja", "ko", "pl-PL", "pt-BR", "pt-PT"),
     *("ru", "th", "tr-TR", "uk-UA", "zh-CN", "zh-HK", "zh-TW"),
 )
-"""Logto ``packages/toolkit/language-kit`` and ``packages/phrases``, v1.42.0; es-MX since v1.43.0."""
+"""Logto ``packages/toolkit/language-kit`` and ``packages/phrases`` of the newest known release."""
 
 _CUSTOM_LOCALES = ("en-GB", "es-419", "fr-CA", "nb-NO", "sr-RS", "he-IL", "cy-GB")
 """Tags that a tenant can add: two letters, and a region of two letters or three digits."""

@@ -39,7 +39,7 @@ def _mark_user(make: Callable[[], str]) -> dict[str, Any]:
     return user(
         name=make(),
         avatar=f"https://example.com/{make()}",
-        primaryEmail=make(),
+        primaryEmail=f"{make()}@example.com",
         profile={key: make() for key in ("givenName", "familyName", "nickname")},
     )
 
