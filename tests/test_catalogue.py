@@ -21,17 +21,69 @@ from logto_mail_contract.catalogue import UnknownLayer, UnknownRevision
         ("1.31.0", "1.31"),
         ("v1.34.0", "1.32"),
         ("1.37.1", "1.35"),
+        # Patch releases between known ones.
+        ("v1.22.7", "1.22"),
+        ("1.24.9", "1.22"),
+        ("v1.30.0", "1.25"),
+        ("1.31.4", "1.31"),
+        ("1.34.99", "1.32"),
+        ("v1.35.9", "1.35"),
+        # Releases that are newer than the newest.
+        ("v1.999.0", "1.35"),
+        ("1.999", "1.35"),
+        ("2.0.0", "1.35"),
+        ("v10.0", "1.35"),
     ],
 )
 def test_a_revision_or_a_release_names_a_revision(name: str, revision: str) -> None:
     assert catalogue.resolve_revision(name) == revision
 
 
-@pytest.mark.parametrize("name", ["1.21", "1.21.0", "1.99", "1", "", "vv1.22", "1.35.9", "latest", "1.30.0"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "1.21",
+            "1.21.0",
+            "v1.21.99",
+            "0.99",
+            "1",
+            "",
+            "v",
+            "vv1.22",
+            "V1.22",
+            "latest",
+            "1.35.x",
+            "1.35.0.1",
+        ),
+        *("1.35.", "v1.35.0-rc.1", "1.35.0\n", " 1.35", "1,35", "-1.35", "01.35", f"1.{'9' * 5000}"),
+        "\u0661.\u0663\u0665",
+    ],
+)
 def test_an_unknown_name_raises_and_lists_the_revisions(name: str) -> None:
     with pytest.raises(UnknownRevision) as caught:
         catalogue.resolve_revision(name)
     assert "1.22, 1.25, 1.31, 1.32, 1.35" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["v1.999.0", "1.999", "2.0.0"])
+def test_a_newer_release_is_explained(name: str) -> None:
+    newest = catalogue.newest_release()
+    assert catalogue.explain_newer_release(name) == (
+        f"Logto v{name.removeprefix('v')} is newer than v{newest}, the newest release that the contract was "
+        "checked against; the current revision 1.35 is used"
+    )
+
+
+def test_a_patch_of_the_newest_release_is_newer() -> None:
+    major, minor, patch = catalogue.newest_release().split(".")
+    assert catalogue.explain_newer_release(f"{major}.{minor}.{int(patch) + 1}") is not None
+
+
+@pytest.mark.parametrize("name", [None, "1.35", "v1.42.0", "1.42", "1.35.9", "1.22", "1.21", "latest", ""])
+def test_any_other_name_needs_no_explanation(name: str | None) -> None:
+    assert catalogue.explain_newer_release(name) is None
+    assert catalogue.explain_newer_release(f"v{catalogue.newest_release()}") is None
 
 
 def test_a_revision_that_is_no_text_raises() -> None:

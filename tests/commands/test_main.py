@@ -15,7 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from logto_mail_contract import MailEndpoint, validate
-from logto_mail_contract.catalogue import load, rules
+from logto_mail_contract.catalogue import explain_newer_release, load, rules
 from logto_mail_contract.commands import main as cli
 
 GOOD = '{"to": "foo@example.com", "type": "SignIn", "payload": {"code": "012345"}}'
@@ -46,6 +46,33 @@ def test_valid_messages_exit_0(capsys: pytest.CaptureFixture[str]) -> None:
         "good.json: valid\ngood.json: valid\n2 judged, 2 valid, 0 invalid (revision 1.35, layer guard)\n"
     )
     assert printed.err == ""
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("validate", "good.json"), 0),
+        (("sample", "-n", "1"), 0),
+        (("verify", "--ca-file", "none", "https://127.0.0.1:1/"), 2),
+        (("verify-sender", "--rule", "none", "--", "none"), 2),
+        (("serve", "--authorization-env", "NOT_SET"), 2),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_newer_release_is_explained_on_standard_error(
+    arguments: tuple[str, ...], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, *rest = arguments
+    problems = []
+    for release in ("v1.999.0", "v1.22.1", "1.35"):
+        assert cli.main([name, "--revision", release, *rest]) == code
+        problems.append(capsys.readouterr().err.splitlines())
+    explained, *others = problems
+    assert [line for line in explained if "is newer than v" in line] == [
+        f"mail-contract: {explain_newer_release('v1.999.0')}"
+    ]
+    assert "is newer than" not in str(others)
 
 
 @pytest.mark.usefixtures("folder")

@@ -13,6 +13,7 @@ import pytest
 import trustme  # noqa: F401
 
 import logto_mail_contract.endpoint.server  # noqa: F401
+from logto_mail_contract.catalogue import explain_newer_release
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -1464,7 +1465,7 @@ def test_module(mail_endpoint):
     [
         ("lenent=True", "mail_contract accepts revision=, layer=, *, lenient= by keyword; not lenent"),
         ("'1.35'", "mail_contract accepts revision=, layer=, *, lenient= by keyword; not '1.35'"),
-        ("revision='7.1'", "mail-contract: There is no contract revision '7.1'. Revisions: 1.22, 1.25, *"),
+        ("revision='0.7'", "mail-contract: There is no contract revision '0.7'. Revisions: 1.22, 1.25, *"),
         ("layer='guarded'", "mail-contract: Revision 1.35 has no layer 'guarded'. Its layers: guard, *"),
         ("revision='1.22', layer='documented'", "mail-contract: Revision 1.22 has no layer 'documented'.*"),
     ],
@@ -1516,15 +1517,39 @@ def test_it(mail_endpoint):
 
 
 def test_the_header_shows_the_current_revision(run: Run) -> None:
-    run("def test_it():\n    pass").stdout.fnmatch_lines(["mail-contract: revision 1.35, layer guard"])
+    result = run("def test_it():\n    pass")
+    result.stdout.fnmatch_lines(["mail-contract: revision 1.35, layer guard"])
+    result.stdout.no_fnmatch_line("*is newer than*")
+
+
+@pytest.mark.parametrize("given", ["option", "ini"])
+def test_the_header_says_that_a_release_is_newer_than_the_contract(
+    given: str, run: Run, pytester: pytest.Pytester
+) -> None:
+    source = """
+import pytest
+
+@pytest.mark.mail_contract(revision="v2.0.0")
+def test_marker(mail_endpoint, make_mail_endpoint):
+    assert mail_endpoint.revision == make_mail_endpoint(revision="1.999").revision == "1.35"
+
+def test_it(mail_endpoint):
+    assert mail_endpoint.revision == "1.35"
+"""
+    if given == "ini":
+        pytester.makeini("[pytest]\nmail_contract_revision = v1.999.0\n")
+    result = run(source, *(["--mail-contract-revision=v1.999.0"] if given == "option" else []))
+    result.assert_outcomes(passed=2)
+    explained = f"mail-contract: {explain_newer_release('v1.999.0')}"
+    result.stdout.fnmatch_lines(["mail-contract: revision 1.35, layer guard", explained])
 
 
 @pytest.mark.parametrize(
     ("option", "line"),
     [
         (
-            "revision=7.1",
-            "ERROR: mail-contract: There is no contract revision '7.1'. Revisions: 1.22, 1.25, 1.31, *",
+            "revision=0.7",
+            "ERROR: mail-contract: There is no contract revision '0.7'. Revisions: 1.22, 1.25, 1.31, *",
         ),
         ("layer=strict", "ERROR: mail-contract: Revision 1.35 has no layer 'strict'. Its layers: guard, *"),
         ("port=http", "ERROR: mail-contract: a port is a number from 0 to 65535; it was 'http'"),

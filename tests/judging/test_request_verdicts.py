@@ -242,7 +242,7 @@ def test_a_revision_or_release_selects_the_schema() -> None:
     assert judge(mfa, revision="1.32").status == 200
     assert judge(mfa, revision="v1.31.0").status == 400
     with pytest.raises(UnknownRevision):
-        judge(revision="7.0")
+        judge(revision="0.7")
     with pytest.raises(UnknownLayer):
         judge(revision="1.22", layer="documented")
 
