@@ -1610,7 +1610,7 @@ def test_second(make_mail_endpoint):
     with pytest.raises(TypeError, match="make_mail_endpoint accepts https, .* not lenent"):
         make_mail_endpoint(lenent=True)
     with pytest.raises(ValueError, match="There is no contract revision"):
-        make_mail_endpoint(revision="7.1")
+        make_mail_endpoint(revision="0.7")
 """
     ).assert_outcomes(passed=2)
 
