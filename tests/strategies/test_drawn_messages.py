@@ -111,6 +111,17 @@ def test_recipients_are_in_reserved_domains(revision: str, layer: str) -> None:
             assert RESERVED.fullmatch(address[address.rindex("@") :]), message["to"]
 
 
+def test_the_newest_language_of_logto_is_drawn() -> None:
+    drawn = draw_examples(messages(layer="emitted", types=["SignIn"]), 500)
+    assert {"en", "es-MX", "es-419"} < {message["payload"]["locale"] for message in drawn}
+
+
+def test_application_and_user_come_together_from_the_account() -> None:
+    drawn = draw_examples(messages(layer="emitted", types=["BindNewIdentifier"]), 300)
+    found = {("application" in message["payload"], "user" in message["payload"]) for message in drawn}
+    assert found == {(False, False), (False, True), (True, True)}
+
+
 def test_zod_accepts_the_addresses_of_invitations() -> None:
     invited = draw_examples(messages(layer="emitted", types=["OrganizationInvitation"]), 300)
     assert [message["to"] for message in invited if not ZOD_EMAIL.fullmatch(message["to"])] == []
