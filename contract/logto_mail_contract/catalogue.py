@@ -101,16 +101,13 @@ def resolve_revision(name: str) -> str:
     if name in revisions():
         return name
     wanted = _read_release(name)
-    resolved = None
-    for release, revision in _known_releases():
-        if wanted is not None and release <= wanted:
-            resolved = revision
-    if resolved is None:
+    older = [revision for release, revision in _known_releases() if wanted is not None and release <= wanted]
+    if not older:
         raise UnknownRevision(
             f"There is no contract revision {name!r}. Revisions: {', '.join(revisions())}; "
             f"or a Logto release, v{index()['revisions'][0]['releases'][0]} or newer."
         )
-    return resolved
+    return older[-1]
 
 
 def explain_newer_release(name: str | None) -> str | None:
