@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .guard import build_guard
-from .pieces import format_releases
+from .pieces import format_releases, move_refs
+from .receiver import build_receiver
 from .samples import make_sample
 from .texts import TYPE_MEANINGS
 
@@ -40,7 +40,9 @@ FAILURE = (
 
 def build_openapi(revision: Revision) -> Json:
     """Return ``openapi.json``: the endpoint that a receiver offers to Logto."""
-    message = {key: value for key, value in build_guard(revision).items() if key not in ("$schema", "$id")}
+    receiver = build_receiver(revision)
+    schemas = {"MailMessage": {key: value for key, value in receiver.items() if key[0] != "$"}}
+    schemas |= receiver["$defs"]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -89,7 +91,7 @@ def build_openapi(revision: Revision) -> Json:
                         "description": "One message.",
                         "content": {
                             "application/json": {
-                                "schema": {"$ref": "#/components/schemas/SendMessageData"},
+                                "schema": {"$ref": "#/components/schemas/MailMessage"},
                                 "examples": {
                                     name: {
                                         "summary": TYPE_MEANINGS[name],
@@ -137,7 +139,7 @@ def build_openapi(revision: Revision) -> Json:
             }
         },
         "components": {
-            "schemas": {"SendMessageData": message},
+            "schemas": move_refs(schemas, "#/components/schemas/{}".format),
             "securitySchemes": {
                 "authorization": {
                     "type": "apiKey",
