@@ -1,8 +1,9 @@
 // Judges JSON texts by JSON Schemas, with Ajv in strict mode.
 //
-//   node ajv.mjs FILE...          the schema files, each with its own $id
+//   node ajv.mjs FILE...          the schema files; those without an $id are left out
 //
 //   in   a line:  [{"schema": <a schema, such as {"$ref": "<an $id>"}>, "text": "<JSON text>"}, …]
+//                 {"file": "<a schema file>", "text": …} judges by a file without an $id
 //   out  a line:  [{"valid": true, "errors": []}, …]         one for each, in order
 //
 // An error is {"keyword", "pointer"}: the keyword that failed and the JSON pointer of the place in the
@@ -11,21 +12,26 @@
 // result is {"refused": "<why>"}.
 
 import { readFileSync } from "node:fs";
-import Ajv from "ajv/dist/2020.js";
+import Ajv from "ajv";
+import Ajv2020 from "ajv/dist/2020.js";
 import { job, lines, writeResult } from "./lines.mjs";
 
-const ajv = new Ajv.default({ strict: true, allErrors: true });
-for (const file of process.argv.slice(2)) {
-  ajv.addSchema(JSON.parse(readFileSync(file, "utf8")));
-}
+const options = { strict: true, allErrors: true };
+const ajv = new Ajv2020.default(options);
+// The default export reads draft-07.
+const older = new Ajv.default(options);
+const read = (file) => JSON.parse(readFileSync(file, "utf8"));
+const schemas = process.argv.slice(2).map(read);
+ajv.addSchema(schemas.filter(({ $id }) => $id !== undefined));
 
 const compiled = new Map();
 
-function validator(schema) {
-  const key = JSON.stringify(schema);
+function validator(schema, file) {
+  const key = file ?? JSON.stringify(schema);
   if (!compiled.has(key)) {
     try {
-      compiled.set(key, ajv.compile(schema));
+      const found = file ? read(file) : schema;
+      compiled.set(key, (found.$schema?.includes("draft-07") ? older : ajv).compile(found));
     } catch (error) {
       compiled.set(key, error.message);
     }
@@ -33,8 +39,8 @@ function validator(schema) {
   return compiled.get(key);
 }
 
-function judge({ schema, text }) {
-  const validate = validator(schema);
+function judge({ schema, file, text }) {
+  const validate = validator(schema, file);
   if (typeof validate === "string") {
     return { refused: validate };
   }

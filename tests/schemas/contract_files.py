@@ -77,12 +77,17 @@ def deep_recursion() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Vector:
-    """One labelled message."""
+    """One labelled message.
+
+    Attributes:
+        difficulty: What parsers read differently in it; None where only the schema decides.
+    """
 
     id: str
     value: Any
     readable: bool
     error: Error | None
+    difficulty: str | None
 
     @property
     def errors(self) -> list[Error]:
@@ -104,7 +109,7 @@ def vectors(revision: str, layer: str) -> tuple[Vector, ...]:
                     value = read_json(test["text"])
                 except ValueError:
                     readable = False
-            found.append(Vector(test["id"], value, readable, error))
+            found.append(Vector(test["id"], value, readable, error, test.get("difficulty")))
     return tuple(found)
 
 

@@ -29,7 +29,12 @@ FILES = {
     "emitted": "emitted.schema.json",
     "documented": "documented.schema.json",
 }
-ALL_SCHEMA_FILES = sorted(str(path.relative_to(SCHEMAS)) for path in SCHEMAS.rglob("*.schema.json"))
+# Those without an $id have tests of their own.
+ALL_SCHEMA_FILES = sorted(
+    str(path.relative_to(SCHEMAS))
+    for path in SCHEMAS.rglob("*.schema.json")
+    if path.parent.name != "draft-07" and path.name != "receiver.schema.json"
+)
 VERDICTS = [
     json.loads(line)
     for line in (DATA / "observed-guard-verdicts.ndjson").read_text(encoding="utf-8").splitlines()

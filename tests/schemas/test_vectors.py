@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import re
-from typing import Any
+from decimal import Decimal
+from typing import Any, NoReturn
 
 import jsonschema_rs
 import pytest
@@ -53,7 +54,7 @@ def test_each_vector_file_has_its_form(revision: str, layer: str) -> None:
     assert {group["schema"]["$ref"] for group in document} == {schema(revision, layer)["$id"]}
 
 
-GOOD = {"id": "missing-to", "description": "to is required.", "valid": False, "data": {}}
+GOOD = {"id": "missing-to", "description": "to is required.", "about": "schema", "valid": False, "data": {}}
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,15 @@ GOOD = {"id": "missing-to", "description": "to is required.", "valid": False, "d
         ({"keyword": "required", "pointer": "", "valid": True}, ("not", "/0/tests/0/keyword")),
         ({"keyword": "required", "pointer": "", "id": "Missing to"}, ("pattern", "/0/tests/0/id")),
         ({"keyword": "required", "pointer": "", "skip": True}, ("additionalProperties", "/0/tests/0")),
+        ({"keyword": "required", "pointer": "", "about": "parser"}, ("required", "/0/tests/0")),
+        (
+            {"keyword": "required", "pointer": "", "difficulty": "depth"},
+            ("not", "/0/tests/0/difficulty"),
+        ),
+        (
+            {"keyword": "required", "pointer": "", "about": "parser", "difficulty": "x"},
+            ("enum", "/0/tests/0/difficulty"),
+        ),
     ],
 )
 def test_an_ill_formed_vector_is_refused(change: dict[str, object], error: tuple[str, str]) -> None:
@@ -76,6 +86,56 @@ def test_an_ill_formed_vector_is_refused(change: dict[str, object], error: tuple
         "tests": [GOOD | change],
     }
     assert error in python_errors(Draft202012Validator(load("vectors.schema.json")), [group])
+
+
+def difficulties(text: str) -> set[str]:
+    """Return what a parser must read as JavaScript does to read ``text``; 500 levels are called deep."""
+    found = set()
+
+    def read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            found.add("duplicate")
+        return dict(pairs)
+
+    def read_number(digits: str) -> float:
+        if Decimal(digits) != Decimal(repr(float(digits))):
+            found.add("number")
+        return float(digits)
+
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(constant)
+
+    try:
+        with deep_recursion():
+            value = json.loads(
+                text,
+                object_pairs_hook=read_object,
+                parse_int=read_number,
+                parse_float=read_number,
+                parse_constant=refuse,
+            )
+            decoded = json.dumps(value, ensure_ascii=False)
+            deepest = max(map(len, places(value)), default=0)
+    except ValueError:
+        return {"syntax"}
+    if re.search("[\ud800-\udfff]", decoded):
+        found.add("surrogate")
+    if deepest > 500:
+        found.add("depth")
+    return found
+
+
+@pytest.mark.parametrize(("revision", "layer"), layers())
+def test_each_vector_names_its_difficulty(revision: str, layer: str) -> None:
+    """A vector is about the parser if, and only if, its text has a difficulty, and it names that one."""
+    wrong = {}
+    for group in file_of(revision, layer):
+        for test in group["tests"]:
+            text = test["text"] if "text" in test else json.dumps(test["data"])
+            stated = {test["difficulty"]} if test["about"] == "parser" else set()
+            if difficulties(text) != stated:
+                wrong[test["id"]] = (stated, difficulties(text))
+    assert wrong == {}
 
 
 @pytest.mark.parametrize(("revision", "layer"), layers())
@@ -101,12 +161,12 @@ def test_jsonschema_rs_gives_the_stated_verdict(revision: str, layer: str) -> No
         with deep_recursion():
             reported = rust_errors(validator, vector.value)
         if reported is None:
-            unread.add(vector.id)
+            unread.add(vector.difficulty)
         # The engine leaves an empty member name out of its path.
         elif reported != [(keyword, place.removesuffix("/")) for keyword, place in vector.errors]:
             wrong[vector.id] = (vector.errors, reported)
     assert wrong == {}
-    assert all(name.startswith(("surrogate-", "depth-")) for name in unread), unread
+    assert unread <= {"surrogate", "depth"}
 
 
 @pytest.mark.parametrize(("revision", "layer"), layers())
@@ -208,7 +268,7 @@ def test_guard_accepts_changed_messages_that_other_layers_accept(
     valid = [
         vector.value
         for vector in vectors(revision, layer)
-        if vector.error is None and not vector.id.startswith("depth-")
+        if vector.error is None and vector.difficulty != "depth"
     ]
     value = copy.deepcopy(data.draw(st.sampled_from(valid)))
     for _ in range(data.draw(st.integers(1, 2))):

@@ -31,8 +31,11 @@ def build_guard(revision: Revision) -> Json:
         "examples": [{"code": "031415"}, {"link": SAMPLE_LINK}, {}],
         "properties": make_typed_variables(revision.typed_variables),
     }
-    if revision.strings_only:
-        payload["additionalProperties"] = {"type": "string", "description": "Any other variable is a string."}
+    payload["additionalProperties"] = (
+        {"type": "string", "description": "Any other variable is a string."}
+        if revision.strings_only
+        else True
+    )
     properties: Json = {
         "to": {
             "type": "string",
@@ -58,4 +61,5 @@ def build_guard(revision: Revision) -> Json:
         "type": "object",
         "required": ["to", "type", "payload"],
         "properties": properties,
+        "additionalProperties": True,
     }

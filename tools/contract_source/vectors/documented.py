@@ -64,11 +64,13 @@ def build_documented(revision: str) -> Suite:
         "surrogate-in-code",
         "A lone surrogate in a string.",
         '{"to":"a@b.c","type":"Generic","payload":{"code":"\\ud800"}}',
+        difficulty="surrogate",
     )
     suite.add_text(
         "depth-1000",
         "A tolerated value a thousand levels deep.",
         f'{{"to":"a@b.c","type":"Generic","payload":{{"code":"1","x":{"[" * 1000}{"]" * 1000}}}}}',
+        difficulty="depth",
     )
     add_broken_texts(suite, ("empty", "nan", "byte-order-mark", "two-documents"))
     return suite

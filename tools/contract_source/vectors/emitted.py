@@ -216,12 +216,14 @@ def _add_texts(suite: Suite) -> None:
             "surrogate-in-ui-locales",
             "A lone surrogate arrives as an escape.",
             '{"to":"a@b.c","type":"SignIn","payload":{"code":"123456","locale":"en","uiLocales":"\\ud800"}}',
+            difficulty="surrogate",
         )
     suite.add_text(
         "surrogate-in-code",
         "A lone surrogate is no digit.",
         '{"to":"a@b.c","type":"Generic","payload":{"code":"12345\\ud800"}}',
         ("pattern", "/payload/code"),
+        difficulty="surrogate",
     )
     suite.add_text(
         "proto-beside-code",
@@ -240,4 +242,5 @@ def _add_texts(suite: Suite) -> None:
         "The last of duplicate keys counts.",
         '{"to":"a@b.c","type":"Generic","payload":{"code":"123456","code":"1"}}',
         ("pattern", "/payload/code"),
+        difficulty="duplicate",
     )

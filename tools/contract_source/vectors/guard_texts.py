@@ -29,7 +29,7 @@ def add_guard_texts(suite: Suite, *, strings_only: bool) -> None:
         ),
     }
     for name, (where, text, error) in texts.items():
-        suite.add_text(name, f"A lone surrogate in {where}.", text, error)
+        suite.add_text(name, f"A lone surrogate in {where}.", text, error, difficulty="surrogate")
     twice: dict[str, tuple[str, Error | None]] = {
         "to-bad-then-good": ('{"to":1,"to":"a","type":"SignIn","payload":{}}', None),
         "to-good-then-bad": ('{"to":"a","to":1,"type":"SignIn","payload":{}}', ("type", "/to")),
@@ -44,7 +44,8 @@ def add_guard_texts(suite: Suite, *, strings_only: bool) -> None:
         ),
     }
     for name, (text, error) in twice.items():
-        suite.add_text(f"duplicate-{name}", "The last of duplicate keys counts.", text, error)
+        description = "The last of duplicate keys counts."
+        suite.add_text(f"duplicate-{name}", description, text, error, difficulty="duplicate")
     numbers = {
         "zero": "0",
         "minus-zero": "-0",
@@ -61,12 +62,14 @@ def add_guard_texts(suite: Suite, *, strings_only: bool) -> None:
             "A number is no string, however large." if strings_only else "Any number is tolerated.",
             f'{{"to":"a","type":"SignIn","payload":{{"x":{number}}}}}',
             of_x,
+            difficulty=None if name in ("zero", "minus-zero", "fraction") else "number",
         )
     suite.add_text(
         "number-beyond-double-as-to",
         "A number is no string, however large.",
         '{"to":1e400,"type":"SignIn","payload":{}}',
         ("type", "/to"),
+        difficulty="number",
     )
     for name, brackets in {"arrays": ("[", "]"), "objects": ('{"a":', "}")}.items():
         deep = brackets[0] * 1000 + "1" + brackets[1] * 1000
@@ -75,6 +78,7 @@ def add_guard_texts(suite: Suite, *, strings_only: bool) -> None:
             "A value nested a thousand levels deep.",
             f'{{"to":"a","type":"SignIn","payload":{{"x":{deep}}}}}',
             of_x,
+            difficulty="depth",
         )
     for name, value, error in (
         ("string", '"x"', None),

@@ -119,7 +119,8 @@ def add_broken_texts(suite: Suite, names: Sequence[str]) -> None:
     """Add texts that are not JSON."""
     suite.group = "Text that is not JSON"
     for name in names:
-        suite.add_text(f"syntax-{name}", "JSON.parse refuses this text.", NO_JSON[name], ("syntax", ""))
+        description = "JSON.parse refuses this text."
+        suite.add_text(f"syntax-{name}", description, NO_JSON[name], ("syntax", ""), difficulty="syntax")
 
 
 def add_recorded(suite: Suite) -> None:

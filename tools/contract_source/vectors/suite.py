@@ -55,11 +55,29 @@ class Suite:
 
     def add(self, name: str, description: str, data: Any, error: Error | None = None) -> None:
         """Add a vector whose message is a JSON value; it is valid when ``error`` is None."""
-        self._add(name, description, {"data": data}, error)
+        self._add(name, description, {"about": "schema"}, {"data": data}, error)
 
-    def add_text(self, name: str, description: str, text: str, error: Error | None = None) -> None:
-        """Add a vector whose message is JSON text, or text that is not JSON."""
-        self._add(name, description, {"text": text}, error)
+    def add_text(
+        self,
+        name: str,
+        description: str,
+        text: str,
+        error: Error | None = None,
+        *,
+        difficulty: str | None = None,
+    ) -> None:
+        """Add a vector whose message is JSON text, or text that is not JSON.
+
+        Args:
+            name: The id of the vector.
+            description: What it shows.
+            text: The text.
+            error: What refuses the message; None if it is valid.
+            difficulty: What parsers read differently: surrogate, depth, number, duplicate or syntax. None if
+                every parser reads the text as JavaScript does.
+        """
+        about = {"about": "parser", "difficulty": difficulty} if difficulty else {"about": "schema"}
+        self._add(name, description, about, {"text": text}, error)
 
     def at(self, message: Json, *steps: str) -> Place:
         """Return a place in ``message`` for vectors that differ there."""
@@ -73,10 +91,10 @@ class Suite:
             for description, tests in self.groups.items()
         ]
 
-    def _add(self, name: str, description: str, message: Json, error: Error | None) -> None:
+    def _add(self, name: str, description: str, about: Json, message: Json, error: Error | None) -> None:
         expected = {} if error is None else {"keyword": error[0], "pointer": error[1]}
         self.groups.setdefault(self.group, []).append(
-            {"id": name, "description": description, "valid": error is None} | message | expected
+            {"id": name, "description": description, **about, "valid": error is None} | message | expected
         )
 
 
