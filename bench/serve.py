@@ -152,7 +152,8 @@ def write_schema(folder: Path) -> Path:
 
 def openapi() -> dict[str, object]:
     document: dict[str, object] = catalogue.load("openapi.json")
-    return {**document, "servers": [{"url": "/"}]}
+    (path,) = catalogue.load("openapi.json")["paths"].values()
+    return {**document, "servers": [{"url": "/"}], "paths": {"/": path}}
 
 
 def load(port: int, connections: int, seconds: float, script: Path) -> tuple[float, float]:

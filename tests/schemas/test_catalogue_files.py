@@ -183,7 +183,7 @@ def test_every_invalid_vector_fails_a_rule(revision: str, layer: str) -> None:
 @pytest.mark.parametrize(
     ("name", "response"),
     [
-        ("openapi.json", ("/", "post", "responses", "4XX")),
+        ("openapi.json", ("/logto-mail", "post", "responses", "4XX")),
         ("inbox-api.openapi.json", ("/api/messages", "get", "responses", "200")),
     ],
 )
@@ -209,7 +209,7 @@ def test_the_openapi_document_contains_the_receiver_schema() -> None:
 
 def test_the_openapi_examples_are_valid_messages() -> None:
     """There is an example of each template type, and each is what Logto sends."""
-    body = load("openapi.json")["paths"]["/"]["post"]["requestBody"]["content"]["application/json"]
+    body = load("openapi.json")["paths"]["/logto-mail"]["post"]["requestBody"]["content"]["application/json"]
     assert list(body["examples"]) == index()["revisions"][-1]["templateTypes"]
     for name, example in body["examples"].items():
         assert example["value"]["type"] == name
@@ -219,5 +219,5 @@ def test_the_openapi_examples_are_valid_messages() -> None:
 
 def test_the_openapi_document_describes_every_kind_of_response() -> None:
     """Every response that has a meaning for Logto is there."""
-    responses = load("openapi.json")["paths"]["/"]["post"]["responses"]
+    responses = load("openapi.json")["paths"]["/logto-mail"]["post"]["responses"]
     assert {"2XX", "303", "304", "3XX", "401", "4XX", "5XX"} == set(responses)

@@ -160,7 +160,7 @@ def test_the_document_has_the_paths_methods_and_parameters_of_the_server(served:
 def test_the_replies_of_the_document_can_be_scripted(served: Serving) -> None:
     body = document()["paths"]["/api/replies"]["post"]["requestBody"]["content"]["application/json"]
     for example in body["examples"].values():
-        assert validator("components", "schemas", "Reply").is_valid(example["value"])
+        assert validator("components", "schemas", "PostedReply").is_valid(example["value"])
         assert served.api.script(example["value"])
         served.api.request("DELETE", "/api/replies")
 
@@ -1722,7 +1722,7 @@ def test_the_api_accepts_exactly_the_replies_that_the_schema_allows(running: Ser
     # Strict JSON: Python's NaN and Infinity are not allowed.
     body = json.dumps(posted).encode()
     possible = b"NaN" not in body and b"Infinity" not in body
-    valid = possible and validator("components", "schemas", "Reply").is_valid(json.loads(body))
+    valid = possible and validator("components", "schemas", "PostedReply").is_valid(json.loads(body))
     lines = ["Content-Type: application/json"]
     try:
         response = running.api.request("POST", "/api/replies", *lines, body=body)

@@ -240,13 +240,14 @@ def declared(method: str, path: str, status: int) -> tuple[str, ...]:
     template = next((name for name in paths if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", name), path)), None)
     if status == 403 and path != "/healthz":
         return "components", "responses", "ForeignHost"
+    # The document says in words that an unknown path and another method get the schema of every error.
     if template is None:
         assert status == 404, f"{status} for {path}, which the document does not have"
-        return "components", "responses", "NotFound"
+        return "components", "responses", "BadRequest"
     method = "get" if method == "HEAD" else method.lower()
     if method not in paths[template]:
         assert status == 405, f"{status} for {method} {path}, which the document does not have"
-        return "components", "responses", "MethodNotAllowed"
+        return "components", "responses", "BadRequest"
     responses = paths[template][method]["responses"]
     assert str(status) in responses, f"{status} is no declared response to {method} {path}"
     shared = responses[str(status)].get("$ref")

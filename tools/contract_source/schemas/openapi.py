@@ -14,11 +14,22 @@ if TYPE_CHECKING:
     from .revisions import Revision
 
 
-def make_response(description: str) -> Json:
-    """Return an OpenAPI response whose body Logto may pass on as text."""
-    return {"description": description, "content": {"text/plain": {"schema": {"type": "string"}}}}
+def make_refusal(description: str, reason: str) -> Json:
+    """Return an OpenAPI response that refuses a message, with a body of any content type."""
+    return {
+        "description": description,
+        "content": {
+            "application/json": {"schema": {}, "example": {"error": reason}},
+            "text/plain": {"schema": {"type": "string"}, "example": reason},
+            "*/*": {"schema": {}},
+        },
+    }
 
 
+CONTACT: Json = {
+    "name": "The logto-mail-contract maintainers",
+    "url": "https://github.com/logto-mail-contract/logto-mail-contract/issues",
+}
 LOCATION_HEADER: Json = {
     "Location": {
         "description": "The URL to which Logto sends the request again.",
@@ -58,23 +69,29 @@ def build_openapi(revision: Revision) -> Json:
                 "is equal byte for byte, so do not drop a message because its body is known. Facts: "
                 f"packages/connectors/connector-http-email/src/index.ts, {format_releases(revision)}."
             ),
+            "contact": CONTACT,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [
             {
-                "url": "{endpoint}",
-                "description": "The URL in the connector's configuration. It may have any path and query.",
+                "url": "{origin}",
+                "description": (
+                    "The server of your receiver. The connector's configuration has the whole URL, which may "
+                    "have any path and query; this document uses the path /logto-mail."
+                ),
                 "variables": {
-                    "endpoint": {
-                        "default": "https://mail.example.com/logto",
-                        "description": "The endpoint. Userinfo in it would replace the Authorization header.",
+                    "origin": {
+                        "default": "https://mail.example.com",
+                        "description": (
+                            "Scheme, host and port. Userinfo would replace the Authorization header."
+                        ),
                     }
                 },
             }
         ],
         "tags": [{"name": "mail", "description": "Messages from Logto."}],
         "paths": {
-            "/": {
+            "/logto-mail": {
                 "post": {
                     "operationId": "sendMessage",
                     "tags": ["mail"],
@@ -125,14 +142,19 @@ def build_openapi(revision: Revision) -> Json:
                             "POST and the whole body, code included. Authorization is sent only to the same "
                             "host and port. Any other 3xx is a failure like a 4xx."
                         ),
-                        "401": make_response(
-                            f"The Authorization header is not the configured one. {FAILURE}"
+                        "401": make_refusal(
+                            f"The Authorization header is not the configured one. {FAILURE}",
+                            "The Authorization header is wrong.",
                         ),
-                        "4XX": make_response(f"The message was refused. {FAILURE} This includes 429."),
-                        "5XX": make_response(
+                        "4XX": make_refusal(
+                            f"The message was refused. {FAILURE} This includes 429.",
+                            "The body is not a message.",
+                        ),
+                        "5XX": make_refusal(
                             f"The message was not accepted. {FAILURE} Retry-After is ignored. An invitation "
                             "whose mail fails is not created, so a link that was mailed anyway leads "
-                            "nowhere."
+                            "nowhere.",
+                            "The mail server is not reachable.",
                         ),
                     },
                 }
