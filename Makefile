@@ -12,7 +12,7 @@ BIN = $(VENV)/bin
 PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 SUPPORTED_PYTHONS = python3.11 python3.12 python3.13
 PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
-NODE_PACKAGES = $(addsuffix /node_modules/.package-lock.json,tests/logto examples/receiver_node examples/e2e)
+NODE_PACKAGES = $(addsuffix /node_modules/.package-lock.json,tests/logto tests/openapi examples/receiver_node examples/e2e)
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
@@ -120,6 +120,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	echo "== installing into $(VENV), $$($(BIN)/python --version)"; \
 	$(PIP_INSTALL) --upgrade pip; \
 	$(PIP_INSTALL) --group dev; \
+	$(PIP_INSTALL) --group schemathesis --no-deps --upgrade --target $(VENV)/schemathesis; \
 	$(PIP_INSTALL) --no-build-isolation --editable .; \
 	touch $@
 

@@ -36,16 +36,17 @@ def lacking(folder: Path | None = None, prefix: str = PREFIX) -> str | None:
     """
     folder = folder or FOLDER
     install = f"npm ci --prefix {prefix}"
+    needs = f"the Node packages of {prefix} need Node {OLDEST_NODE} or later"
     node = shutil.which("node")
     if node is None:
-        return f"the real Logto packages need Node {OLDEST_NODE} or later: install it, then run: {install}"
+        return f"{needs}: install it, then run: {install}"
     version = subprocess.check_output([node, "--version"], text=True).strip()
     if int(version.removeprefix("v").split(".")[0]) < OLDEST_NODE:
-        return f"the real Logto packages need Node {OLDEST_NODE} or later, not {version}; then run: {install}"
+        return f"{needs}, not {version}; then run: {install}"
     # npm writes this file last: it lists what is installed.
     installed = folder / "node_modules" / ".package-lock.json"
     if not installed.is_file():
-        return f"the real Logto packages are not installed: run: {install}"
+        return f"the Node packages of {prefix} are not installed: run: {install}"
     packages = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))["packages"]
     present = json.loads(installed.read_text(encoding="utf-8"))["packages"]
     wanted = {name: entry["version"] for name, entry in packages.items() if name}

@@ -61,7 +61,7 @@ LOCK_FILES = [
     node.FOLDER / "package-lock.json",
     *(
         node.FOLDER.parents[1] / folder / "package-lock.json"
-        for folder in ("bench/servers", "examples/e2e", "examples/receiver_node")
+        for folder in ("bench/servers", "examples/e2e", "examples/receiver_node", "tests/openapi")
     ),
 ]
 
