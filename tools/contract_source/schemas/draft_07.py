@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .pieces import move_refs
+from .references import move_refs
 
 if TYPE_CHECKING:
     from ..files import Json
@@ -15,7 +15,7 @@ DRAFT_07 = "http://json-schema.org/draft-07/schema#"
 def rewrite_as_draft_07(schema: Json) -> Json:
     """Return a 2020-12 schema of this project in draft-07, without its ``$id``.
 
-    Draft-07 ignores what stands beside a ``$ref``. No schema of this project has anything there.
+    Draft-07 ignores what stands beside a ``$ref``. The schemas have nothing but a description there.
     """
     moved = move_refs(schema, "#/definitions/{}".format)
     names = {key: key for key in schema if key not in ("$schema", "$id")} | {"$defs": "definitions"}

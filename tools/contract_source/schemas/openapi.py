@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .pieces import format_releases, move_refs
+from .pieces import format_releases
 from .receiver import build_receiver
+from .references import move_refs
 from .samples import make_sample
 from .texts import TYPE_MEANINGS
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .samples import SAMPLE_LINK
 from .texts import TYPE, TYPE_MEANINGS, VARIABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ..files import Json
     from .revisions import Revision
 
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-DEFINITIONS = "#/$defs/"
 LAYER_TITLES = {
     "guard": "what Logto's type allows",
     "emitted": "what Logto really sends",
@@ -67,18 +66,6 @@ def make_requirement(member: str, other: str) -> Json:
         "if": {"properties": {member: {}}, "required": [member]},
         "then": {"properties": {other: {}}, "required": [other]},
     }
-
-
-def move_refs(schema: Any, move: Callable[[str], str]) -> Any:
-    """Return ``schema`` with each reference to a definition replaced by what ``move`` makes of its name."""
-    if isinstance(schema, list):
-        return [move_refs(part, move) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        return {"$ref": move(schema["$ref"].removeprefix(DEFINITIONS))}
-    # Examples are messages: a member named $ref in one would be data.
-    return {key: value if key == "examples" else move_refs(value, move) for key, value in schema.items()}
 
 
 def make_variable(name: str, *examples: str) -> Json:
