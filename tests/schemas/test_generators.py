@@ -9,13 +9,13 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.schemas.contract_files import ROOT, SCHEMAS
+from tests.schemas.contract_files import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PACKAGE = ROOT / "tools" / "contract_source"
-GENERATED = ("1.31/emitted.schema.json", "vectors/1.31/emitted.json")
+GENERATED = ("schemas/1.31/emitted.schema.json", "schemas/vectors/1.31/emitted.json", "docs/revisions.md")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -26,8 +26,10 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a copy of ``schemas/`` to damage."""
-    return shutil.copytree(SCHEMAS, tmp_path / "schemas")
+    """Return a copy of the generated files to damage."""
+    for name in ("schemas", "docs"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    return tmp_path
 
 
 def test_the_files_are_current() -> None:

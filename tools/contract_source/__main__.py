@@ -1,4 +1,4 @@
-"""Writes the generated files of ``schemas/``.
+"""Writes the generated files of ``schemas/``, and ``docs/revisions.md``.
 
 python -m tools.contract_source            write the files
 python -m tools.contract_source --check    write nothing; exit 1 and name the files that differ
@@ -12,25 +12,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .files import find_differing, render_document, render_vectors, write_files
+from .page import PAGE, render_page
 from .schemas.documents import build_documents
 from .vectors.documents import build_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the files, or with ``--check`` compare them, and return the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.contract_source", description="Write the generated files of schemas/."
+        prog="python -m tools.contract_source",
+        description="Write the generated files of schemas/, and docs/revisions.md.",
     )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when files differ")
-    parser.add_argument("--folder", type=Path, default=SCHEMAS, help="the folder to write or to compare")
+    parser.add_argument("--folder", type=Path, default=ROOT, help="the project to write to or to compare")
     options = parser.parse_args(arguments)
-    texts = {name: render_document(document) for name, document in build_documents().items()}
-    texts |= {name: render_vectors(groups) for name, groups in build_vectors().items()}
+    documents, vectors = build_documents(), build_vectors()
+    texts = {f"schemas/{name}": render_document(document) for name, document in documents.items()}
+    texts |= {f"schemas/{name}": render_vectors(groups) for name, groups in vectors.items()}
+    texts[PAGE] = render_page(documents["index.json"], vectors)
     differing = find_differing(options.folder, texts)
     if not options.check:
         write_files(options.folder, {name: texts[name] for name in differing})

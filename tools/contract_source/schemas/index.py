@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .differences import DIFFERENCES
 from .revisions import CURRENT, LAYER_FILES, REVISIONS
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def build_index() -> Json:
                 "templateTypes": [*revision.template_types],
                 "typedVariables": [*revision.typed_variables],
                 "changes": revision.changes,
+                "differences": [difference.write() for difference in DIFFERENCES[revision.id]],
                 "files": {layer: f"{revision.id}/{LAYER_FILES[layer]}" for layer in revision.layers},
                 "vectors": {layer: f"vectors/{revision.id}/{layer}.json" for layer in revision.layers},
             }
