@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,12 @@ from logto_mail_contract.receivers.outbox import SmtpSink
 
 # make installs it here, so that its pytest plugin loads in no session.
 INSTALLED = Path(sys.prefix) / "schemathesis"
+
+
+def test_the_readme_names_the_same_exclusions() -> None:
+    readme = (SCHEMAS / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    assert tomllib.loads(block) == tomllib.loads((FOLDER / "schemathesis.toml").read_text(encoding="utf-8"))
 
 
 def run_schemathesis(origin: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:

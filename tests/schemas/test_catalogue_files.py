@@ -225,3 +225,20 @@ def test_the_openapi_document_describes_every_kind_of_response() -> None:
     """Every response that has a meaning for Logto is there."""
     responses = load("openapi.json")["paths"]["/logto-mail"]["post"]["responses"]
     assert {"2XX", "303", "304", "3XX", "401", "4XX", "5XX"} == set(responses)
+    for status in ("401", "4XX", "5XX"):
+        content = responses[status]["content"]
+        assert list(content) == ["application/json", "text/plain", "*/*"]
+        # Any body is an error's: a receiver may answer with what it likes.
+        assert content["application/json"]["schema"] == content["*/*"]["schema"] == {}
+        assert all("example" in content[media] for media in ("application/json", "text/plain"))
+
+
+def test_the_openapi_document_leaves_authorization_optional_and_names_an_origin() -> None:
+    """Logto sends the header only if it is configured; the path is in the paths and not in the server's URL."""
+    document = load("openapi.json")
+    ((path, item),) = document["paths"].items()
+    assert path == "/logto-mail"
+    assert item["post"]["security"] == [{"authorization": []}, {}]
+    (server,) = document["servers"]
+    assert server["url"] == "{origin}"
+    assert re.fullmatch("https://[a-z.]+", server["variables"]["origin"]["default"])
