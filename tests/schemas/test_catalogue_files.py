@@ -234,7 +234,7 @@ def test_the_openapi_document_describes_every_kind_of_response() -> None:
 
 
 def test_the_openapi_document_leaves_authorization_optional_and_names_an_origin() -> None:
-    """Logto sends the header only if it is configured; the path is in the paths and not in the server's URL."""
+    """Logto sends the header only if it is configured. The path is not a part of the server."""
     document = load("openapi.json")
     ((path, item),) = document["paths"].items()
     assert path == "/logto-mail"
