@@ -17,7 +17,7 @@ NODE_PACKAGES = $(addsuffix /node_modules/.package-lock.json,tests/logto tests/o
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint types unit coverage soak matrix bench schemas clean install node
+.PHONY: help demo test lint types unit coverage soak matrix bench schemas upstream clean install node
 
 help:
 	@echo 'make demo     the main job: messages sent, received and judged'
@@ -30,6 +30,7 @@ help:
 	@echo 'make matrix   pytest on each supported Python that is installed'
 	@echo 'make bench    the measurements'
 	@echo 'make schemas  write the generated files of schemas/ again'
+	@echo 'make upstream compare the contract with the newest packages of Logto on npm'
 	@echo 'make clean    remove .venv, the Node packages and every cache'
 
 demo: install node
@@ -87,6 +88,10 @@ bench: install
 
 schemas: install
 	@$(BIN)/python -m tools.contract_source
+
+# make ends with 2 whatever the reason; the module itself with 1 if Logto changed, 3 or 4 if it cannot tell.
+upstream: install
+	@$(BIN)/python -m tools.upstream
 
 clean:
 	rm -rf $(VENV) .venv-python3.* .coverage* $(dir $(NODE_PACKAGES)) examples/e2e/test-results bench/servers/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

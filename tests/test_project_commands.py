@@ -173,8 +173,56 @@ def test_every_script_of_the_workflows_exists() -> None:
         for step in job["steps"]
     ]
     programs = {shlex.split(step["run"])[0] for step in steps if "run" in step}
-    assert programs == {"make", ".ci/run"}
-    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    scripts = {".ci/run", ".ci/upstream"}
+    assert programs == {"make", *scripts}
+    assert all(os.access(ROOT / script, os.X_OK) for script in scripts)
+
+
+def run_upstream_script(
+    folder: Path, *, output: str, code: int, open_issue: str = ""
+) -> tuple[subprocess.CompletedProcess[str], str]:
+    """Run ``.ci/upstream`` with a comparison and a ``gh`` that are scripts; return what ``gh`` was given."""
+    programs = {
+        ".venv/bin/python": f"cat <<'END'\n{output}\nEND\nexit {code}",
+        "bin/gh": f'printf "<%s>" "$@" >> calls; case "$2" in list) printf "%s" "{open_issue}";; esac',
+    }
+    for name, script in programs.items():
+        program = folder / name
+        program.parent.mkdir(parents=True)
+        program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        program.chmod(0o755)
+    (folder / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci" / "upstream", folder / ".ci")
+    result = subprocess.run(
+        [folder / ".ci" / "upstream"],
+        env={**os.environ, "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    calls = folder / "calls"
+    return result, calls.read_text(encoding="utf-8") if calls.exists() else ""
+
+
+@pytest.mark.parametrize("code", [0, 3, 4])
+def test_only_a_change_upstream_opens_an_issue(code: int, tmp_path: Path) -> None:
+    result, calls = run_upstream_script(tmp_path, output="The contract holds.", code=code)
+    assert (result.returncode, result.stdout, calls) == (code, "The contract holds.\n", "")
+
+
+def test_a_change_upstream_opens_one_issue(tmp_path: Path) -> None:
+    report = 'Logto changed: 1 difference.\n1. "new" `x` $HOME'
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    result, calls = run_upstream_script(tmp_path / "first", output=report, code=1)
+    assert result.returncode == 1
+    assert "<issue><create><--title><Logto changed upstream><--body>" in calls
+    assert f"```\n{report}\n```" in calls
+    result, calls = run_upstream_script(tmp_path / "second", output=report, code=1, open_issue="17")
+    assert result.returncode == 1
+    assert "<issue><edit><17><--body>" in calls
+    assert f"```\n{report}\n```" in calls
+    assert "<create>" not in calls
 
 
 def test_the_hooks_run_the_commands_of_lint_and_types() -> None:

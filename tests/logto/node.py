@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FOLDER = Path(__file__).parent
+PACKAGES = Path(os.environ.get("LOGTO_PACKAGES") or FOLDER)
+"""The folder of the packages and workers to run: this one, or another that ``make upstream`` has filled."""
 PREFIX = "tests/logto"
 OLDEST_NODE = 20
 
@@ -31,10 +33,10 @@ def lacking(folder: Path | None = None, prefix: str = PREFIX) -> str | None:
     """Return what this machine lacks to run what uses Logto's packages, and the remedy; None if nothing.
 
     Args:
-        folder: Where the packages are wanted; this folder if None.
+        folder: Where the packages are wanted; ``PACKAGES`` if None.
         prefix: The same folder, as seen from the project's.
     """
-    folder = folder or FOLDER
+    folder = folder or PACKAGES
     install = f"npm ci --prefix {prefix}"
     needs = f"the Node packages of {prefix} need Node {OLDEST_NODE} or later"
     node = shutil.which("node")
@@ -53,6 +55,12 @@ def lacking(folder: Path | None = None, prefix: str = PREFIX) -> str | None:
     if wanted != {name: entry["version"] for name, entry in present.items()}:
         return f"other packages are installed than package-lock.json says: run: {install}"
     return None
+
+
+def list_kits(folder: Path = PACKAGES) -> tuple[str, ...]:
+    """Return the names of the connector-kits that ``guards.mjs`` judges with, oldest first."""
+    dependencies = json.loads((folder / "package.json").read_bytes())["dependencies"]
+    return tuple(name.removeprefix("kit-") for name in dependencies if name.startswith("kit-"))
 
 
 def require_packages(folder: Path | None = None, prefix: str = PREFIX) -> None:
@@ -75,21 +83,27 @@ class NodeWorker:
     Entering it skips the test, or in CI fails it, where Node or the packages are missing.
 
     Args:
-        script: The file name of the worker, in this folder.
+        script: The file name of the worker, in the folder of the packages.
         arguments: The worker's command line arguments.
         environment: Variables to set for it, beside those of this process.
+        folder: The folder of the packages.
     """
 
     def __init__(
-        self, script: str, *arguments: str | Path, environment: Mapping[str, str] | None = None
+        self,
+        script: str,
+        *arguments: str | Path,
+        environment: Mapping[str, str] | None = None,
+        folder: Path = PACKAGES,
     ) -> None:
         self._script = script
-        self._command = ["node", str(FOLDER / script), *map(str, arguments)]
+        self._folder = folder
+        self._command = ["node", str(folder / script), *map(str, arguments)]
         self._environment = {**os.environ, **(environment or {})}
         self._results: queue.Queue[bytes | None] = queue.Queue()
 
     def __enter__(self) -> Self:
-        require_packages()
+        require_packages(self._folder)
         # A file, not a pipe: nothing reads it, and a full pipe would stop the worker.
         self._stderr = tempfile.TemporaryFile()
         self._process = subprocess.Popen(

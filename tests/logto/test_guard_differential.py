@@ -19,6 +19,7 @@ from hypothesis import Phase, given, seed, settings
 from jsonschema import Draft202012Validator
 from tests.logto import recorded, rule
 from tests.logto.documents import documents
+from tests.logto.node import list_kits
 
 from logto_mail_contract.judging.validation import validate
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tests.logto.node import NodeWorker
 
 ROOT = Path(__file__).parents[2]
-KITS = ("4.7.0", "5.0.0", "5.0.1", "5.1.0", "5.1.1")
+KITS = list_kits()
 DRAWS = 20_500
 AT_LEAST = 20_000
 CONTROLS = 4_000

@@ -1,0 +1,244 @@
+"""Tests ``make upstream`` with patched copies of the installed packages, without npm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.logto.node import require_packages
+from tests.support.logto_packages import CONNECTOR, KIT, PHRASES, SCHEMAS, make_packages, patch_package
+from tools.upstream.__main__ import compare, main
+from tools.upstream.changes import Change
+from tools.upstream.report import format_report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+GUARD = "lib/types/passwordless.js"
+MAX_SCREEN_LINES = 40
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    """Return a folder with the installed packages, for a test to patch."""
+    require_packages()
+    return make_packages(tmp_path)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Return a function that runs the command and returns exit code, output and errors."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_the_contract_holds_for_the_installed_packages(
+    packages: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, output, errors = run("--packages", packages, "--tests")
+    assert (code, errors) == (0, "")
+    first, second = output.splitlines()[:2]
+    assert first.startswith("compared with @logto/connector-kit 5.")
+    assert second == "The contract holds."
+
+
+def test_a_kit_with_one_type_more_is_reported(
+    packages: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    patch_package(
+        packages,
+        KIT,
+        GUARD,
+        (
+            'TemplateType["BindMfa"] = "BindMfa";',
+            'TemplateType["BindMfa"] = "BindMfa"; TemplateType["New"] = "New";',
+        ),
+    )
+    code, output, _ = run("--packages", packages, "--tests")
+    assert code == 1
+    assert output.splitlines()[1:-1] == [
+        "Logto changed: 1 difference.",
+        "1. template type New is new",
+        "   Logto     accepts it",
+        "   contract  refuses it",
+        '   message   {"to":"foo@example.com","type":"New","payload":{}}',
+        "   edit      tools/contract_source/schemas/revisions.py, tests/logto/rule.py",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "message", "accepted"),
+    [
+        ("code: z.string().nullable().optional()", '{"code":null}', "a string, null, nothing"),
+        ("code: z.string()", "{}", "a string"),
+        ("code: z.coerce.string().optional()", '{"code":null}', "a string, null, a number"),
+    ],
+)
+def test_a_kit_with_a_variable_typed_otherwise_is_reported(
+    variable: str, message: str, accepted: str, packages: Path
+) -> None:
+    patch_package(packages, KIT, GUARD, ("code: z.string().optional()", variable))
+    changes = {change.what: change for change in compare(packages)}
+    change = changes.pop("typed variable code is typed otherwise")
+    assert change.message == f'{{"to":"foo@example.com","type":"Generic","payload":{message}}}'
+    assert change.logto.startswith(f"accepts {accepted}")
+    assert change.contract == "accepts a string, nothing"
+    # Where the variable is required, no probe of another variable is a message any more.
+    assert variable == "code: z.string()" or not changes
+
+
+def test_a_connector_with_one_member_more_is_reported(
+    packages: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    patch_package(packages, CONNECTOR, "lib/index.js", ("...ip && { ip }", '...ip && { ip }, messageId: "1"'))
+    test = "tests/logto/test_connector.py::test_the_worker_accepts_a_message_as_a_value"
+    code, output, _ = run("--packages", packages, "--tests", test)
+    assert code == 1
+    lines = output.splitlines()
+    assert lines[1:6] == [
+        "Logto changed: 2 differences.",
+        "1. the body has the new member messageId",
+        '   Logto     posts {"to":"foo@example.com","type":"SignIn","payload":{},"messageId":"1"}',
+        '   contract  posts {"to":"foo@example.com","type":"SignIn","payload":{}}',
+        '   message   {"to":"foo@example.com","type":"SignIn","payload":{}}',
+    ]
+    # The test of the wire ran with the same packages, and tells too.
+    assert lines[7] == f"2. {test}"
+    assert '"messageId":"1"' in lines[8]
+
+
+def test_other_changes_of_the_guard_are_reported(packages: Path) -> None:
+    patch_package(
+        packages,
+        KIT,
+        GUARD,
+        ("uiLocales: z.string().optional(),", "theme: z.string().optional(),"),
+        ("ip: z.string().optional(),", "ip: z.string().nullish(), time: z.number().optional(),"),
+        ('TemplateType["BindMfa"] = "BindMfa";', ""),
+    )
+    start = '{"to":"foo@example.com","type":"Generic","payload":{'
+    assert {change.what: change.message for change in compare(packages)} == {
+        "template type BindMfa is gone": '{"to":"foo@example.com","type":"BindMfa","payload":{}}',
+        "typed variable uiLocales is gone": f'{start}"uiLocales":null}}}}',
+        "typed variable theme is new": f'{start}"theme":null}}}}',
+        "top-level member ip is typed otherwise": f'{start}}},"ip":null}}',
+        "top-level member time is new": f'{start}}},"time":""}}',
+    }
+
+
+def test_other_changes_of_the_connector_are_reported(packages: Path) -> None:
+    patch_package(
+        packages,
+        CONNECTOR,
+        "lib/index.js",
+        ('"Content-Type": "application/json"', '"Content-Type": "application/json", "X-Event": type'),
+        ("...ip && { ip }", "ip"),
+        ("json: {", "methodRewriting: true, maxRedirects: 5, json: {"),
+    )
+    changes = {change.what: change for change in compare(packages)}
+    assert "new header line 'x-event: SignIn'" in changes
+    assert changes["the body has the new member ip"].message.endswith('"ip":""}')
+    assert changes["after redirect 302"].logto.endswith("then GET /there with authorization"), changes[
+        "after redirect 302"
+    ]
+    assert changes["after more than ten redirects"].logto.startswith("fails after 6 requests")
+
+
+def test_other_changes_of_the_tables_are_reported(packages: Path) -> None:
+    patch_package(
+        packages,
+        SCHEMAS,
+        "index.js",
+        ("zoneinfo locale", "zoneinfo locale pronouns"),
+        ("region postalCode", "postalCode"),
+        (" darkFavicon", ""),
+        ("avatar: optional(2048)", "avatar: text(2048)"),
+        ("displayName: optional(256)", "displayName: optional(300)"),
+        ("code: text(6)", "code: text(8)"),
+        ("email: optional(128)", "email: optional(64)"),
+        ("invitee: text(256)", "invitee: z.string()"),
+    )
+    patch_package(packages, PHRASES, "index.js", ('"en"', '"en", ""'))
+    changes = {change.what: change for change in compare(packages)}
+    assert [*changes] == [
+        "key pronouns of Profile is new",
+        "key region of Address is gone",
+        "key darkFavicon of Branding is gone",
+        "ApplicationSignInExperience.displayName holds 300 characters",
+        "OrganizationInvitation.invitee holds 4096 characters",
+        "Passcode.code holds 8 characters",
+        "Passcode.email holds no 65 characters",
+        "User.avatar holds no null",
+        "language  is no tag that the contract knows",
+    ]
+    assert changes["key pronouns of Profile is new"].message.endswith('"profile":{"pronouns":"x"}}}}')
+    assert changes["Passcode.email holds no 65 characters"].message.startswith('{"to":"x…53 times@example')
+
+
+def test_packages_of_another_form_are_reported(packages: Path) -> None:
+    patch_package(packages, KIT, GUARD, ("export const sendMessageDataGuard", "export const renamedGuard"))
+    (change,) = compare(packages)
+    assert change.what == "the packages have another form"
+    assert "TypeError" in change.logto
+    assert change.files == ("tools/upstream/facts.mjs",)
+
+
+def test_many_long_changes_fit_on_one_screen() -> None:
+    change = Change("x" * 1000, "y\n" * 500, "z" * 1000, "m" * 1000, ("f" * 1000,))
+    lines = format_report({"@logto/schemas": "1.42.0"}, [change] * 30, None).splitlines()
+    assert len(lines) <= MAX_SCREEN_LINES
+    assert max(map(len, lines)) <= 300
+    assert "and 25 more" in lines
+
+
+def test_a_version_that_the_catalogue_does_not_list_is_named() -> None:
+    report = format_report({"@logto/schemas": "99.0.0", "@logto/connector-kit": "5.1.1"}, [], 7)
+    assert "The contract holds. 7 tests passed with these packages." in report
+    assert "@logto/schemas 99.0.0 is not in the catalogue yet" in report
+    assert "@logto/connector-kit 5.1.1 is not" not in report
+
+
+@pytest.mark.parametrize(
+    ("programs", "reason"),
+    [
+        ({}, "cannot compare: node is missing: install Node 20 or later, with npm"),
+        ({"node": "echo v22.0.0"}, "cannot compare: npm is missing: install Node 20 or later, with npm"),
+        (
+            {"node": "echo v18.20.8", "npm": "exit 1"},
+            "cannot compare: Node v18.20.8 is too old: install Node 20 or later",
+        ),
+        (
+            {"node": "echo v22.0.0", "npm": "echo 'npm error code ENOTFOUND' >&2; exit 7"},
+            "cannot compare: npm failed with exit code 7: npm error code ENOTFOUND",
+        ),
+    ],
+    ids=["no-node", "no-npm", "old-node", "no-network"],
+)
+def test_what_is_missing_is_named_in_one_line(
+    programs: dict[str, str],
+    reason: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Callable[..., tuple[int, str, str]],
+) -> None:
+    for name, script in programs.items():
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run() == (3, "", f"{reason}\n")
+
+
+def test_a_connector_that_cannot_be_loaded_is_a_fault(
+    packages: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    patch_package(packages, CONNECTOR, "lib/index.js", ("var createHttpMailConnector", "var other"))
+    code, output, errors = run("--packages", packages, "--tests")
+    assert (code, output) == (4, "")
+    assert errors.startswith("the comparison itself failed: connector.mjs ended")

@@ -1,0 +1,1 @@
+"""Compares the contract with the newest packages of Logto on npm."""

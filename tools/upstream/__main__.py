@@ -1,0 +1,96 @@
+"""Compares the contract with the newest packages of Logto on npm.
+
+python -m tools.upstream                      take the newest packages from npm
+python -m tools.upstream --packages FOLDER    take those that are installed in a folder
+
+Exit codes: 0 the contract holds, 1 Logto changed, 3 Node, npm or the packages are missing, 4 a fault of ours.
+make turns each of the last three into its own 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.logto.node import NodeWorker, WorkerError
+
+from .changes import FACTS, Change
+from .context import compare_context
+from .guard import compare_guard
+from .packages import (
+    UnavailableError,
+    UnreadableError,
+    add_workers,
+    check_tools,
+    install_newest,
+    read_facts,
+    read_versions,
+)
+from .proofs import TESTS, ProofError, run_proofs
+from .report import format_report
+from .wire import compare_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HOLDS, CHANGED, UNAVAILABLE, FAULT = 0, 1, 3, 4
+
+
+def compare(folder: Path) -> list[Change]:
+    """Return the differences between the packages in a folder and the contract.
+
+    Raises:
+        WorkerError: A worker ended or gave no result.
+    """
+    add_workers(folder)
+    try:
+        facts = read_facts(folder)
+    except UnreadableError as error:
+        return [Change("the packages have another form", str(error), "reads them by facts.mjs", "", (FACTS,))]
+    with (
+        NodeWorker("guards.mjs", folder=folder) as guards,
+        NodeWorker("connector.mjs", folder=folder) as connector,
+    ):
+        return [*compare_guard(facts, guards), *compare_wire(connector), *compare_context(facts)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare, print the report, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.upstream",
+        description="Compare the contract with the newest packages of Logto.",
+    )
+    parser.add_argument(
+        "--packages", type=Path, metavar="FOLDER", help="installed packages to use in place of those on npm"
+    )
+    parser.add_argument(
+        "--tests", nargs="*", default=TESTS, metavar="TEST", help="the tests to run with the packages"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        check_tools()
+        with tempfile.TemporaryDirectory(prefix="logto-upstream-") as scratch:
+            folder = options.packages or Path(scratch)
+            if options.packages is None:
+                install_newest(folder)
+            changes = compare(folder)
+            passed = None
+            if options.tests:
+                passed, failures = run_proofs(folder, options.tests)
+                changes += failures
+            versions = read_versions(folder)
+    except UnavailableError as error:
+        print(f"cannot compare: {error}", file=sys.stderr)
+        return UNAVAILABLE
+    except (WorkerError, ProofError) as error:
+        print(f"the comparison itself failed: {error}", file=sys.stderr)
+        return FAULT
+    print(format_report(versions, changes, passed))
+    return CHANGED if changes else HOLDS
+
+
+if __name__ == "__main__":
+    sys.exit(main())

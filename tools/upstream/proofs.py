@@ -1,0 +1,75 @@
+"""Runs the tests of ``tests/logto`` with other packages: the guard differential and the tests of the wire."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from .changes import Change
+from .packages import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+TESTS = (
+    "tests/logto/test_guard_differential.py",
+    "tests/logto/test_connector.py",
+    "tests/logto/test_transport_differential.py",
+)
+MAX_PROOF_SECONDS = 100
+PASSED, FAILED = 0, 1
+
+
+class ProofError(Exception):
+    """The tests could not be run to their end."""
+
+
+def run_proofs(folder: Path, tests: Sequence[str] = TESTS) -> tuple[int, list[Change]]:
+    """Run tests with the packages of a folder; return how many passed, and a change for each that failed.
+
+    Args:
+        folder: A folder with packages and workers.
+        tests: Test files, or single tests, from the project's folder.
+
+    Raises:
+        ProofError: pytest did not end within 100 seconds, or could not run.
+    """
+    results = folder / "results.xml"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    if len(tests) > 1:
+        command += ["-n", "2", "--dist", "loadfile"]
+    environment = {**os.environ, "LOGTO_PACKAGES": str(folder), "CI": "true"}
+    for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
+        environment.pop(name, None)
+    try:
+        result = subprocess.run(
+            [*command, f"--junitxml={results}", *tests],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=MAX_PROOF_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ProofError(f"the tests took longer than {MAX_PROOF_SECONDS} s") from error
+    if result.returncode not in (PASSED, FAILED):
+        raise ProofError(f"pytest ended with exit code {result.returncode}: {result.stdout[-500:]}")
+    # Written by pytest just now, so no stranger's XML.
+    cases = ElementTree.parse(results).getroot().iter("testcase")  # noqa: S314
+    failures: list[Change] = []
+    passed = 0
+    for case in cases:
+        problem = next((part for part in case if part.tag in ("failure", "error")), None)
+        if problem is None:
+            passed += 1
+            continue
+        file = case.attrib["classname"].replace(".", "/") + ".py"
+        message = " ".join(problem.attrib.get("message", "").split())
+        failures.append(
+            Change(f"{file}::{case.attrib['name']}", message[:300], "the test passes", "", (file,))
+        )
+    return passed, failures
