@@ -241,4 +241,4 @@ def test_a_connector_that_cannot_be_loaded_is_a_fault(
     patch_package(packages, CONNECTOR, "lib/index.js", ("var createHttpMailConnector", "var other"))
     code, output, errors = run("--packages", packages, "--tests")
     assert (code, output) == (4, "")
-    assert errors.startswith("the comparison itself failed: connector.mjs ended")
+    assert errors.startswith("the comparison itself failed: connector.mjs ")
