@@ -18,6 +18,11 @@ def bodies() -> list[str]:
     return [line["body"] for line in _lines("recorded-bodies-v1.42.0.ndjson")]
 
 
+def bodies_by_flow() -> dict[str, str]:
+    """Return the request bodies that Logto v1.42.0 posted, by the flow that made it post."""
+    return {line["flow"]: line["body"] for line in _lines("recorded-bodies-v1.42.0.ndjson")}
+
+
 def type_of(body: str) -> str:
     """Return the template type of a body, to name a test."""
     return str(json.loads(body)["type"])

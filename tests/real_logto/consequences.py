@@ -1,0 +1,179 @@
+"""What Logto does when its endpoint misbehaves, as ``schemas/rules.json`` claims."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from tests.real_logto.flows import LINK, Check, assert_code_refused, make_invitation
+from tests.real_logto.logto import Logto, make_email
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DOWN: dict[str, Any] = {"reply": "response", "status": 500, "body": "the mail service is down"}
+# Nothing listens at the port `discard` of a machine or a container.
+CLOSED = "http://127.0.0.1:9/"
+MOST_MAILS = 10
+SLACK_SECONDS = 20
+
+
+def request_code(logto: Logto, email: str) -> httpx.Response:
+    """Ask the management API for a code."""
+    return logto.call("POST", "/api/verification-codes", {"email": email})
+
+
+def verify_code(logto: Logto, email: str, code: str) -> httpx.Response:
+    """Let the management API verify a code."""
+    return logto.call("POST", "/api/verification-codes/verify", {"email": email, "verificationCode": code})
+
+
+def assert_send_failed(response: httpx.Response) -> None:
+    """Assert that Logto reports a failed send."""
+    assert response.status_code == 400, f"the failed send got {response.status_code}: {response.text}"
+    assert response.json()["code"] == "connector.general", response.text
+
+
+def fail_send(logto: Logto, email: str, reply: Mapping[str, object]) -> httpx.Response:
+    """Ask for a code whose mail gets a scripted response; return Logto's response."""
+    logto.inbox.script(email, dict(reply))
+    return request_code(logto, email)
+
+
+def an_error_fails_the_request_with_the_text(logto: Logto) -> None:
+    """A 500 is a 400 for the user, with the receiver's text in it, and nothing is sent again."""
+    email = make_email("error")
+    response = fail_send(logto, email, DOWN)
+    assert_send_failed(response)
+    assert DOWN["body"] in response.text, response.text
+    # The next mail is sent after any retry.
+    assert request_code(logto, email).status_code == 204
+    assert len(logto.inbox.list(email)) == 2
+
+
+def the_code_of_a_refused_mail_works_in_the_management_api(logto: Logto) -> None:
+    """The code is stored before the mail is sent."""
+    email = make_email("refused")
+    assert_send_failed(fail_send(logto, email, DOWN))
+    code = logto.inbox.wait(email, "Generic")["code"]
+    response = verify_code(logto, email, code)
+    assert response.status_code == 204, f"the code of the refused mail got {response.text}"
+
+
+def the_code_of_a_refused_mail_is_void_for_a_visitor(logto: Logto) -> None:
+    """In the sign-in page the verification is not stored; an earlier, delivered code goes on working."""
+    email = make_email("refused")
+    logto.set_up()
+    with logto.open_browser() as browser:
+        browser.begin("Register")
+        verification = browser.request_code(email, "Register")
+        delivered = logto.inbox.wait(email, "Register")
+        logto.inbox.script(email, DOWN)
+        body = {"identifier": {"type": "email", "value": email}, "interactionEvent": "Register"}
+        assert_send_failed(browser.send("POST", "/api/experience/verification/verification-code", body))
+        refused = logto.inbox.wait(email, "Register", delivered["id"])
+        if refused["code"] != delivered["code"]:
+            assert_code_refused(browser.enter_code(email, verification, refused["code"]))
+        response = browser.enter_code(email, verification, delivered["code"])
+        assert response.status_code == 200, f"the delivered code got {response.text}"
+
+
+def a_204_with_a_body_fails_the_request(logto: Logto) -> None:
+    """The connector cannot read a 204 that has a body."""
+    reply = {"reply": "response", "status": 204, "body": "surplus"}
+    assert_send_failed(fail_send(logto, make_email("surplus"), reply))
+
+
+def a_redirect_is_followed_with_the_message(logto: Logto) -> None:
+    """After a 307 the same message is posted again, and the send succeeds."""
+    email = make_email("redirect")
+    reply = {"reply": "redirect", "location": "/moved", "status": 307}
+    response = fail_send(logto, email, reply)
+    assert response.status_code == 204, f"the redirect was not followed: {response.text}"
+    first, second = logto.inbox.list(email)
+    assert second["target"] == "/moved"
+    assert second["code"] == first["code"]
+
+
+def a_redirect_without_location_fails_the_request(logto: Logto) -> None:
+    """A 302 without Location is an error."""
+    reply = {"reply": "response", "status": 302, "body": "elsewhere"}
+    assert_send_failed(fail_send(logto, make_email("nowhere"), reply))
+
+
+def a_refused_connection_fails_the_request(logto: Logto) -> None:
+    """An endpoint where nothing listens is a failed send."""
+    body = {"email": make_email("closed"), "config": {"endpoint": CLOSED}}
+    assert_send_failed(logto.call("POST", "/api/connectors/http-email/test", body))
+
+
+def silence_cuts_the_connection(logto: Logto) -> None:
+    """The connector waits for ever; Logto cuts the user's connection without a response."""
+    email = make_email("silence")
+    started = time.monotonic()
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+        fail_send(logto, email, {"reply": "silence"})
+    seconds = time.monotonic() - started
+    assert logto.inbox.wait(email, "Generic")
+    limit = logto.silence_seconds
+    assert 0.9 * limit <= seconds <= limit + SLACK_SECONDS, f"the connection was cut after {seconds:.1f} s"
+
+
+def a_failed_mail_rolls_the_invitation_back(logto: Logto) -> None:
+    """There is no invitation, although its link was mailed."""
+    email = make_email("rolled-back")
+    organization = logto.make_organization()
+    logto.inbox.script(email, DOWN)
+    body = make_invitation(email, organization, {"link": LINK})
+    assert_send_failed(logto.call("POST", "/api/organization-invitations", body))
+    assert logto.inbox.wait(email, "OrganizationInvitation")["link"] == LINK
+    path = f"/api/organization-invitations?organizationId={organization}"
+    assert logto.api.call("GET", path) == [], "the invitation is still there"
+
+
+def a_reset_for_an_unknown_address_mails_nothing(logto: Logto) -> None:
+    """Logto says that it sent a code, and sends none."""
+    email = make_email("unknown")
+    logto.set_up()
+    with logto.open_browser() as browser:
+        browser.begin("ForgotPassword")
+        browser.request_code(email, "ForgotPassword")
+    assert logto.inbox.list(email) == []
+
+
+def too_many_mails_to_one_address_are_refused(logto: Logto) -> None:
+    """After ten mails in 600 seconds the next one is a 429."""
+    email = make_email("limit")
+    statuses = [request_code(logto, email).status_code for _ in range(MOST_MAILS)]
+    assert statuses == [204] * MOST_MAILS
+    response = request_code(logto, email)
+    assert response.status_code == 429, f"the mail after {MOST_MAILS} got {response.status_code}"
+    assert len(logto.inbox.list(email)) == MOST_MAILS
+
+
+def the_authorization_is_sent_as_set(logto: Logto) -> None:
+    """The connector sends the value of its setting, unchanged."""
+    email = make_email("authorization")
+    config = {"endpoint": logto.inbox.endpoint, "authorization": "Token of my own"}
+    response = logto.call("POST", "/api/connectors/http-email/test", {"email": email, "config": config})
+    assert response.status_code == 204, response.text
+    headers = logto.inbox.wait(email, "Generic")["headers"]
+    assert ["authorization", "Token of my own"] in [[name.lower(), value] for name, value in headers]
+
+
+CONSEQUENCES = (
+    Check(an_error_fails_the_request_with_the_text),
+    Check(the_code_of_a_refused_mail_works_in_the_management_api),
+    Check(the_code_of_a_refused_mail_is_void_for_a_visitor),
+    Check(a_204_with_a_body_fails_the_request),
+    Check(a_redirect_is_followed_with_the_message),
+    Check(a_redirect_without_location_fails_the_request),
+    Check(a_refused_connection_fails_the_request),
+    Check(silence_cuts_the_connection),
+    Check(a_failed_mail_rolls_the_invitation_back),
+    Check(a_reset_for_an_unknown_address_mails_nothing, "1.39.0"),
+    Check(too_many_mails_to_one_address_are_refused, "1.41.0"),
+    Check(the_authorization_is_sent_as_set),
+)

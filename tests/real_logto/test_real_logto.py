@@ -1,0 +1,40 @@
+"""Drives the Logto that runs through every flow that mails, and measures what it does when its endpoint fails."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.real_logto.conftest import VARIABLES, require_logto
+from tests.real_logto.consequences import CONSEQUENCES
+from tests.real_logto.flows import FLOWS, NotPossibleError
+
+if TYPE_CHECKING:
+    from tests.real_logto.logto import Logto
+
+CHECKS = {check.name: check for check in (*FLOWS, *CONSEQUENCES)}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_real_logto(name: str, logto: Logto) -> None:
+    check = CHECKS[name]
+    if not logto.has(check.since):
+        pytest.skip(f"Logto {logto.release} does not do this; {check.since} is the first release that does")
+    try:
+        check.run(logto)
+    except NotPossibleError as reason:
+        if os.environ.get("LOGTO_REQUIRED") == "1":
+            raise
+        pytest.skip(str(reason))
+
+
+def test_a_missing_logto_is_a_skip_with_a_reason() -> None:
+    environment = {"LOGTO_ENDPOINT": "http://localhost:3001", "LOGTO_DB_URL": "", "CI": "true"}
+    with pytest.raises(
+        pytest.skip.Exception, match=r"LOGTO_ADMIN_ENDPOINT, LOGTO_DB_URL not set; examples/logto"
+    ):
+        require_logto(environment)
+    with pytest.raises(pytest.fail.Exception, match="no running Logto"):
+        require_logto({**environment, "LOGTO_REQUIRED": "1"})
+    require_logto(dict.fromkeys(VARIABLES, "x"))
