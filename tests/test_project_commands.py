@@ -174,7 +174,7 @@ def test_every_script_of_the_workflows_exists() -> None:
     ]
     programs = {shlex.split(step["run"])[0] for step in steps if "run" in step}
     scripts = {".ci/run", ".ci/upstream"}
-    assert programs == {"make", *scripts}
+    assert programs == {"make", "docker", *scripts}
     assert all(os.access(ROOT / script, os.X_OK) for script in scripts)
 
 

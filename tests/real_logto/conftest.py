@@ -69,7 +69,7 @@ def mail_inbox() -> Iterator[Inbox]:
     """Return the inbox of a ``serve`` for the stand-ins."""
     with (
         serve_mail(current_revision()) as url,
-        closing(Inbox(url, url, current_revision(), patience=1)) as inbox,
+        closing(Inbox(url, url, current_revision(), patience=0.5)) as inbox,
     ):
         yield inbox
 
@@ -95,8 +95,8 @@ def start_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
             psql.write_text(FAKE_PSQL.format(**values), encoding="utf-8")
             psql.chmod(0o755)
             monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-            values = (stand_in.endpoint, stand_in.admin_endpoint, DB_URL)
-            return Made(stand_in, dict(zip(VARIABLES, values, strict=True)))
+            urls = (stand_in.endpoint, stand_in.admin_endpoint, DB_URL)
+            return Made(stand_in, dict(zip(VARIABLES, urls, strict=True)))
 
         yield start
 

@@ -133,11 +133,14 @@ class Browser:
         )
         for line in response.headers.get_list("set-cookie"):
             name, _, value = line.partition(";")[0].partition("=")
-            self.cookies[name] = value
+            self.cookies.pop(name, None)
+            # An empty value deletes the cookie.
+            if value:
+                self.cookies[name] = value
         return response
 
-    def begin(self, event: str, resource: str | None = None, scope: str = SCOPE) -> None:
-        """Start a sign-in: the application's authorization request, then the interaction."""
+    def authorize(self, resource: str | None = None, scope: str = SCOPE) -> None:
+        """Send the application's authorization request, which leads to the sign-in page."""
         challenge = hashlib.sha256(self._verifier.encode()).digest()
         parameters = {
             "client_id": self._client_id,
@@ -151,19 +154,23 @@ class Browser:
             **({"resource": resource} if resource else {}),
         }
         response = self.send("GET", f"/oidc/auth?{httpx.QueryParams(parameters)}")
-        assert response.status_code == 303, response.text
-        self.expect(204, "PUT", "/api/experience", {"interactionEvent": event})
+        assert response.is_redirect, f"the authorization got {response.status_code}: {response.text}"
 
-    def expect(self, status: int, method: str, path: str, body: object = None) -> Any:
-        """Send a request, assert its status, and return the answer, a JSON value; None for an empty one."""
+    def begin(self, event: str, resource: str | None = None, scope: str = SCOPE) -> None:
+        """Start a sign-in: the authorization request, then the event of the Experience API."""
+        self.authorize(resource, scope)
+        self.expect("PUT", "/api/experience", {"interactionEvent": event})
+
+    def expect(self, method: str, path: str, body: object = None) -> Any:
+        """Send a request, assert success, and return the answer, a JSON value; None for an empty one."""
         response = self.send(method, path, body)
-        assert response.status_code == status, f"{method} {path} got {response.status_code}: {response.text}"
+        assert response.is_success, f"{method} {path} got {response.status_code}: {response.text}"
         return response.json() if response.content else None
 
     def request_code(self, email: str, event: str) -> str:
         """Ask for a code and return the id of its verification."""
         body = {"identifier": {"type": "email", "value": email}, "interactionEvent": event}
-        answer = self.expect(200, "POST", "/api/experience/verification/verification-code", body)
+        answer = self.expect("POST", "/api/experience/verification/verification-code", body)
         return str(answer["verificationId"])
 
     def enter_code(self, email: str, verification: str, code: str) -> httpx.Response:
@@ -173,7 +180,7 @@ class Browser:
 
     def identify(self, verification: str) -> None:
         """Identify the user, or make a new one, by a verification."""
-        self.expect(204, "POST", "/api/experience/identification", {"verificationId": verification})
+        self.expect("POST", "/api/experience/identification", {"verificationId": verification})
 
     def enter_password(self, identifier: str, value: str, password: str = PASSWORD) -> httpx.Response:
         """Enter a password and return the response."""
@@ -197,7 +204,7 @@ class Browser:
             if url.startswith(self._redirect_uri):
                 break
             if urlsplit(url).path == "/consent":
-                url = self.expect(200, "POST", "/api/interaction/consent", {})["redirectTo"]
+                url = self.expect("POST", "/api/interaction/consent", {})["redirectTo"]
             else:
                 response = self.send("GET", url)
                 assert response.is_redirect, f"{url} got {response.status_code}: {response.text}"

@@ -1,4 +1,4 @@
-"""Drives the Logto that runs through every flow that mails, and measures what it does when its endpoint fails."""
+"""Drives the Logto that runs through every flow that mails, and measures what failing endpoints cause."""
 
 from __future__ import annotations
 

@@ -21,26 +21,26 @@ CHECKS = {check.name: check for check in (*FLOWS, *CONSEQUENCES)}
 # What a stand-in does wrong, and the start of what the check says of it.
 BROKEN = {
     "mail_of_the_connector_test": [
-        ("a real code in the test", "assert '123456' == '000000'"),
+        ("a real code in the test", "the code of the test is '123456', not '000000'"),
         ("no mail for test", "no mail to test-"),
     ],
     "code_of_the_management_api": [
         ("takes any code", "a wrong code got 204"),
         ("takes codes again", "a wrong code got 204"),
-        ("takes no code", "assert 400 == 204"),
+        ("takes no code", "/api/verification-codes/verify got 400"),
         ("no mail for management", "no mail to management-"),
     ],
     "sign_up_with_a_code": [
         ("takes any code", "a wrong code got 200"),
         ("takes no code", "the code of the mail got 400"),
-        ("forgets the application", "'application'"),
+        ("forgets the application", "the application is None"),
         ("ends with an error", "the sign-in ended at"),
-        ("signs another user in", "assert 'other@example.com' =="),
+        ("signs another user in", "the new user's address is 'other@example.com'"),
     ],
     "sign_in_with_a_code": [
         ("takes any code", "a wrong code got 200"),
         ("another type for SignIn", "has the type Generic, not SignIn"),
-        ("signs another user in", "assert '"),
+        ("signs another user in", "the user is "),
     ],
     "reset_of_the_password": [
         ("takes any code", "a wrong code got 200"),
@@ -54,31 +54,31 @@ BROKEN = {
     "binding_a_second_factor": [
         ("asks for no second factor", "no second factor had to be bound"),
         ("another type for BindMfa", "has the type Generic, not BindMfa"),
-        ("binds no address", "assert None == 'bind-"),
+        ("binds no address", "the address of the user is None"),
     ],
     "new_address_in_the_account": [
-        ("another user", "assert '"),
+        ("another user", "the user in the mail is "),
         ("takes any code", "a wrong code got 200"),
-        ("keeps the old address", "assert 'old-"),
+        ("keeps the old address", "the address of the user is 'old-"),
     ],
     "own_address_as_second_factor": [
         ("another type for account BindMfa", "has the type Generic, not BindMfa"),
-        ("another user", "assert '"),
+        ("another user", "the user in the mail is "),
     ],
     "invitation_that_is_accepted": [
         ("no mail for invitation", "no mail to invitation-"),
         (
             "another link",
-            "assert 'https://app.example.com/join?a=1' == 'https://app.example.com/join?a=1&b=2'",
+            "the link of the mail is 'https://app.example.com/join?a=1'",
         ),
-        ("another organization", "assert '"),
+        ("another organization", "the organization in the mail is "),
         ("another mail when sent again", "the invitation that was sent again differs"),
-        ("adds no member", "assert '"),
+        ("adds no member", "the members is []"),
     ],
     "sign_in_by_the_interaction_api": [
         ("takes any code", "a wrong code got 204"),
         ("another type for ForgotPassword", "has the type Generic, not ForgotPassword"),
-        ("signs another user in", "assert '"),
+        ("signs another user in", "the user is "),
     ],
     "code_of_the_console": [
         ("takes any code", "a wrong code got 204"),
@@ -87,7 +87,7 @@ BROKEN = {
     "an_error_fails_the_request_with_the_text": [
         ("ignores failures", "the failed send got 204"),
         ("hides the text", '{"code": "connector.general"'),
-        ("sends failed mails again", "assert 3 == 2"),
+        ("sends failed mails again", "the number of mails is 3"),
     ],
     "the_code_of_a_refused_mail_works_in_the_management_api": [
         ("drops the code of a refused mail", "the code of the refused mail got"),
@@ -97,7 +97,7 @@ BROKEN = {
         ("drops earlier codes of a failed mail", "a wrong code got 404"),
     ],
     "a_204_with_a_body_fails_the_request": [("ignores faults", "the failed send got 204")],
-    "a_redirect_is_followed_with_the_message": [("follows no redirect", "the redirect was not followed")],
+    "a_redirect_is_followed_with_the_message": [("follows no redirect", "/api/verification-codes got 400")],
     "a_redirect_without_location_fails_the_request": [("takes any answer", "the failed send got 204")],
     "a_refused_connection_fails_the_request": [("ignores failures", "the failed send got 204")],
     "silence_cuts_the_connection": [
@@ -105,14 +105,12 @@ BROKEN = {
         ("reports silence", "DID NOT RAISE"),
     ],
     "a_failed_mail_rolls_the_invitation_back": [
-        ("keeps the invitation of a failed mail", "the invitation is still there"),
+        ("keeps the invitation of a failed mail", "the list of invitations is [{"),
         ("ignores failures", "the failed send got 201"),
     ],
-    "a_reset_for_an_unknown_address_mails_nothing": [("mails unknown addresses", "assert [{")],
+    "a_reset_for_an_unknown_address_mails_nothing": [("mails unknown addresses", "the number of mails is 1")],
     "too_many_mails_to_one_address_are_refused": [("no limit", "the mail after 10 got 204")],
-    "the_authorization_is_sent_as_set": [
-        ("other authorization", "assert ['authorization', 'Token of my own'] in")
-    ],
+    "the_authorization_is_sent_as_set": [("other authorization", "the header is 'Bearer Token of my own'")],
 }
 FLOW_OF_MAIL = {
     "test": "mail_of_the_connector_test",
@@ -151,7 +149,7 @@ def test_a_check_fails_for_a_broken_stand_in(
 @pytest.mark.parametrize("mail", FLOW_OF_MAIL)
 def test_a_body_that_logto_does_not_emit_fails_its_flow(mail: str, make_logto: Callable[..., Logto]) -> None:
     logto = make_logto(f"an unknown variable in {mail}")
-    with pytest.raises(AssertionError, match="does not emit this: .*theme"):
+    with pytest.raises(AssertionError, match=r"does not emit this: (?s:.*)theme"):
         CHECKS[FLOW_OF_MAIL[mail]].run(logto)
 
 

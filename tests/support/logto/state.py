@@ -197,7 +197,7 @@ class State:
             authorization = f"Bearer {authorization}"
         outcome = post(connector["endpoint"], message, authorization, timeout=self._timeout())
         if self.defect == "sends failed mails again" and not is_accepted(outcome):
-            outcome = post(connector["endpoint"], message, authorization, timeout=self._timeout())
+            post(connector["endpoint"], message, authorization, timeout=self._timeout())
         self._judge(outcome)
 
     def _timeout(self) -> float:
