@@ -21,7 +21,7 @@ from tests.support.executed_documents import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-FOLDERS_WITH_PAGES = ("", "docs", "schemas", "examples/e2e")
+FOLDERS_WITH_PAGES = ("", "docs", "schemas", "examples/e2e", "examples/logto")
 PAGES = [page for folder in FOLDERS_WITH_PAGES for page in sorted((ROOT / folder).glob("*.md"))]
 
 

@@ -221,8 +221,8 @@ def binding_a_second_factor(logto: Logto) -> None:
             assert_equal("the reason", refused.json()["code"], "user.missing_mfa")
             type = "BindMfa" if logto.has("1.32.0") else "BindNewIdentifier"
             verification, _ = use_code(browser, logto, email, "SignIn", type)
-            body = {"type": "email", "verificationId": verification}
-            browser.expect("POST", "/api/experience/profile", body)
+            body = {"type": "EmailVerificationCode", "verificationId": verification}
+            browser.expect("POST", "/api/experience/profile/mfa", body)
             assert_equal("the user", browser.finish(browser.submit()).claims()["sub"], user["id"])
     finally:
         logto.set_up()

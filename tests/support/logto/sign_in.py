@@ -236,7 +236,7 @@ def choose_password(state: State, request: Request) -> Answer:
     return Answer()
 
 
-@route("POST", f"{EXPERIENCE}/profile")
+@route("POST", f"{EXPERIENCE}/profile(?:/mfa)?")
 def bind_email(state: State, request: Request) -> Answer:
     """Give the identified user a verified address."""
     interaction = find_interaction(state, request)
