@@ -235,6 +235,14 @@ def test_what_is_missing_is_named_in_one_line(
     assert run() == (3, "", f"{reason}\n")
 
 
+def test_tests_that_take_too_long_are_a_fault(
+    packages: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, output, errors = run("--packages", packages, "--seconds", "0")
+    assert (code, output) == (4, "")
+    assert errors.startswith("the comparison itself failed: the tests did not end within the ")
+
+
 def test_a_connector_that_cannot_be_loaded_is_a_fault(
     packages: Path, run: Callable[..., tuple[int, str, str]]
 ) -> None:

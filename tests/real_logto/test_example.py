@@ -131,6 +131,24 @@ def test_the_tests_run_against_the_logto_that_the_environment_names(
 # The files that only a container engine can run.
 
 
+def lint(schema: str, *files: Path) -> subprocess.CompletedProcess[str]:
+    """Judge YAML files by a schema that is installed with the tool."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
+    command += map(str, files)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_compose_file_and_workflows_are_valid(tmp_path: Path) -> None:
+    compose, workflows = FOLDER / "compose.yaml", sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    assert lint("compose-spec", compose).returncode == 0
+    assert lint("github-workflows", *workflows).returncode == 0
+    broken = tmp_path / "compose.yaml"
+    broken.write_text(compose.read_text(encoding="utf-8").replace("retries:", "retry:"), encoding="utf-8")
+    result = lint("compose-spec", broken)
+    assert result.returncode == 1
+    assert "healthcheck" in result.stdout
+
+
 def find_ports(service: str) -> dict[int, int]:
     """Return the ports of a service by what they are published at; all are on loopback."""
     published = {}
