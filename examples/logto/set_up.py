@@ -36,7 +36,7 @@ RESOURCE = "https://default.logto.app/api"
 SECRET_QUERY = f"select secret from applications where id='{APPLICATION}'"  # noqa: S608 - a constant
 PSQL_IN_CONTAINER = [
     *("docker", "compose", "--file", str(Path(__file__).with_name("compose.yaml"))),
-    *("exec", "--no-TTY", "postgres", "psql", "--username=postgres", "--dbname=logto"),
+    *("exec", "-T", "postgres", "psql", "--username=postgres", "--dbname=logto"),
 ]
 MAX_REQUEST_SECONDS = 30
 
@@ -64,24 +64,38 @@ class SetUpError(Exception):
     """Logto or its database did not do what it was asked. The text says what came instead."""
 
 
+def run_sql(statement: str, db_url: str | None) -> str:
+    """Run one statement in Logto's database and return what psql prints.
+
+    Args:
+        statement: The statement.
+        db_url: The URL of the database; if None, the database of ``compose.yaml``.
+
+    Raises:
+        SetUpError: psql is missing or failed.
+    """
+    command = [*(PSQL_IN_CONTAINER if db_url is None else ["psql", db_url]), "-At", "-c", statement]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - of this file
+    except FileNotFoundError as error:
+        raise SetUpError(f"{command[0]} is missing, which reads Logto's database: install it") from error
+    if result.returncode:
+        raise SetUpError(f"{command[0]} failed in Logto's database: {result.stderr.strip()}")
+    return result.stdout.strip()
+
+
 def read_secret(db_url: str | None) -> str:
     """Return the secret of the application that may use the management API.
 
     Args:
-        db_url: The URL of Logto's database; if None, the database of ``compose.yaml``.
+        db_url: As for ``run_sql``.
 
     Raises:
-        SetUpError: psql is missing or failed, or the database has no such application.
+        SetUpError: The database cannot be read, or has no such application.
     """
-    command = [*(PSQL_IN_CONTAINER if db_url is None else ["psql", db_url]), "-At", "-c", SECRET_QUERY]
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - of this file
-    except FileNotFoundError as error:
-        raise SetUpError(f"{command[0]} is missing; it reads the secret of {APPLICATION}") from error
-    secret = result.stdout.strip()
-    if result.returncode or not secret:
-        reason = result.stderr.strip() or "there is no such row: is this the database of Logto, and seeded?"
-        raise SetUpError(f"{command[0]} could not read the secret of {APPLICATION}: {reason}")
+    secret = run_sql(SECRET_QUERY, db_url)
+    if not secret:
+        raise SetUpError(f"the database has no application {APPLICATION}: is it Logto's, and seeded?")
     return secret
 
 

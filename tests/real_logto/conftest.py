@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tempfile
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from examples.logto.set_up import Management, read_secret, set_connector, set_sign_in_experience
 from tests.real_logto.inbox import Inbox, serve_mail
-from tests.real_logto.logto import Logto, make_revision
+from tests.real_logto.logto import Logto
 from tests.support.logto.stand_in import StandIn
 
 from logto_mail_contract.catalogue import current_revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
 DB_URL = "postgres://logto@127.0.0.1/logto"
 MAX_SILENCE_SECONDS = 120
@@ -45,12 +47,19 @@ def require_logto(environment: Mapping[str, str]) -> None:
 
 
 @pytest.fixture(scope="session")
-def logto() -> Iterator[Logto]:
-    """Return the real Logto that runs, set up, with its inbox."""
+def real_inbox() -> Iterator[Inbox]:
+    """Return the inbox of the real Logto that runs."""
     require_logto(os.environ)
-    revision = make_revision(os.environ.get("LOGTO_RELEASE") or None, current_revision())
-    with open_inbox(os.environ, revision) as inbox:
-        yield connect(os.environ, inbox, MAX_SILENCE_SECONDS)
+    with open_inbox(os.environ, os.environ.get("LOGTO_RELEASE") or current_revision()) as inbox:
+        yield inbox
+
+
+@pytest.fixture
+def logto(real_inbox: Inbox) -> Iterator[Logto]:
+    """Return the real Logto that runs, set up. One test at a time, since all share one tenant."""
+    with (Path(tempfile.gettempdir()) / f"logto-mail-contract-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield connect(os.environ, real_inbox, MAX_SILENCE_SECONDS)
 
 
 @contextmanager
@@ -88,10 +97,11 @@ def start_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     with ExitStack() as running:
 
         def start(*arguments: Any, **settings: Any) -> Made:
-            stand_in = running.enter_context(StandIn(*arguments, **settings))
-            stand_in.state.statements = tmp_path / "statements"
+            statements = tmp_path / "statements"
+            statements.write_text("", encoding="utf-8")
+            stand_in = running.enter_context(StandIn(*arguments, **settings, statements=statements))
             psql = tmp_path / "psql"
-            values = {"url": DB_URL, "secret": stand_in.state.secret, "statements": stand_in.state.statements}
+            values = {"url": DB_URL, "secret": stand_in.state.secret, "statements": statements}
             psql.write_text(FAKE_PSQL.format(**values), encoding="utf-8")
             psql.chmod(0o755)
             monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")

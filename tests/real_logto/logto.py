@@ -14,8 +14,6 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import httpx
 from examples.logto.set_up import Management, set_sign_in_experience
 
-from logto_mail_contract.catalogue import resolve_revision
-
 if TYPE_CHECKING:
     from tests.real_logto.inbox import Inbox
 
@@ -82,11 +80,6 @@ class Logto:
 
 def _number(release: str) -> tuple[int, ...]:
     return tuple(int(part) for part in release.removeprefix("v").split("."))
-
-
-def make_revision(release: str | None, current: str) -> str:
-    """Return the revision of a release; the current one if the release is unknown."""
-    return current if release is None else resolve_revision(release)
 
 
 def make_email(purpose: str) -> str:

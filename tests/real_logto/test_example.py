@@ -62,10 +62,10 @@ def test_the_script_gives_a_logto_whose_mail_is_in_the_inbox(
     [
         (
             {"LOGTO_DB_URL": "postgres://other"},
-            "psql could not read the secret of m-default: another database",
+            "psql failed in Logto's database: another database",
         ),
         ({"LOGTO_ENDPOINT": "http://127.0.0.1:9"}, "GET http://127.0.0.1:9/api/connectors got no answer: "),
-        ({"PATH": "/nowhere"}, "psql is missing; it reads the secret of m-default"),
+        ({"PATH": "/nowhere"}, "psql is missing, which reads Logto's database: install it"),
     ],
     ids=["other-database", "no-logto", "no-psql"],
 )
@@ -78,6 +78,17 @@ def test_the_script_says_what_failed(
 ) -> None:
     assert run_script(monkeypatch, **{**start_stand_in().environment, **changes}) == 1
     assert capsys.readouterr().err.startswith(f"set_up: {reason}")
+
+
+def test_a_database_without_the_application_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    psql = tmp_path / "psql"
+    psql.write_text("#!/bin/sh\n", encoding="utf-8")
+    psql.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(set_up.SetUpError, match="the database has no application m-default"):
+        set_up.read_secret("postgres://127.0.0.1/logto")
 
 
 def test_a_secret_that_logto_refuses_is_reported(
@@ -100,7 +111,7 @@ def test_without_a_database_url_psql_runs_in_the_container(
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     user, database = "postgres", SERVICES["postgres"]["environment"]["POSTGRES_DB"]
     assert set_up.read_secret(None) == (
-        f"compose --file {FOLDER / 'compose.yaml'} exec --no-TTY postgres psql "
+        f"compose --file {FOLDER / 'compose.yaml'} exec -T postgres psql "
         f"--username={user} --dbname={database} -At -c {set_up.SECRET_QUERY}"
     )
 
@@ -221,5 +232,5 @@ def test_the_workflow_runs_the_tests_with_the_services() -> None:
     (steps,) = [job["steps"] for job in WORKFLOW["jobs"].values()]
     commands = [step["run"] for step in steps if "run" in step]
     assert commands[0] == "docker compose --file examples/logto/compose.yaml up --detach --wait"
-    assert commands[1] == 'make unit ARGS="-n 0 tests/real_logto"'
+    assert commands[1] == 'make unit ARGS="tests/real_logto/test_real_logto.py"'
     assert (ROOT / "examples/logto/compose.yaml").is_file()

@@ -16,7 +16,7 @@ CONNECTOR = "@logto/connector-http-email"
 SCHEMAS = "@logto/schemas"
 PHRASES = "@logto/phrases-experience"
 
-# What `@logto/schemas` 1.43.0 states of the tables that core reads, by zod as there. With it come 57 MB.
+# What `@logto/schemas` states of the tables that core reads, by zod as there. With the real one come 57 MB.
 _SCHEMAS = """
 import { z } from "zod";
 const text = (max) => z.string().min(1).max(max);
@@ -62,7 +62,7 @@ def make_packages(folder: Path) -> Path:
     for entry in (installed / "@logto").iterdir():
         (packages / "@logto" / entry.name).symlink_to(entry)
     (packages / KIT).symlink_to(installed / f"kit-{list_kits(FOLDER)[-1]}")
-    for name, version, source in ((SCHEMAS, "1.42.0", _SCHEMAS), (PHRASES, "1.30.0", _PHRASES)):
+    for name, version, source in ((SCHEMAS, "1.35.0", _SCHEMAS), (PHRASES, "1.30.0", _PHRASES)):
         (packages / name).mkdir()
         manifest = {"name": name, "version": version, "type": "module", "main": "index.js"}
         (packages / name / "package.json").write_text(json.dumps(manifest), encoding="utf-8")

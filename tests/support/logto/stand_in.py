@@ -20,6 +20,7 @@ from tests.support.logto.sign_in import read_cookies
 from tests.support.logto.state import Cut, Refused, State
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import ModuleType
 
 ROUTED: tuple[ModuleType, ...] = (management, sign_in)
@@ -31,14 +32,15 @@ class StandIn:
 
     Args:
         defect: What it does wrong; None for nothing.
+        statements: The file of the SQL statements that changed its database.
         silence_seconds: After how many seconds without an answer of the mail endpoint it cuts a connection.
 
     Attributes:
         state: All that it knows.
     """
 
-    def __init__(self, defect: str | None = None, *, silence_seconds: float = 0.4) -> None:
-        self.state = State(defect, silence_seconds)
+    def __init__(self, defect: str | None = None, *, statements: Path, silence_seconds: float = 0.4) -> None:
+        self.state = State(defect, silence_seconds, statements)
         self._servers = [_Server(self.state, at_console) for at_console in (False, True)]
         self._threads = [
             threading.Thread(target=server.serve_forever, args=(0.01,)) for server in self._servers

@@ -101,16 +101,17 @@ class State:
     """All that the stand-in knows.
 
     Args:
-        defect: What the stand-in does wrong, so that a check fails: see ``DEFECTS``.
+        defect: What the stand-in does wrong, so that a check fails; ``tests/real_logto`` lists the defects.
         silence_seconds: After how many seconds without a response it cuts the user's connection.
+        statements: The file of the SQL statements that changed its database.
     """
 
-    def __init__(self, defect: str | None, silence_seconds: float) -> None:
+    def __init__(self, defect: str | None, silence_seconds: float, statements: Path) -> None:
         self.defect = defect
         self.silence_seconds = silence_seconds
         self.secret = secrets.token_urlsafe(24)
         self.connector: dict[str, Any] | None = None
-        self.statements: Path | None = None
+        self.statements = statements
         self.has_admin = False
         self.experience: dict[str, Any] = {}
         self.account_center: dict[str, Any] = {"enabled": False}
@@ -130,7 +131,7 @@ class State:
         Raises:
             Refused: There are none.
         """
-        text = self.statements.read_text(encoding="utf-8") if self.statements else ""
+        text = self.statements.read_text(encoding="utf-8")
         found = re.search(r"values \('admin', '[\w-]+', 'http-email', '(.*)'\)", text)
         if found is None:
             raise Refused(501, "connector.not_found")
