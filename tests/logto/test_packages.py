@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.logto import node
 
+from logto_mail_contract.catalogue import index
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -55,6 +57,11 @@ def test_every_version_is_exact() -> None:
     assert "@logto/connector-http-email" in dependencies
     for version in dependencies.values():
         assert re.fullmatch(r"(npm:@logto/connector-kit@)?\d+\.\d+\.\d+", version)
+
+
+def test_every_kit_of_the_current_revision_is_pinned() -> None:
+    """The guard differential judges with each connector-kit that the catalogue lists."""
+    assert list(node.list_kits(node.FOLDER)) == index()["revisions"][-1]["connectorKit"]
 
 
 LOCK_FILES = [

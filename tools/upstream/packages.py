@@ -56,8 +56,9 @@ def install_newest(folder: Path) -> None:
         UnavailableError: npm failed, or took longer than 60 seconds.
     """
     (folder / "package.json").write_text(json.dumps(NEWEST), encoding="utf-8")
-    # No script of a package is run.
+    # No script of a package is run. By default npm waits minutes before it gives a registry up.
     command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    command += ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000"]
     try:
         result = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, timeout=MAX_INSTALL_SECONDS
