@@ -86,7 +86,7 @@ def test_a_kit_with_a_variable_typed_otherwise_is_reported(
     patch_package(packages, KIT, GUARD, ("code: z.string().optional()", variable))
     changes = {change.what: change for change in compare(packages)}
     change = changes.pop("typed variable code is typed otherwise")
-    assert change.message == f'{{"to":"foo@example.com","type":"Generic","payload":{message}}}'
+    assert change.message == f'{{"to":"foo@example.com","type":"SignIn","payload":{message}}}'
     assert change.logto.startswith(f"accepts {accepted}")
     assert change.contract == "accepts a string, nothing"
     assert not changes
@@ -144,7 +144,7 @@ def test_other_changes_are_reported(packages: Path) -> None:
     )
     patch_package(packages, PHRASES, "index.js", ('"en"', '"en", ""'))
     changes = {change.what: change for change in compare(packages)}
-    start = '{"to":"foo@example.com","type":"Generic","payload":{'
+    start = '{"to":"foo@example.com","type":"SignIn","payload":{'
     # The changes of the guard, with the smallest message for each.
     assert {what: changes.pop(what).message for what in [*changes][:5]} == {
         "template type BindMfa is gone": '{"to":"foo@example.com","type":"BindMfa","payload":{}}',

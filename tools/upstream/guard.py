@@ -48,11 +48,15 @@ def compare_guard(facts: Mapping[str, Any], worker: NodeWorker) -> Iterator[Chan
                 "",
                 (FACTS,),
             )
-    yield from _compare_types(facts["types"], revision["templateTypes"])
-    yield from _compare_texts(
-        "typed variable", facts["variables"] or (), revision["typedVariables"], ("payload",), worker
-    )
-    yield from _compare_texts("top-level member", facts["members"] or (), MEMBERS, (), worker)
+    types, variables = revision["templateTypes"], revision["typedVariables"]
+    yield from _compare_types(facts["types"], types)
+    base = make_message(next((name for name in types if name in facts["types"]), "Generic"))
+    for name in dict.fromkeys((*variables, *(facts["variables"] or ()))):
+        state = _describe_state(name, facts["variables"], variables)
+        yield from _compare_values(f"typed variable {name}", state, base, ("payload", name), worker)
+    for name in dict.fromkeys((*MEMBERS, *(facts["members"] or ()))):
+        state = _describe_state(name, facts["members"], MEMBERS)
+        yield from _compare_values(f"top-level member {name}", state, base, (name,), worker)
 
 
 def _compare_types(theirs: Sequence[str], ours: Sequence[str]) -> Iterator[Change]:
@@ -67,42 +71,40 @@ def _compare_types(theirs: Sequence[str], ours: Sequence[str]) -> Iterator[Chang
             )
 
 
-def _compare_texts(
-    kind: str, theirs: Sequence[str], ours: Sequence[str], path: Sequence[str], worker: NodeWorker
+def _describe_state(name: str, theirs: Sequence[str] | None, ours: Sequence[str]) -> str:
+    """Return whether a name is new or gone; an empty text if both know it."""
+    if name not in ours:
+        return "new"
+    return "gone" if theirs is not None and name not in theirs else ""
+
+
+def _compare_values(
+    what: str, state: str, base: dict[str, Any], path: Sequence[str], worker: NodeWorker
 ) -> Iterator[Change]:
-    names = [*dict.fromkeys((*ours, *theirs))]
-    probes = [(name, value, _make_probe(path, name, value)) for name in names for value in (*VALUES, ABSENT)]
-    texts = [format_message(message) for *_, message in probes]
-    verdicts = [next(iter(verdict.values())) for verdict in worker.ask(texts)]
-    for name in names:
-        accepted: dict[str, list[str]] = {"logto": [], "contract": []}
-        shown = ""
-        for (probed, value, _), text, verdict in zip(probes, texts, verdicts, strict=True):
-            if probed != name:
-                continue
-            is_valid = not validate(text)
-            accepted["logto"] += [value] if verdict else []
-            accepted["contract"] += [value] if is_valid else []
-            if verdict != is_valid and not shown:
-                shown = text
-        if shown or (name in theirs) != (name in ours):
-            state = "new" if name not in ours else "gone" if name not in theirs else "typed otherwise"
-            yield Change(
-                f"{kind} {name} is {state}",
-                f"accepts {', '.join(accepted['logto'])}",
-                f"accepts {', '.join(accepted['contract'])}",
-                shown or format_message(_make_probe(path, name, "a string")),
-                (REVISIONS, GUARD, RULE),
-            )
+    """Yield a change if the guard and the contract differ about the values at a place of a message."""
+    texts = {value: format_message(_put(base, path, value)) for value in (*VALUES, ABSENT)}
+    verdicts = zip(texts, worker.ask([*texts.values()]), strict=True)
+    logto = [value for value, by_kit in verdicts if all(by_kit.values())]
+    contract = [value for value, text in texts.items() if not validate(text)]
+    differing = [value for value in texts if (value in logto) != (value in contract)]
+    if state or differing:
+        yield Change(
+            f"{what} is {state or 'typed otherwise'}",
+            f"accepts {', '.join(logto)}",
+            f"accepts {', '.join(contract)}",
+            texts[[*differing, "a string"][0]],
+            (REVISIONS, GUARD, RULE),
+        )
 
 
-def _make_probe(path: Sequence[str], name: str, value: str) -> dict[str, Any]:
-    message = make_message()
-    place: dict[str, Any] = message["payload"] if path else message
+def _put(base: dict[str, Any], path: Sequence[str], value: str) -> dict[str, Any]:
+    message = copy.deepcopy(base)
+    *parents, name = path
+    place = message
+    for parent in parents:
+        place = place[parent]
     if value == ABSENT:
         place.pop(name, None)
-    elif name == "type" and value == "a string":
-        place[name] = "Generic"
-    else:
-        place[name] = copy.copy(VALUES[value])
+    elif name != "type" or value != "a string":  # of the types, the base has one
+        place[name] = VALUES[value]
     return message
