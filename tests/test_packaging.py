@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import time
 import tomllib
 import zipfile
 from email import message_from_string
@@ -168,10 +169,12 @@ def test_the_metadata_is_complete(wheel: Path) -> None:
     assert all(url.startswith(urls["Source"]) for url in urls.values())
     assert licence == (ROOT / "LICENSE").read_text(encoding="utf-8")
     assert "MIT License" in licence
-    assert (
-        entry_points.split("\n\n")[0]
-        == "[console_scripts]\nmail-contract = logto_mail_contract.commands.main:main"
-    )
+    # uvx and pipx run look for the distribution's name.
+    assert entry_points.split("\n\n")[0].splitlines() == [
+        "[console_scripts]",
+        "logto-mail-contract = logto_mail_contract.commands.main:main",
+        "mail-contract = logto_mail_contract.commands.main:main",
+    ]
     assert entry_points.strip().endswith("[pytest11]\nlogto_mail_contract = logto_mail_contract.plugin")
     needed = [Requirement(line) for line in about.get_all("Requires-Dist", [])]
     assert {need.name for need in needed if need.marker is None} == {
@@ -304,6 +307,52 @@ def test_the_command_works_from_the_wheel_alone(installed: Path, tmp_path: Path)
     )
     assert invalid.returncode == 1
     assert "payload" in invalid.stdout
+
+
+def test_serve_and_verify_run_from_the_wheel_by_the_name_of_the_distribution(
+    installed: Path, tmp_path: Path
+) -> None:
+    """As ``uvx logto-mail-contract verify`` does. ``serve`` accepts messages, so it is a receiver here."""
+    command = installed / "bin" / "logto-mail-contract"
+    with (tmp_path / "serve.log").open("wb") as log:
+        server = subprocess.Popen(
+            [command, "serve", "--port", "0", "--port-file", "port"], cwd=tmp_path, stdout=log, stderr=log
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "port").exists():
+            assert time.monotonic() < deadline, (tmp_path / "serve.log").read_text(encoding="utf-8")
+            time.sleep(0.05)
+        url = f"http://127.0.0.1:{(tmp_path / 'port').read_text(encoding='ascii').strip()}/"
+        output = run(command, "verify", url, "--rules", "receiver/accept/sign-in", cwd=tmp_path)
+    finally:
+        server.kill()
+        server.wait()
+    assert "1 rule: 1 passed." in output
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "arguments"),
+    [
+        ("uvloop", "serve", ["serve", "--port", "0"]),
+        ("aiosmtpd", "smtp", ["verify", "http://127.0.0.1:9/", "--smtp-sink", "0"]),
+    ],
+)
+def test_without_an_extra_the_command_prints_the_line_that_has_it(
+    package: str, extra: str, arguments: list[str], installed: Path, tmp_path: Path
+) -> None:
+    missing = f"raise ModuleNotFoundError(name={package!r})\n"
+    (tmp_path / f"{package}.py").write_text(missing, encoding="utf-8")
+    result = subprocess.run(
+        [installed / "bin" / "logto-mail-contract", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 2, result.stderr
+    assert f"uvx 'logto-mail-contract[{extra}]' {arguments[0]}" in result.stderr.splitlines()
 
 
 def test_the_package_can_be_imported_from_a_zip(wheel: Path, tmp_path: Path) -> None:

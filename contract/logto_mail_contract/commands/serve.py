@@ -39,7 +39,8 @@ def run(options: argparse.Namespace) -> int:
         from ..serve.server import StandingServer
     except ModuleNotFoundError as problem:
         raise WrongUse(
-            f"serve needs {problem.name}, which is not installed: pip install 'logto-mail-contract[serve]'"
+            f"serve needs {problem.name}, which is not installed: pip install 'logto-mail-contract[serve]', "
+            "or run it without an installation:\nuvx 'logto-mail-contract[serve]' serve"
         ) from None
     authorization = read_authorization(options.authorization_env)
     log = PrintedLog(as_json=options.log_format == "json", redact=options.redact)

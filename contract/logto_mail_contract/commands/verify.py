@@ -127,7 +127,10 @@ def _open_sink(port: int | None, stack: ExitStack) -> Outbox | None:
     try:
         return stack.enter_context(SmtpSink(port=port))
     except ModuleNotFoundError as problem:
-        raise WrongUse(f"--smtp-sink: {problem}") from None
+        raise WrongUse(
+            f"--smtp-sink: {problem}, or run it without an installation:\n"
+            "uvx 'logto-mail-contract[smtp]' verify"
+        ) from None
     except OSError as problem:
         raise WrongUse(f"the SMTP sink cannot listen at port {port}: {problem}") from None
 
