@@ -12,12 +12,13 @@ BIN = $(VENV)/bin
 PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 SUPPORTED_PYTHONS = python3.11 python3.12 python3.13
 PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
-NODE_PACKAGES = $(addsuffix /node_modules/.package-lock.json,tests/logto tests/openapi examples/receiver_node examples/e2e)
+NODE_PACKAGES = $(addsuffix /node_modules/.package-lock.json,tests/logto tests/openapi tests/pages examples/receiver_node \
+	examples/receiver_typescript examples/e2e)
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint types unit coverage soak matrix bench schemas upstream clean install node
+.PHONY: help demo test lint types unit coverage soak matrix bench schemas upstream clean install node go
 
 help:
 	@echo 'make demo     the main job: messages sent, received and judged'
@@ -49,17 +50,17 @@ types: install
 	@$(BIN)/mypy
 
 # Three workers keep two cores busy, since many tests wait; ARGS="-n 0" for one process and a debugger.
-unit: install node
+unit: install node go
 	@echo '== pytest'
 	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
 # Always all tests: a part of them cannot reach the floor. Not in `make test`: tracing doubles the time.
-coverage: install node
+coverage: install node go
 	@echo '== pytest with coverage'
 	@$(BIN)/python -m pytest -n 3 --cov --cov-report=term
 
 # A test that depends on a fast machine fails here.
-soak: install node
+soak: install node go
 	@echo '== memory of serve under hostile clients'
 	@SOAK_SECONDS=20 $(BIN)/python bench/hostile.py soak
 	@set -e; busy=; \
@@ -94,7 +95,7 @@ upstream: install
 	@$(BIN)/python -m tools.upstream
 
 clean:
-	rm -rf $(VENV) .venv-python3.* .coverage* $(dir $(NODE_PACKAGES)) examples/e2e/test-results bench/servers/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-python3.* .coverage* $(dir $(NODE_PACKAGES)) examples/e2e/test-results examples/receiver_typescript/dist bench/servers/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install: $(VENV)/installed
@@ -138,6 +139,13 @@ node:
 	elif ! $(MAKE) --silent --no-print-directory $(NODE_PACKAGES); then \
 		if [ "$$CI" = true ]; then exit 1; fi; \
 		echo '== npm failed: what runs the real Logto packages is skipped'; \
+	fi
+
+# Go compiles its standard library once. Without this, several tests would do it at the same time.
+go:
+	@if [ -x $(BIN)/go ]; then \
+		GOCACHE=$(abspath $(VENV))/go-cache GOTOOLCHAIN=local CGO_ENABLED=0 \
+			$(BIN)/go build -C examples/receiver_go -o /dev/null .; \
 	fi
 
 # npm writes the target, its own record of what it installed, last.
