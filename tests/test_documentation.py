@@ -235,6 +235,7 @@ def test_a_block_that_is_not_run_has_no_side_effect(tmp_path: Path) -> None:
             id="left-no-tests",
         ),
         pytest.param("<!-- file: app.py -->\n```python\nx = 1\n```", "nothing runs", id="left-module"),
+        pytest.param("<!-- file: a.go -->\n```go\nx\n```", "nothing names a.go", id="left-program"),
         pytest.param("<!-- file: ../a.json -->\n```json\n1\n```", "outside of the folder", id="outside"),
         pytest.param("<!-- file: a -->\n```console\n$ true\n```", "is no file", id="console-file"),
         pytest.param("<!-- exit: 1 -->\n```json\n1\n```", "only a console block", id="exit-of-json"),
@@ -248,6 +249,21 @@ def test_a_block_that_is_not_run_has_no_side_effect(tmp_path: Path) -> None:
 def test_a_broken_page_is_reported(page: str, problem: str, tmp_path: Path) -> None:
     with Execution(tmp_path) as execution, pytest.raises(BrokenExample, match=problem):
         execution.execute(page)
+
+
+@pytest.mark.parametrize(
+    ("ci", "ending"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)], ids=["skipped", "in-ci"]
+)
+def test_a_page_that_needs_a_missing_language_is_not_passed(
+    ci: str, ending: type[BaseException], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with (
+        Execution(tmp_path) as execution,
+        pytest.raises(ending, match="apt-get install default-jdk-headless"),
+    ):
+        execution.execute("<!-- needs: java -->\n```console\n$ java -version\n```\n")
 
 
 @pytest.mark.parametrize(

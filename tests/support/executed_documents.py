@@ -19,14 +19,21 @@ Comments directly before a block are directives:
 ``<!-- file: test_signin.py -->``
     The block is the content of that file in the folder. A file of tests that no later command names is run
     with pytest at the end and must pass. A later block must name any other Python file except
-    ``conftest.py``. Such a block can also be in ``text``.
+    ``conftest.py``. Such a block can also be in ``text``, or in another language if a later block names it or
+    its folder.
 ``<!-- exit: 1 -->``
     The last command of the ``console`` block exits with 1.
+``<!-- needs: go node -->``
+    Anywhere in the page, alone in a line: languages that its commands run. Without one the page is skipped;
+    in CI (``CI=true``) it fails. With ``node`` the folder has the packages of ``tests/pages``, so ``npx``
+    fetches nothing.
 ``<!-- ports: 8600 2525 -->``
     Anywhere in the page, alone in a line: a free port of this machine replaces 8600 everywhere in the page.
 ``<!-- not run: it needs a Logto of your own -->``
     The block is not executed, for that reason. A block in any other language, or in none, needs this
     directive. An indented example is an error, so that no example stays unexecuted unseen.
+
+The commands ``uvx logto-mail-contract`` and ``pipx run logto-mail-contract`` run this environment's command.
 """
 
 from __future__ import annotations
@@ -49,6 +56,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import yaml
+from tests.logto.node import skip_or_fail
+from tests.support.languages import GO_ENVIRONMENT, lacks_go, lacks_java, lacks_node, lacks_php
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +70,7 @@ _COMMENT = re.compile(r" *<!--\s*(?P<text>.*?)\s*-->\s*")
 _DIRECTIVE = re.compile(r"(?P<name>exit|file|not run):\s*(?P<value>\S.*)")
 _TEST_FILE = re.compile(r"(?:test_.*|.*_test)\.py")
 _PORTS = re.compile(r"^<!-- ports: ([0-9 ]+) -->$", re.MULTILINE)
+_NEEDS = re.compile(r"^<!-- needs: ([a-z ]+) -->$", re.MULTILINE)
 _WILDCARD = re.compile(r"\.\.\.|…")
 
 
@@ -202,6 +212,14 @@ def _parse_ndjson(text: str) -> None:
         json.loads(line)
 
 
+NODE_PACKAGES = "tests/pages"
+LACKING: dict[str, Callable[[], str | None]] = {
+    "go": lacks_go,
+    "java": lacks_java,
+    "node": lambda: lacks_node(NODE_PACKAGES),
+    "php": lacks_php,
+}
+
 PARSERS: dict[str, Callable[[str], object]] = {
     "ini": _parse_ini,
     "json": json.loads,
@@ -226,7 +244,14 @@ class Execution:
             if name not in unwanted and not name.startswith(("PYTEST", "PYTHON", "HYPOTHESIS"))
         }
         self._environment |= {
-            "PATH": os.pathsep.join([sysconfig.get_path("scripts"), self._environment["PATH"]]),
+            **GO_ENVIRONMENT,
+            "PATH": os.pathsep.join(
+                [
+                    str(Path(__file__).parent / "bin"),
+                    sysconfig.get_path("scripts"),
+                    self._environment["PATH"],
+                ]
+            ),
             "COLUMNS": "80",
             "NO_COLOR": "1",
             # Write no caches: a page may list the folder.
@@ -254,7 +279,12 @@ class Execution:
         Raises:
             BrokenExample: One does not do what the document says, or nothing would execute it.
         """
-        found = blocks(replace_ports(text))
+        needed = {language for line in _NEEDS.findall(text) for language in line.split()}
+        for language in sorted(needed):
+            skip_or_fail(LACKING[language]())
+        if "node" in needed:
+            (self._folder / "node_modules").symlink_to(ROOT / NODE_PACKAGES / "node_modules")
+        found = blocks(replace_ports(_NEEDS.sub("", text)))
         for block in found:
             try:
                 self._execute(block)
@@ -280,7 +310,7 @@ class Execution:
             self._run_python(block)
         elif block.language in PARSERS:
             PARSERS[block.language](block.text)
-        elif block.language != "text" or "file" not in directives:
+        elif "file" not in directives:
             raise BrokenExample(
                 f"line {block.line}: nothing executes a block in {block.language or 'no language'}: "
                 "give the reason above it, <!-- not run: reason -->"
@@ -352,11 +382,19 @@ class Execution:
     def _run_left_files(self, found: list[Block]) -> None:
         for place, block in enumerate(found):
             name = block.directives.get("file", "")
-            if block.language != "python" or not name or "not run" in block.directives:
+            if not name or "not run" in block.directives or block.language in {"text", *PARSERS}:
                 continue
             path = Path(name)
             later = [other for other in found[place + 1 :] if "not run" not in other.directives]
             if any(path.name in other.text for other in later if other.language == "console"):
+                continue
+            if block.language != "python":
+                # An import leaves the ending out, and a compiler may get the folder alone.
+                names = [path.stem, path.parent.name] if path.parent.name else [path.stem]
+                if not any(
+                    re.search(rf"\b{re.escape(part)}\b", other.text) for other in later for part in names
+                ):
+                    raise BrokenExample(f"line {block.line}: nothing names {name}")
                 continue
             if _TEST_FILE.fullmatch(path.name):
                 code, output = self._run(f"{sys.executable} -m pytest {path}")
