@@ -574,6 +574,12 @@ UNUSABLE = {
     "answers in other words": (harness("print('{\"ok\": 1}', flush=True)"), r"no result, "),
     "no text": (harness("sys.stdout.buffer.write(b'\\xff\\n'); sys.stdout.flush()"), r"no result, "),
     "no end of a line": (harness("print('x' * 3000000, flush=True)"), r"no result, "),
+    "nests deep": (harness("print('[' * 100000 + ']' * 100000, flush=True)"), r"no result, "),
+    "nests an error deep": (
+        harness("print('{\"ok\": false, \"error\": ' + '[' * 100000 + ']' * 100000 + '}', flush=True)"),
+        r"no result, ",
+    ),
+    "writes a huge number": (harness("print('9' * 100000, flush=True)"), r"no result, "),
     "closes its output": (
         harness("os.close(1); time.sleep(60)"),
         r"closed its standard output without a result$",
@@ -1013,6 +1019,7 @@ def test_a_failed_info_never_fails_the_run(verify_sender: VerifySender) -> None:
         (("--", "/no/such/program"), 3, '"/no/such/program" cannot be started: No such file'),
         (("--", "false"), 3, "ended with status 1 without a result"),
         (("--", "echo", "hello"), 3, 'a line that is no result, {"ok": true} or'),
+        (("--", "echo", "[" * 100_000), 3, 'a line that is no result, {"ok": true} or'),
         (("--patience", "0.2", "--", "sleep", "60"), 3, "no report: within 2.2 s: it was its first message"),
     ],
 )

@@ -294,18 +294,15 @@ class CommandDriver:
             raise self._unusable(f"wrote what no job had asked for: {_line(line)}")
 
     def _report(self, line: bytes) -> Report:
-        try:
+        # RecursionError: what it wrote nests too deep.
+        with contextlib.suppress(ValueError, RecursionError):
             result = json.loads(line)
-        except ValueError:
-            result = None
-        if not isinstance(result, dict) or not isinstance(result.get("ok"), bool):
-            raise self._unusable(
-                f'wrote a line that is no result, {{"ok": true}} or {{"ok": false, "error": "…"}}: '
-                f"{_line(line)} (a log belongs on standard error)"
-            )
-        error = result.get("error")
-        text = "" if result["ok"] or error is None else error if isinstance(error, str) else json.dumps(error)
-        return Report(result["ok"], text)
+            if isinstance(result, dict) and isinstance(result.get("ok"), bool):
+                return Report(result["ok"], "" if result["ok"] else _format_error(result.get("error")))
+        raise self._unusable(
+            f'wrote a line that is no result, {{"ok": true}} or {{"ok": false, "error": "…"}}: '
+            f"{_line(line)} (a log belongs on standard error)"
+        )
 
     def _ended(self, process: subprocess.Popen[bytes], when: str) -> SenderUnusable:
         status = _wait_for_end(process, self._end_seconds)
@@ -380,6 +377,12 @@ def _write(stdin: IO[bytes], jobs: queue.Queue[bytes | None]) -> None:
         while (job := jobs.get()) is not None:
             stdin.write(job)
             stdin.flush()
+
+
+def _format_error(error: Any) -> str:
+    if isinstance(error, str):
+        return error
+    return "" if error is None else json.dumps(error)
 
 
 def _line(line: bytes) -> str:

@@ -20,7 +20,7 @@ MAX_STORED_BODY_BYTES = 4 * 1024 * 1024
 # Node counts no separators, and a line of one counted byte has four. A line of blanks would have no end.
 _MAX_RAW_HEAD_BYTES = 4 * MAX_HEAD_BYTES
 _TOO_LONG = f"a head of more than {MAX_HEAD_BYTES} bytes"
-_MAX_SHOWN_BYTES = 60
+_MIN_PIECE_BYTES = 64  # longer than a gzip member without content
 _EMPTY_LINE = b"\r\n\r\n"  # after another line: so end a head and a chunked body
 
 
@@ -38,6 +38,7 @@ class ResponseReader:
         status: The status; 0 until the head of the final response is complete.
         headers: The header lines in order, names in lower case; a character is one byte of the wire.
         body: The stored bytes of the body, without chunked coding.
+        decoder: What decoded the stored bytes while they came; None where they have no such encoding.
         length: The length of the body so far, stored or not.
         begun: Whether any byte of a response arrived since the last interim response.
         done: Whether the response is complete.
@@ -49,6 +50,7 @@ class ResponseReader:
         self.status = 0
         self.headers: list[tuple[str, str]] = []
         self.body = bytearray()
+        self.decoder: ContentDecoder | None = None
         self.length = 0
         self.begun = False
         self.done = False
@@ -125,8 +127,7 @@ class ResponseReader:
         with suppress(httptools.HttpParserError):
             for line in self._head.splitlines(keepends=True):
                 parser.feed_data(line)
-        shown = ascii(line[:_MAX_SHOWN_BYTES].decode("latin-1"))
-        return f"{reason}, at {shown}" + ("…" if len(line) > _MAX_SHOWN_BYTES else "")
+        return f"{reason}, at {line.decode('latin-1')!a}"
 
     def on_message_begin(self) -> None:
         self.begun = True
@@ -156,6 +157,8 @@ class ResponseReader:
             return
         self.status, self.headers = status, headers
         self.reusable = self._parser.should_keep_alive()
+        encoding = next((value for name, value in headers if name == "content-encoding"), "")
+        self.decoder = make_decoder(encoding)
         codings = ",".join(value for name, value in headers if name == "transfer-encoding").lower()
         if codings:
             self._until_close = codings.rpartition(",")[2].strip(" \t") != "chunked"
@@ -170,11 +173,75 @@ class ResponseReader:
             self._left -= len(data)
         if len(self.body) < self._max_body_bytes:
             self.body += data
+            # Here, and not at the end: the deadline of the exchange holds for decoding too.
+            if self.decoder is not None:
+                self.decoder.feed(data)
 
     def on_message_complete(self) -> None:
         # Otherwise an interim response ended, and the final one is still to come.
         self.done = bool(self.status)
         self.begun = self.done
+
+
+class ContentDecoder:
+    """Decodes the content encoding of a body piece by piece, as got decodes it.
+
+    The cost is linear in the body: a body of megabytes may have a hundred thousand gzip members.
+
+    Args:
+        encoding: ``gzip`` or ``deflate``.
+        max_bytes: Where decoding stops, so that a small body cannot fill the memory.
+
+    Attributes:
+        content: What was decoded so far.
+    """
+
+    def __init__(self, encoding: str, max_bytes: int = MAX_STORED_BODY_BYTES) -> None:
+        self.content = bytearray()
+        self._window_bits = 31 if encoding == "gzip" else 15
+        self._max_bytes = max_bytes
+        self._member: zlib._Decompress | None = zlib.decompressobj(self._window_bits)
+        self._has_failed = False
+        self._is_over = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the body so far is complete, or was decoded up to ``max_bytes``."""
+        return self._is_over or (self._member is None and not self._has_failed)
+
+    def feed(self, data: bytes) -> None:
+        """Decode the next bytes of the body."""
+        place, size = 0, _MIN_PIECE_BYTES
+        while place < len(data) and not (self._is_over or self._has_failed):
+            # Node ignores what follows a body of deflate, and zeros after a gzip member.
+            if self._member is None and (self._window_bits == 15 or data[place] == 0):
+                self._is_over = True
+                return
+            # A piece that doubles: zlib copies all of it that is after the end of the member.
+            piece = memoryview(data)[place : place + size]
+            place += len(piece) - self._decode(piece)
+            size = _MIN_PIECE_BYTES if self._member is None else 2 * size
+
+    def _decode(self, piece: memoryview) -> int:
+        """Decode a piece, and return how many bytes of it are after the end of the member."""
+        member = self._member or zlib.decompressobj(self._window_bits)
+        self._member = member
+        try:
+            self.content += member.decompress(piece, self._max_bytes - len(self.content))
+        except zlib.error:
+            self._has_failed = True
+        if len(self.content) >= self._max_bytes:
+            self._is_over = True
+        if not member.eof:
+            return 0
+        self._member = None
+        return len(member.unused_data)
+
+
+def make_decoder(encoding: str, max_bytes: int = MAX_STORED_BODY_BYTES) -> ContentDecoder | None:
+    """Return a decoder for a value of ``Content-Encoding``; None where the body stays as it is."""
+    encoding = encoding.lower()
+    return ContentDecoder(encoding, max_bytes) if encoding in ("gzip", "deflate") else None
 
 
 def decode_content(body: bytes, encoding: str, max_bytes: int = MAX_STORED_BODY_BYTES) -> bytes | None:
@@ -183,21 +250,10 @@ def decode_content(body: bytes, encoding: str, max_bytes: int = MAX_STORED_BODY_
     Args:
         body: The body.
         encoding: The value of ``Content-Encoding``; a body that is neither gzip nor deflate stays as it is.
-        max_bytes: Where decoding stops, so that a small body cannot fill the memory.
+        max_bytes: Where decoding stops.
     """
-    encoding = encoding.lower()
-    if encoding not in ("gzip", "deflate") or not body:
+    decoder = make_decoder(encoding, max_bytes)
+    if decoder is None or not body:
         return body
-    out = bytearray()
-    try:
-        while body:
-            member = zlib.decompressobj(31 if encoding == "gzip" else 15)
-            out += member.decompress(body, max_bytes)
-            if member.unconsumed_tail or len(out) >= max_bytes:
-                break
-            if not member.eof:
-                return None
-            body = member.unused_data if encoding == "gzip" else b""
-    except zlib.error:
-        return None
-    return bytes(out)
+    decoder.feed(body)
+    return bytes(decoder.content) if decoder.is_whole else None
