@@ -289,6 +289,11 @@ def test_internals_in_a_text_are_found(text: str, what: str) -> None:
     assert what in shown_internals(text)
 
 
+def test_a_reference_to_a_huge_character_is_no_fault_of_ours() -> None:
+    assert shown_internals(f"<p>&#{'9' * 5000};&#{'9' * 5000}</p>") == []
+    assert shown_internals("<p>&#47;var&#0000000047;www/hook.php</p>") == ["a file path"]
+
+
 def shown_internals(text: str) -> list[str]:
     """Return the kinds of internals in a response body of a receiver at ``/app/hook.php``."""
     return find_internals(Response(500, (), text.encode(), 0), "/app/hook.php")

@@ -13,6 +13,8 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote
 
+from ..masking import is_distinctive
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -35,12 +37,12 @@ def find_secrets(
     """
     text = response.content.decode(errors="replace")
     credentials = {
-        part for value in authorizations if _is_distinctive(value) for part in _list_credentials(value)
+        part for value in authorizations if is_distinctive(value) for part in _list_credentials(value)
     }
     secrets = {
         "the link": {link},
         "the address": {address},
-        "the Authorization": {part for part in credentials if _is_distinctive(part)},
+        "the Authorization": {part for part in credentials if is_distinctive(part)},
     }
     found = [
         name
@@ -63,10 +65,6 @@ def _list_credentials(authorization: str) -> Iterator[str]:
         except (binascii.Error, UnicodeDecodeError):
             return
         yield from (user, user.partition(":")[2])
-
-
-def _is_distinctive(secret: str) -> bool:
-    return len(secret) > 5 and (len(secret) > 15 or re.search("[0-9]", secret) is not None)
 
 
 def _list_forms(secret: str) -> set[str]:
@@ -247,6 +245,7 @@ _HTML_ADDRESS = re.compile(
     r"\b(?:src|href|action)\s{0,20}=\s{0,20}(?:\"[^\"]*\"|'[^']*'|[^\s>]+)", re.IGNORECASE
 )
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,2000}>")
+_REFERENCE = re.compile(r"&#0*([0-9]{1,8})[0-9]*")
 _JSON_ESCAPE = re.compile(r"\\(?:u00([0-7][0-9A-Fa-f])|([nrt\"/\\]))")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
 
@@ -260,13 +259,18 @@ def _list_readings(text: str, target: str) -> list[str]:
     if "<" in text or "&" in text:
         # In HTML inside JSON too.
         lines = re.sub(r"<(?:br|/p|/div|/li|/tr)\b[^<>]{0,20}>", "\n", readings[-1])
-        readings += [html.unescape(lines), html.unescape(_TAG.sub("", lines))]
+        readings += [_unescape(lines), _unescape(_TAG.sub("", lines))]
     path = target.partition("?")[0]
     for own in (target, path, unquote(path)):
         if len(own) > 1:
             pattern = rf"(?<![\w.\-/]){re.escape(own)}"
             readings = [re.sub(pattern, "(the path)", reading) for reading in readings]
     return [reading.replace("\xa0", " ") for reading in readings]
+
+
+def _unescape(text: str) -> str:
+    # Python refuses to read a number of more than 4300 digits. No character has more than seven.
+    return html.unescape(_REFERENCE.sub(r"&#\1", text))
 
 
 def _decode_escape(escape: re.Match[str]) -> str:
