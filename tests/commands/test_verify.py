@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import os
 import re
@@ -13,13 +15,16 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
+from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
 import pytest
 import trustme
 from jsonschema import Draft202012Validator
+from tests.logto.wire import Reply, Wire, reply
 from tests.support.broken_receivers import CONTROLS, TOKEN, Good, Refused, Request, Served
 
 from logto_mail_contract import catalogue
@@ -732,3 +737,66 @@ def test_a_report_that_cannot_be_written_does_not_affect_the_others(
     assert "the report out.json cannot be written: Is a directory" in captured.err
     assert ElementTree.parse("out.xml").getroot().find(".//testcase") is not None
     assert re.search(r"^3 rules: 3 passed\. ", captured.out, re.MULTILINE)
+
+
+# What a receiver shows of the credential.
+
+
+def list_shown_parts(text: str, secret: str) -> set[str]:
+    """Return the parts of a secret that a text shows, also in base64, percent-encoded and as JSON."""
+    encoded = (base64.b64encode(b"\0" * before + secret.encode()).decode()[4:-4] for before in range(3))
+    forms = [secret, quote(secret, safe=""), json.dumps(secret)[1:-1], *encoded]
+    parts = {form[start : start + 8] for form in forms for start in range(len(form) - 7)}
+    return {part for part in parts if part.lower() in text.lower()}
+
+
+class TellsTheCredential(Good):
+    """Shows the credential where a report cuts, in a redirect, and in bytes that are no HTTP."""
+
+    token = 'Bearer correct/h0rse&battery"staple-5678'
+
+    def handle(self, message: Any, request: Request) -> None:  # noqa: ARG002
+        forms = (self.token, quote(self.token, safe="").lower(), json.dumps({"a": self.token}))
+        encoded = base64.b64encode(self.token.encode()).decode()
+        shown = (*forms, html.escape(self.token), encoded, self.token.encode().hex(), repr(self.token))
+        number = next(self.numbers)
+        # Most rules need that ordinary messages are accepted, which come first.
+        if number < 20 or number % 2:
+            return
+        if number % 3 == 0:
+            raise Refused(302, Location=f"/?again={shown[number % len(shown)]}")
+        raise Refused(500 + number % 3, "x" * (199 - number % 60) + " " + shown[number % len(shown)])
+
+    numbers = count()
+
+
+def test_no_part_of_the_credential_that_a_receiver_shows_is_printed_or_reported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOOK_AUTH", TellsTheCredential.token)
+    reports = "--report", "json=out.json", "junit=out.xml", "text=out.txt", "--verbose"
+    with Served(TellsTheCredential()) as served:
+        assert verify(served.url, *WITH, "--rules", "*/accept/*", "*/respond/*", "*/auth/*", *reports) == 1
+    everything = read_output(capsys) + "".join(
+        Path(f"out.{name}").read_text() for name in ("json", "xml", "txt")
+    )
+    assert "(masked)" in everything
+    assert "Location /?again=" in everything
+    assert list_shown_parts(everything, TellsTheCredential.token.partition(" ")[2]) == set()
+
+
+@pytest.mark.parametrize("place", ["body", "head"])
+def test_send_masks_what_a_receiver_shows_of_the_credentials(
+    place: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK_AUTH", "Bearer other-s3cret-value")
+    password, key = "p%40ss%2Fw0rd-of-ann", "key%2Dof+the-query"
+    shown = f"{'x' * 185} {quote(password, safe='')} {unquote(password)} other-s3cret-value {key}"
+
+    garbled = Reply(b"HTTP/1.1 401 No\r\nX Y: " + shown[180:].encode() + b"\r\n\r\n", then="close")
+    with Wire(reply("401 No", body=shown.encode()) if place == "body" else garbled) as wire:
+        assert cli.main(["send", f"http://ann:{password}@{wire.host}/hook?key={key}", *WITH]) == 1
+    printed = read_output(capsys)
+    assert "(masked)" in printed
+    for secret in (password, unquote(password), "other-s3cret-value", "key-of the-query"):
+        assert list_shown_parts(printed, secret) == set()

@@ -60,7 +60,7 @@ def make_cases(receiver: Receiver, number: int) -> list[Case]:
 @contextmanager
 def dispatching(app: Good, settings: Settings | None = None) -> Iterator[tuple[Dispatcher, Receiver]]:
     receiver = Receiver.wsgi(wsgi(app), "/hook", authorization=TOKEN)
-    dispatcher = Dispatcher(receiver.target, settings or Settings(), restart_seconds=0.1)
+    dispatcher = Dispatcher(receiver, settings or Settings(), restart_seconds=0.1)
     with closing(receiver), closing(dispatcher.lanes):
         yield dispatcher, receiver
 
@@ -246,7 +246,7 @@ def test_a_fault_of_ours_in_a_worker_ends_the_run_and_leaves_no_rule_waiting() -
             """Nothing is open."""
 
     receiver = Receiver.wsgi(wsgi(Good()))
-    dispatcher = Dispatcher(Broken(), Settings(), restart_seconds=0.1)
+    dispatcher = Dispatcher(Receiver(Broken(), None, None), Settings(), restart_seconds=0.1)
     with closing(receiver), closing(dispatcher.lanes):
         sending = dispatcher.lanes.submit(make_cases(receiver, 3))
         sending.wait()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import ssl
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..connector.channel import UrlTarget
-from ..connector.encoding import encode_body
+from ..connector.encoding import encode_body, list_call_secrets
 from ..connector.posting import post
 from ..judging.responses import format_outcome
 from ..judging.typical import template_types, typical
@@ -39,12 +40,14 @@ def run(options: argparse.Namespace) -> int:
     except OSError as problem:
         raise WrongUse(f"--ca-file {options.ca_file} cannot be used: {problem.strerror or problem}") from None
     try:
-        refuse_remote(UrlTarget(options.url), allowed=options.allow_remote)
+        target = UrlTarget(options.url)
+        refuse_remote(target, allowed=options.allow_remote)
         outcome = post(options.url, message, authorization, timeout=options.timeout, tls=tls)
     except ValueError as problem:
         raise WrongUse(str(problem)) from None
     sys.stdout.write(encode_body(message).decode() + "\n")
-    sys.stdout.write(format_outcome(outcome) + "\n")
+    secrets = list_call_secrets(target.path, *filter(None, (authorization, target.authorization)))
+    sys.stdout.write(format_outcome(replace(outcome, secrets=secrets)) + "\n")
     if isinstance(outcome, NoResponse):
         return UNREACHABLE if outcome.kind == "unreachable" else FAILED
     return PASSED if 200 <= outcome.status < 300 else FAILED

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from ..judging.javascript_json import stringify
+from ..masking import credential_forms
 from ..wire.calls import Call
 from .channel import Target, UrlTarget
 
@@ -50,6 +52,21 @@ def connector_call(target: Target, body: bytes, authorization: str | None = None
         ("Connection", "keep-alive"),
     ]
     return Call(target.path, tuple(lines), body, scheme=target.scheme)
+
+
+def list_call_secrets(target: str, *authorizations: str) -> frozenset[str]:
+    """Return what must not be printed of a request.
+
+    Args:
+        target: The request target; the values of its query may be keys.
+        authorizations: Values of ``Authorization``.
+    """
+    found = {part.partition("=")[2] or part for part in target.partition("?")[2].split("&")}
+    found = {unquote(value) for value in found}
+    for authorization in authorizations:
+        found |= credential_forms(authorization)
+    # So short a text appears in many others by chance. A whole credential is masked all the same.
+    return frozenset(text for text in found if len(text) > 3 or text in authorizations) - {""}
 
 
 def encode_request(url: str, body: bytes, authorization: str | None = None) -> bytes:

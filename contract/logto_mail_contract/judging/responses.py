@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from ..masking import escape_unprintable
+from ..masking import escape_unprintable, mask_secrets
 from ..wire.outcomes import NoResponse, Outcome, Response
 
 # receivers/rules/respond.py imports these from here.
 from .leaks import find_internals as find_internals
 from .leaks import find_secrets as find_secrets
 
-_MAX_SHOWN_BODY_CHARACTERS = 200
+_MAX_SHOWN_CHARACTERS = 200
+_MAX_MASKED_CHARACTERS = 4096
+"""What is masked before the text is cut to what is shown: an escape takes several characters."""
 
 
 def is_accepted(outcome: Outcome) -> bool:
@@ -77,13 +79,16 @@ def format_outcome(outcome: Outcome) -> str:
     redirects = f"{' and '.join(map(str, outcome.redirects))}, then " if outcome.redirects else ""
     text = f"{redirects}{format_status(outcome)} after {outcome.seconds * 1000:.0f} ms"
     if isinstance(outcome, NoResponse):
-        return f"{text}: {escape_unprintable(outcome.problem)}"
-    # The head of the body alone: the rest is neither shown nor decoded.
-    body = outcome.content[: 4 * _MAX_SHOWN_BODY_CHARACTERS].decode(errors="replace").strip()
-    if not body:
-        return text
-    more = "…" if len(body) > _MAX_SHOWN_BODY_CHARACTERS else ""
-    return f"{text}, body: {escape_unprintable(body[:_MAX_SHOWN_BODY_CHARACTERS])}{more}"
+        return f"{text}: {_shorten(outcome.problem, outcome.secrets)}"
+    body = outcome.content[: 4 * _MAX_MASKED_CHARACTERS].decode(errors="replace").strip()
+    return f"{text}, body: {_shorten(body, outcome.secrets)}" if body else text
+
+
+def _shorten(text: str, secrets: frozenset[str]) -> str:
+    # Mask first: a part of a secret is a secret too.
+    text = mask_secrets(text[:_MAX_MASKED_CHARACTERS], secrets)
+    more = "…" if len(text) > _MAX_SHOWN_CHARACTERS else ""
+    return f"{escape_unprintable(text[:_MAX_SHOWN_CHARACTERS])}{more}"
 
 
 def format_redirect(outcome: Outcome) -> str:
@@ -100,7 +105,7 @@ def format_redirect(outcome: Outcome) -> str:
             if outcome.status == 304
             else "Logto follows no such response, and reports the mail as failed"
         )
-    there = f"Location {escape_unprintable(location)}"
+    there = f"Location {_shorten(location, outcome.secrets)}"
     if outcome.status == 303:
         return f"{there}: Logto gets it without a body, and counts a 2xx there as success: the mail is lost"
     return (

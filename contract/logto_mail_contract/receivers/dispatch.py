@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from ..clock import read_monotonic, sleep
@@ -14,14 +15,15 @@ from ..wire.outcomes import NoResponse, Response
 from .cases import Exchange
 from .lanes import HANGS, Lanes, Sending
 from .load import Window
+from .reproduce import list_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..connector.channel import Channel, Target
+    from ..connector.channel import Channel
     from ..wire.outcomes import Outcome
     from .cases import Case
-    from .receiver import Settings
+    from .receiver import Receiver, Settings
 
 BURST_CLIENTS = 16
 """Connections of a burst."""
@@ -45,7 +47,7 @@ class Dispatcher:
     """Sends cases, and keeps all that came of them.
 
     Args:
-        target: The receiver.
+        receiver: The receiver.
         settings: How it is tried.
         restart_seconds: Seconds in which a receiver that is gone may come back.
 
@@ -54,14 +56,16 @@ class Dispatcher:
         window: How many requests may be under way at once.
         lanes: The connections, and the cases that wait for one.
         gone: Why the receiver cannot be reached; empty where it can.
+        secrets: What must not be printed of an outcome.
     """
 
-    def __init__(self, target: Target, settings: Settings, *, restart_seconds: float) -> None:
+    def __init__(self, receiver: Receiver, settings: Settings, *, restart_seconds: float) -> None:
         self.ledger: list[Exchange] = []
         self.window = Window(settings.workers, settings.fail_after)
-        self.lanes = Lanes(target.open, self._exchange, self.window)
+        self.lanes = Lanes(receiver.target.open, self._exchange, self.window)
         self.gone = ""
-        self._target = target
+        self.secrets = list_secrets(receiver)
+        self._target = receiver.target
         self._settings = settings
         self._restart_seconds = restart_seconds
         self._turn = 0.0
@@ -255,7 +259,7 @@ class Dispatcher:
         while True:
             outcome = send()
             if not (isinstance(outcome, NoResponse) and outcome.kind == "unreachable"):
-                return outcome
+                return outcome if outcome is None else replace(outcome, secrets=self.secrets)
             if self.gone or read_monotonic() > until:
                 self.gone = self.gone or f"the receiver cannot be reached: {outcome.problem}"
                 self.lanes.stop(self.gone)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from ..connector.channel import UrlTarget
-from ..masking import credential_forms
+from ..connector.encoding import list_call_secrets
 from ..suite.reproduce import format_options, format_pytest_command
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS
 from .checks import sends_drawn
+from .credentials import make_wrong_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,7 +92,7 @@ def _header_options(call: Call, receiver: Receiver, shell: Mapping[str, str]) ->
             # A credential is never printed: the shell puts it in.
             is_own = value == receiver.authorization
             expanded = f"${{{receiver.authorization_name}}}" if is_own else shell.get(value) or None
-            if expanded is None and any(secret in value for secret in list_secrets(receiver, shell)):
+            if expanded is None and any(secret in value for secret in list_secrets(receiver)):
                 return None
             # curl sends an empty header only when it is written with a semicolon.
             literal = shlex.quote(f"{header}: {value}" if value else f"{header};")
@@ -121,18 +121,9 @@ def _verify_command(
     return line + format_options(settings, names, receiver.revision)
 
 
-def list_secrets(receiver: Receiver, shell: Mapping[str, str]) -> set[str]:
-    """Return what must not be printed: credentials, and the values of the URL's query.
-
-    Args:
-        receiver: The receiver.
-        shell: Further values of ``Authorization``, as for ``reproduce``.
-    """
+def list_secrets(receiver: Receiver) -> frozenset[str]:
+    """Return what must not be printed: credentials, those made of them, and the values of the URL's query."""
     own = receiver.authorization or ""
-    query = receiver.target.path.partition("?")[2]
-    found = {part.partition("=")[2] or part for part in query.split("&")}
-    found |= {unquote(value) for value in found}
-    if own:
-        found |= credential_forms(own) | set(shell) | {value.partition(" ")[2] for value in shell}
-    # So short a text appears in many others by chance. The whole credential is masked all the same.
-    return {text for text in found if len(text) > 3 or text == own != ""}
+    made = make_wrong_values(own).values() if own else ()
+    wrong = {value for values in made for value, shell in values.items() if shell is not None}
+    return list_call_secrets(receiver.target.path, own, *wrong)

@@ -75,7 +75,7 @@ class ReceiverRun:
     ) -> None:
         self.receiver = receiver
         self.settings = settings or Settings()
-        self.dispatcher = Dispatcher(receiver.target, self.settings, restart_seconds=restart_seconds)
+        self.dispatcher = Dispatcher(receiver, self.settings, restart_seconds=restart_seconds)
         self.doubts = Doubts(self)
         self.causes = Causes()
         self.connection_pairs: list[ConnectionPair] | None = None

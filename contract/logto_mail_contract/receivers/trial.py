@@ -15,7 +15,7 @@ from ..wire.urls import resolve_location
 from .checks import is_drawn, list_senders
 from .dispatch import ReceiverGone
 from .mail_trial import MailTrial
-from .reproduce import list_secrets, reproduce
+from .reproduce import reproduce
 
 if TYPE_CHECKING:
     from ..findings import Rule
@@ -234,7 +234,7 @@ class ReceiverTrial(MailTrial):
         )
 
     def mask(self, text: str) -> str:
-        return mask_secrets(text, list_secrets(self.receiver, self.shell))
+        return mask_secrets(text, self.run.dispatcher.secrets)
 
     def _find_sent(self, call: Call | None) -> Case | None:
         return next((one.case for one in self.run.dispatcher.ledger if one.case.call is call), None)

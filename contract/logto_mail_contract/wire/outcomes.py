@@ -24,6 +24,8 @@ class Response:
         seconds: From the first byte sent to the last byte received.
         faults: What is wrong with the framing of a response that is readable nevertheless.
         redirects: The statuses of the redirects that led to it.
+        decoded: The body without its content encoding, where it was decoded while it came; else None.
+        secrets: What must not be printed of it.
     """
 
     status: int
@@ -32,6 +34,8 @@ class Response:
     seconds: float
     faults: tuple[str, ...] = ()
     redirects: tuple[int, ...] = ()
+    decoded: bytes | None = None
+    secrets: frozenset[str] = frozenset()
 
     @classmethod
     def from_reader(cls, reader: ResponseReader, seconds: float) -> Self:
@@ -42,12 +46,14 @@ class Response:
             seconds: From the first byte sent to the last byte received.
         """
         faults = [format_surplus(reader.surplus)] if reader.surplus else []
-        body = bytes(reader.body)
-        encoding = next((value for name, value in reader.headers if name == "content-encoding"), "")
-        is_stored_whole = reader.length == len(body)
-        if is_stored_whole and decode_content(body, encoding) is None:
-            faults.append(f"Content-Encoding {encoding}, and a body that is not")
-        return cls(reader.status, tuple(reader.headers), body, seconds, tuple(faults))
+        body = decoded = bytes(reader.body)
+        if reader.decoder is not None and body:
+            if reader.decoder.is_whole:
+                decoded = bytes(reader.decoder.content)
+            elif reader.length == len(body):
+                encoding = next(value for name, value in reader.headers if name == "content-encoding")
+                faults.append(f"Content-Encoding {encoding}, and a body that is not")
+        return cls(reader.status, tuple(reader.headers), body, seconds, tuple(faults), decoded=decoded)
 
     def values(self, name: str) -> list[str]:
         """Return the values of every header line with a name, which is given in lower case."""
@@ -56,6 +62,8 @@ class Response:
     @property
     def content(self) -> bytes:
         """The body without its content encoding, where it can be decoded."""
+        if self.decoded is not None:
+            return self.decoded
         content = decode_content(self.body, next(iter(self.values("content-encoding")), ""))
         return self.body if content is None else content
 
@@ -78,6 +86,7 @@ class NoResponse:
         seconds: From the first byte sent until the request was given up.
         redirects: The statuses of the redirects that were followed before.
         begun: Whether a part of a response arrived.
+        secrets: What must not be printed of ``problem``.
     """
 
     kind: str
@@ -85,6 +94,7 @@ class NoResponse:
     seconds: float
     redirects: tuple[int, ...] = ()
     begun: bool = False
+    secrets: frozenset[str] = frozenset()
 
 
 Outcome = Response | NoResponse

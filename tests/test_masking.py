@@ -1,0 +1,97 @@
+"""What a program may make of a secret that it was given, and what of it is printed."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from logto_mail_contract.connector.encoding import list_call_secrets
+from logto_mail_contract.masking import MIN_PART_BYTES, credential_forms, mask_secrets
+
+SECRET = 'Tok&n/0+<ü>"s3cret\\x'
+PAIR = base64.b64encode(f"ann:{SECRET}".encode()).decode()
+FORMS = {
+    "as it is": SECRET,
+    "in capitals": SECRET.upper(),
+    "percent-encoded": quote(SECRET, safe=""),
+    "percent-encoded in small letters": quote(SECRET, safe="").lower(),
+    "percent-encoded but for some": quote(SECRET, safe="/&+<>"),
+    "percent-encoded twice": quote(quote(SECRET)),
+    "as in a form": quote_plus(SECRET),
+    "JSON": json.dumps(SECRET),
+    "JSON in UTF-8": json.dumps(SECRET, ensure_ascii=False),
+    "JSON with an escaped slash": json.dumps(SECRET).replace("/", "\\/"),
+    "JSON for HTML": json.dumps(SECRET).replace("&", "\\u0026").replace("<", "\\u003c"),
+    "JSON in JSON": json.dumps(json.dumps(SECRET)),
+    "every character escaped": "".join(f"\\u{ord(mark):04X}" for mark in SECRET),
+    "HTML": html.escape(SECRET),
+    "HTML by numbers": "".join(f"&#{ord(mark)};" for mark in SECRET),
+    "HTML by hexadecimal numbers": "".join(f"&#x{ord(mark):X};" for mark in SECRET),
+    "HTML with names": SECRET.replace("&", "&amp;").replace("ü", "&uuml;").replace('"', "&quot;"),
+    "JSON in HTML": html.escape(json.dumps(SECRET)),
+    "bytes of Python": repr(SECRET.encode()),
+    "base64": base64.b64encode(SECRET.encode()).decode(),
+    "user and password in base64": PAIR,
+    "base64 behind one byte": base64.b64encode(f"x{SECRET}".encode()).decode(),
+    "base64 for URLs": base64.urlsafe_b64encode(SECRET.encode()).decode(),
+    "base64, percent-encoded": quote(PAIR, safe=""),
+    "base64 in lines": "\r\n".join((PAIR[:20], PAIR[20:])),
+    "base64 in lines, as JSON": json.dumps(f"{PAIR[:20]}\n{PAIR[20:]}"),
+    "hex": SECRET.encode().hex(),
+    "hex in capitals": SECRET.encode().hex().upper(),
+}
+
+
+def list_telling_parts(form: str) -> list[str]:
+    """Return the parts of a form that nobody may see."""
+    return [form[start : start + 16] for start in range(max(1, len(form) - 15))]
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_secret_is_masked_in_every_form(name: str) -> None:
+    form = FORMS[name]
+    masked = mask_secrets(f"before {form} after €", {SECRET})
+    assert masked.startswith("before ")
+    assert masked.endswith(" after €")
+    assert "(masked)" in masked
+    assert not [part for part in list_telling_parts(form) if part in masked]
+
+
+@pytest.mark.parametrize("end", range(MIN_PART_BYTES, 19))
+def test_a_secret_that_was_cut_is_masked_too(end: int) -> None:
+    secret = "Abc123Def456Ghi789x"
+    for part in (secret[:end], secret[-end:], secret[3 : 3 + end]):
+        assert mask_secrets(f"<{part}…", {secret}) == "<(masked)…"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Bearer token required",
+        "500 Internal Server Error after 12 ms, body: {'code': 'wrong'} 100% \\ &amp; &unknown; %zz \\u12",
+        "s3cre and Tok&n",
+        "",
+    ],
+)
+def test_other_text_stays_as_it_is(text: str) -> None:
+    assert mask_secrets(text, list_call_secrets("/hook?tenant=", f"Bearer {SECRET}", "Bearer short1")) == text
+    assert mask_secrets(text, ()) == text
+
+
+def test_each_secret_part_of_a_credential_is_masked() -> None:
+    basic = base64.b64encode(b"ann:pass-w0rd").decode()
+    key = base64.b64encode(b"key-4711:").decode()
+    assert credential_forms(f"Basic {basic}") == {basic, "ann:pass-w0rd", "pass-w0rd"}
+    assert credential_forms(f"Basic {key}") == {key, "key-4711:", "", "key-4711"}
+    assert credential_forms("Bearer x") == {"Bearer x", ""}
+    secrets = list_call_secrets("/hook?key=a%2Fb-123&on", f"Basic {basic}", "Bearer x")
+    assert secrets == {basic, "ann:pass-w0rd", "pass-w0rd", "Bearer x", "a/b-123"}
+    assert mask_secrets("at ?key=a%2fb-123 with Bearer x", secrets) == "at ?key=(masked) with (masked)"
+
+
+def test_a_short_secret_is_masked_as_a_whole_only() -> None:
+    assert mask_secrets("a pass-w0rd, a pass", {"pass-w0rd"}) == "a (masked), a pass"
