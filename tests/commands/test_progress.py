@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from logto_mail_contract.commands import main as cli
 from logto_mail_contract.commands.progress import Progress, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 QUICK = 0.01
 
@@ -169,3 +172,60 @@ def test_a_terminal_without_rich_or_cursor_gets_lines(why: str, monkeypatch: pyt
                 pass
     assert terminal.text.startswith("mail-contract: 2 of 5 rules\r\nmail-contract: 2 of 5 rules\r\n")
     assert "\x1b" not in terminal.text
+
+
+MESSAGE = '{"to": "foo@example.com", "type": "SignIn", "payload": {"code": "012345"}}\n'
+
+
+def test_validate_shows_on_a_terminal_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A pipe, which ends when the terminal shows its first message."""
+    pipe = tmp_path / "pipe.ndjson"
+    os.mkfifo(pipe)
+
+    with use_terminal(monkeypatch) as terminal:
+
+        def feed() -> None:
+            with pipe.open("w") as lines:
+                lines.write(f"{MESSAGE}{{\n")
+                lines.flush()
+                wait_for(lambda: "2 messages judged, 1 invalid" in terminal.text)
+
+        feeding = threading.Thread(target=feed)
+        feeding.start()
+        assert cli.main(["validate", str(pipe)]) == 1
+        feeding.join()
+    assert "2 judged, 1 valid, 1 invalid" in capsys.readouterr().out
+
+
+def test_validate_shows_no_progress_where_standard_error_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "many.ndjson"
+    file.write_text(MESSAGE * 2000)
+    assert cli.main(["validate", str(file)]) == 0
+    assert capsys.readouterr().err == ""
+
+
+MEASURE = """
+import resource, sys
+from logto_mail_contract.commands.main import main
+main(["validate", "--format", sys.argv[1], sys.argv[2]])
+# In kilobytes on Linux.
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the unit of the peak differs")
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_validate_needs_no_more_memory_for_more_messages(format: str, tmp_path: Path) -> None:
+    def measure(messages: int) -> int:
+        file = tmp_path / f"{messages}.ndjson"
+        file.write_text(MESSAGE.replace('"012345"', "12345") * messages)
+        command = [sys.executable, "-c", MEASURE, format, str(file)]
+        return int(
+            subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True).stderr
+        )
+
+    assert measure(15_000) < measure(100) + 8_000

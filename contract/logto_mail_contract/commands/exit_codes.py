@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from ..masking import escape_unprintable
+
 PASSED, FAILED, WRONG_USE, UNREACHABLE, OWN_FAULT, NOTHING_RUN, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
 
@@ -13,12 +15,17 @@ class WrongUse(Exception):
 
 
 class OutputBroken(WrongUse):
-    """Standard output cannot be written, for example to a full disk; the text says why. Exit code 2."""
+    """Standard output is closed, its disk is full, or its reader has left. Exit code 2."""
 
 
-def say(line: str) -> None:
-    """Print a line on standard error."""
-    sys.stderr.write(f"mail-contract: {line}\n")
+def say(line: str, *more: str) -> None:
+    """Print a line on standard error; what a terminal would not show is escaped.
+
+    Args:
+        line: The line.
+        more: Lines that belong to it.
+    """
+    sys.stderr.write("\n".join(map(escape_unprintable, (f"mail-contract: {line}", *more))) + "\n")
 
 
 def read_authorization(name: str | None) -> str | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
-from .exit_codes import FAILED, INTERRUPTED, OWN_FAULT, WRONG_USE, OutputBroken, WrongUse, say
+from .exit_codes import INTERRUPTED, OWN_FAULT, WRONG_USE, WrongUse, say
 from .parser import build_parser
+from .streams import guard_streams
 
 # As in catalogue: typing is not worth a tenth of the command's start.
 TYPE_CHECKING = False
@@ -24,37 +24,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: argparse ends the command itself, after ``--help`` or an argument that it does not know.
     """
-    options = build_parser().parse_args(arguments)
-    if hasattr(sys.stdout, "reconfigure"):
-        # A terminal or pipe that cannot encode a character must not end the command.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        code = _run(options)
-        sys.stdout.flush()
-    except WrongUse as problem:
-        if isinstance(problem, OutputBroken):
-            _discard_output()
-        say(str(problem))
-        return WRONG_USE
-    except KeyboardInterrupt:
-        say("interrupted")
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has left, as head does.
-        _discard_output()
-        return FAILED
-    except Exception:  # noqa: BLE001 - the last line of defence: a fault of ours has an exit code of its own
-        import traceback
+    with guard_streams():
+        try:
+            try:
+                code = _run(build_parser().parse_args(arguments))
+            finally:
+                # Also after --help: what is left at the end of Python ends in a code of its own.
+                sys.stdout.flush()
+        except WrongUse as problem:
+            say(str(problem))
+            code = WRONG_USE
+        except KeyboardInterrupt:
+            say("interrupted")
+            code = INTERRUPTED
+        except Exception:  # noqa: BLE001 - the last line of defence: a fault of ours has an exit code of its own
+            import traceback
 
-        traceback.print_exc()
-        say("this is a fault of mail-contract itself; please report it with the lines above")
-        return OWN_FAULT
+            traceback.print_exc()
+            say("this is a fault of mail-contract itself; please report it with the lines above")
+            code = OWN_FAULT
     return code
-
-
-def _discard_output() -> None:
-    # Without this, Python complains again while it ends: it writes what is left.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(options: argparse.Namespace) -> int:

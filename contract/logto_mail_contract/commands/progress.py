@@ -1,4 +1,4 @@
-"""Says on standard error how far a run is: a bar on a terminal, a line now and then elsewhere."""
+"""Says on standard error how far a command is: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from ..clock import read_monotonic
 from ..masking import count_noun
@@ -22,7 +22,19 @@ PLAIN_SECONDS = 10.0
 """Seconds between two lines where standard error is no terminal."""
 
 REFRESH_SECONDS = 0.25
-"""Seconds between two looks at the run."""
+"""Seconds between two looks at the command."""
+
+
+class Stage(Protocol):
+    """How far a command is; its text says so to a person."""
+
+    @property
+    def share(self) -> tuple[int, int | None]:
+        """How much is done, and how much there is in all; None where nobody can say."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At most how long it will take from now; None where nobody can say."""
 
 
 class Step(NamedTuple):
@@ -42,6 +54,10 @@ class Step(NamedTuple):
     planned: int = 0
     seconds_left: float | None = None
 
+    @property
+    def share(self) -> tuple[int, int | None]:
+        return (self.done, self.rules) if self.sent is None else (self.sent, self.planned)
+
     def __str__(self) -> str:
         parts = [f"{self.done} of {count_noun(self.rules, 'rule')}"]
         if self.sent is not None:
@@ -52,17 +68,17 @@ class Step(NamedTuple):
 
 
 class Progress:
-    """Says how far a run is, while the block lasts.
+    """Says how far a command is, while the block lasts.
 
     Args:
         look: Returns how far it is; called in a thread.
         plain_seconds: Seconds between two lines where standard error is no terminal.
-        refresh_seconds: Seconds between two looks at the run.
+        refresh_seconds: Seconds between two looks at the command.
     """
 
     def __init__(
         self,
-        look: Callable[[], Step],
+        look: Callable[[], Stage],
         *,
         plain_seconds: float = PLAIN_SECONDS,
         refresh_seconds: float = REFRESH_SECONDS,
@@ -146,7 +162,7 @@ class Progress:
         try:
             while True:
                 step = self._look()
-                done, total = (step.done, step.rules) if step.sent is None else (step.sent, step.planned)
+                done, total = step.share
                 with self._lock:
                     bar.update(task, completed=done, total=total, description=str(step), refresh=True)
                 if self._over.wait(self._refresh_seconds):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..clock import read_monotonic
-from ..masking import count_noun
+from ..masking import count_noun, escape_unprintable
 from ..reports.text import format_line, format_text_report
 from ..suite.checks import UnknownRule, select_rules
 from ..suite.engine import Verification
@@ -109,7 +109,6 @@ def run_rules(
 
     Raises:
         WrongUse: The output or a report cannot be written.
-        BrokenPipeError: The reader of standard output has left.
         KeyboardInterrupt: A second signal came.
     """
     verification = Verification(run, wanted.rules, wanted.excuses)
@@ -161,7 +160,7 @@ class _Output:
     """
 
     def __init__(self, stream: TextIO, on_broken: Callable[[], None] = lambda: None) -> None:
-        self.problem: Exception | None = None
+        self.problem: OutputBroken | None = None
         self._stream = stream
         self._on_broken = on_broken
 
@@ -171,17 +170,15 @@ class _Output:
         try:
             self._stream.write(text)
             self._stream.flush()
-        except BrokenPipeError as problem:
+        except OutputBroken as problem:
             self.problem = problem
-        except OSError as problem:
-            self.problem = OutputBroken(f"the output cannot be written: {problem.strerror or problem}")
-        if self.problem is not None:
             self._on_broken()
 
 
 def _format_heading(subject: Subject, wanted: RunOptions, announcement: str) -> str:
     rules = count_noun(len(wanted.rules), "rule")
-    line = f"{subject.name}: revision {subject.revision}, {rules}, seed {subject.settings['seed']}\n"
+    name = escape_unprintable(subject.name)
+    line = f"{name}: revision {subject.revision}, {rules}, seed {subject.settings['seed']}\n"
     return f"{line}{announcement}\n\n" if announcement else f"{line}\n"
 
 

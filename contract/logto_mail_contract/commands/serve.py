@@ -7,19 +7,19 @@ import gc
 import os
 import socket
 import sys
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__, catalogue
 from ..inbox.store import StoreProblem
-from ..masking import count_noun
+from ..masking import count_noun, escape_unprintable
 from ..serve.app import StandingApp
 from ..serve.endpoint import StandingEndpoint
 from ..serve.log import PrintedLog
 from ..serve.store import open_store
-from .exit_codes import FAILED, INTERRUPTED, PASSED, WrongUse, read_authorization, say
+from .exit_codes import FAILED, INTERRUPTED, PASSED, WRONG_USE, WrongUse, read_authorization, say
 from .loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -43,7 +43,13 @@ def run(options: argparse.Namespace) -> int:
             "or run it without an installation:\nuvx 'logto-mail-contract[serve]' serve"
         ) from None
     authorization = read_authorization(options.authorization_env)
-    log = PrintedLog(as_json=options.log_format == "json", redact=options.redact)
+    broken: list[str] = []
+
+    def note_broken(reason: str) -> None:
+        broken.append(reason)
+        say(f"standard output cannot be written, and it serves on: {reason}")
+
+    log = PrintedLog(as_json=options.log_format == "json", redact=options.redact, on_broken=note_broken)
     with ExitStack() as stack:
         listening = [stack.enter_context(one) for one in _listen(options.host, options.port)]
         try:
@@ -69,6 +75,8 @@ def run(options: argparse.Namespace) -> int:
     if server.force_exit:
         say("stopped before every response was sent")
         return INTERRUPTED
+    if broken:
+        return WRONG_USE
     if endpoint.violations:
         say(f"{count_noun(endpoint.violations, 'message')} broke the contract")
     return FAILED if endpoint.violations and not options.lenient else PASSED
@@ -105,8 +113,10 @@ def announce(
 
 
 def _format_start(options: argparse.Namespace, endpoint: StandingEndpoint, url: str) -> str:
-    authorization = "not checked" if endpoint.authorization is None else f"as in {options.authorization_env}"
-    messages = options.store
+    authorization = "not checked"
+    if endpoint.authorization is not None:
+        authorization = f"as in {escape_unprintable(options.authorization_env)}"
+    messages = escape_unprintable(options.store)
     if options.store != "memory":
         messages += f", {count_noun(endpoint.store.total, 'message')} so far"
     return (
@@ -177,5 +187,6 @@ def _write_port(file: Path, port: int) -> None:
         written.write_text(f"{port}\n", encoding="ascii")
         written.replace(file)
     except OSError as problem:
-        written.unlink(missing_ok=True)
+        with suppress(OSError):
+            written.unlink()
         raise WrongUse(f"the port file {file} cannot be written: {problem.strerror}") from None

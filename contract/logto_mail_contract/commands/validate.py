@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
+from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import catalogue
 from ..judging.javascript_json import NotJson, NotUtf8, TooDeep, parse_with_duplicates
-from ..judging.requests import MAX_FINDINGS
+from ..judging.requests import MAX_FINDINGS, limit_findings
 from ..judging.validation import text_finding, validator
-from ..masking import escape_unprintable, format_value
+from ..masking import count_noun, escape_unprintable, format_value
 from .exit_codes import FAILED, NOTHING_RUN, PASSED, WRONG_USE, WrongUse, say
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..findings import Finding
+
+
+_MAX_SHOWN_CHARACTERS = 200
 
 
 class _Judged(NamedTuple):
@@ -27,6 +33,43 @@ class _Judged(NamedTuple):
     findings: tuple[Finding, ...]
     more_findings: int
     notes: list[str]
+
+
+class _Reading:
+    """How far the files are judged; their results are printed and not kept.
+
+    Args:
+        names: The names of the files.
+
+    Attributes:
+        judged: How many messages were judged.
+        invalid: How many of them are invalid.
+        unreadable: The files that cannot be read, as the JSON report lists them.
+        bytes: How many bytes were judged.
+        seconds_left: See ``Stage``; nobody can say.
+    """
+
+    seconds_left: float | None = None
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.judged = self.invalid = self.bytes = 0
+        self.unreadable: list[dict[str, str]] = []
+        self._names = names
+
+    @cached_property
+    def _total_bytes(self) -> int | None:
+        files = [Path(name) for name in self._names if name != "-"]
+        # Of a pipe nobody can say.
+        is_known = len(files) == len(self._names) and all(file.is_file() for file in files)
+        return sum(file.stat().st_size for file in files) if is_known else None
+
+    @property
+    def share(self) -> tuple[int, int | None]:
+        """See ``Stage``."""
+        return self.bytes, self._total_bytes
+
+    def __str__(self) -> str:
+        return f"{count_noun(self.judged, 'message')} judged, {self.invalid} invalid"
 
 
 def run(options: argparse.Namespace) -> int:
@@ -39,37 +82,39 @@ def run(options: argparse.Namespace) -> int:
         revision = validator(options.revision, options.layer).revision
     except (catalogue.UnknownRevision, catalogue.UnknownLayer) as problem:
         raise WrongUse(str(problem)) from None
-    judged: list[_Judged] = []
-    unreadable: list[dict[str, str]] = []
+    reading = _Reading(options.files)
+    print_results = _print_json if options.format == "json" else _print_text
+    with ExitStack() as stack:
+        # On the same terminal the results show how far it is.
+        if sys.stderr.isatty() and not sys.stdout.isatty():
+            from .progress import Progress
+
+            stack.enter_context(Progress(lambda: reading))
+        print_results(options, revision, reading)
+    if reading.unreadable:
+        return WRONG_USE
+    if not reading.judged:
+        return NOTHING_RUN
+    return FAILED if reading.invalid else PASSED
+
+
+def _judge_files(options: argparse.Namespace, revision: str, reading: _Reading) -> Iterator[_Judged]:
     for name in options.files:
-        before = len(judged)
+        before = reading.judged
         try:
             for line, text in _read_messages(name):
                 result = _judge(name, line, text, revision, options.layer)
-                if options.format == "text":
-                    sys.stdout.write(_format(result))
-                judged.append(result)
-        except BrokenPipeError:
-            raise
+                reading.judged += 1
+                reading.bytes += len(text)
+                reading.invalid += bool(result.findings)
+                yield result
         except OSError as problem:
-            say(f"{name} cannot be read: {problem.strerror or problem}")
-            unreadable.append({"source": name, "problem": problem.strerror or str(problem)})
+            reason = problem.strerror or str(problem)
+            say(f"{name} cannot be read: {reason}")
+            reading.unreadable.append({"source": name, "problem": reason})
             continue
-        if len(judged) == before:
+        if reading.judged == before:
             say(f"there is no message in {name}")
-    invalid = sum(bool(result.findings) for result in judged)
-    if options.format == "json":
-        sys.stdout.write(json.dumps(_report(revision, options.layer, judged, unreadable), indent=2) + "\n")
-    else:
-        sys.stdout.write(
-            f"{len(judged)} judged, {len(judged) - invalid} valid, {invalid} invalid "
-            f"(revision {revision}, layer {options.layer})\n"
-        )
-    if unreadable:
-        return WRONG_USE
-    if not judged:
-        return NOTHING_RUN
-    return FAILED if invalid else PASSED
 
 
 def _read_messages(name: str) -> Iterator[tuple[int | None, bytes]]:
@@ -92,18 +137,37 @@ def _judge(source: str, line: int | None, text: bytes, revision: str, layer: str
             problem.line += line - 1
         return _Judged(source, line, (text_finding(problem),), 0, [])
     notes = [
-        f"the object at {escape_unprintable(duplicate.pointer) or 'the top'} has "
+        f"the object at {_shorten(duplicate.pointer) or 'the top'} has "
         f"{format_value(duplicate.key)} more than once; Logto's guard uses the last one"
         for duplicate in duplicates
     ]
     if more_duplicates:
         notes.append(f"and {more_duplicates} more keys that an object has more than once")
     findings, more = validator(revision, layer).first_findings(value, MAX_FINDINGS)
-    return _Judged(source, line, findings, more, notes)
+    shown = limit_findings(findings)
+    return _Judged(source, line, shown, more + len(findings) - len(shown), notes)
+
+
+def _shorten(pointer: str) -> str:
+    more = "…" if len(pointer) > _MAX_SHOWN_CHARACTERS else ""
+    return f"{escape_unprintable(pointer[:_MAX_SHOWN_CHARACTERS])}{more}"
+
+
+# As text.
+
+
+def _print_text(options: argparse.Namespace, revision: str, reading: _Reading) -> None:
+    for result in _judge_files(options, revision, reading):
+        sys.stdout.write(_format(result))
+    sys.stdout.write(
+        f"{reading.judged} judged, {reading.judged - reading.invalid} valid, {reading.invalid} invalid "
+        f"(revision {revision}, layer {options.layer})\n"
+    )
 
 
 def _format(judged: _Judged) -> str:
-    where = judged.source if judged.line is None else f"{judged.source}:{judged.line}"
+    source = escape_unprintable(judged.source)
+    where = source if judged.line is None else f"{source}:{judged.line}"
     lines = [f"{where}: {'invalid' if judged.findings else 'valid'}"]
     lines += [f"  {line}" for finding in judged.findings for line in str(finding).splitlines()]
     if judged.more_findings:
@@ -112,23 +176,31 @@ def _format(judged: _Judged) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _report(
-    revision: str, layer: str, judged: list[_Judged], unreadable: list[dict[str, str]]
-) -> dict[str, Any]:
+# As JSON: piece by piece, since a file may have millions of messages.
+
+
+def _print_json(options: argparse.Namespace, revision: str, reading: _Reading) -> None:
+    head = {"revision": revision, "layer": options.layer}
+    sys.stdout.write(json.dumps(head, indent=2).removesuffix("\n}") + ',\n  "messages": [')
+    separator = "\n"
+    for result in _judge_files(options, revision, reading):
+        entry = json.dumps(_make_entry(result), indent=2)
+        sys.stdout.write(separator + textwrap.indent(entry, "    "))
+        separator = ",\n"
+    sys.stdout.write("\n  ],\n" if reading.judged else "],\n")
+    tail = {
+        "valid": bool(reading.judged) and not reading.unreadable and not reading.invalid,
+        "unreadable": reading.unreadable,
+    }
+    sys.stdout.write(json.dumps(tail, indent=2).removeprefix("{\n") + "\n")
+
+
+def _make_entry(judged: _Judged) -> dict[str, Any]:
     return {
-        "revision": revision,
-        "layer": layer,
-        "valid": bool(judged) and not unreadable and not any(result.findings for result in judged),
-        "messages": [
-            {
-                "source": result.source,
-                "line": result.line,
-                "valid": not result.findings,
-                "findings": [finding.entry() for finding in result.findings],
-                **({"moreFindings": result.more_findings} if result.more_findings else {}),
-                "notes": result.notes,
-            }
-            for result in judged
-        ],
-        "unreadable": unreadable,
+        "source": judged.source,
+        "line": judged.line,
+        "valid": not judged.findings,
+        "findings": [finding.entry() for finding in judged.findings],
+        **({"moreFindings": judged.more_findings} if judged.more_findings else {}),
+        "notes": judged.notes,
     }

@@ -55,6 +55,6 @@ def run(options: argparse.Namespace) -> int:
             look=lambda done: Step(done, len(wanted.rules)),
         )
         if sender_run.lost is not None:
-            say(str(sender_run.lost))
+            say(*str(sender_run.lost).split("\n"))
             return UNREACHABLE
         return code

@@ -143,18 +143,19 @@ def judge(
         )
         for duplicate in duplicates
     )
-    kept = _limit(findings + repeated)
+    kept = limit_findings(findings + repeated)
     omitted = len(findings) + more + len(repeated) + more_duplicates - len(kept)
     refusing = findings
     if findings and layer != "guard":
         refusing, more = validator(revision, "guard").first_findings(message, MAX_FINDINGS)
     if refusing:
-        shown = _limit(refusing)
+        shown = limit_findings(refusing)
         return Verdict(400, kept, _refusal(shown, len(refusing) + more - len(shown)), omitted), message
     return Verdict(200, kept, _ACCEPTED.response_body, omitted), message
 
 
-def _limit(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+def limit_findings(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Return the first of some findings: MAX_FINDINGS and MAX_FINDINGS_CHARACTERS at most, but one if any."""
     totals = accumulate(len(finding.pointer) for finding in findings[:MAX_FINDINGS])
     fitting = sum(total <= MAX_FINDINGS_CHARACTERS for total in totals)
     return findings[: max(fitting, 1)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..connector.channel import UrlTarget
 from ..connector.encoding import list_call_secrets
-from ..suite.reproduce import format_options, format_pytest_command
+from ..suite.reproduce import format_options, format_pytest_command, quote_argument
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS
 from .checks import sends_drawn
 from .credentials import make_wrong_values
@@ -74,7 +74,7 @@ def reproduce(
     arguments += [] if follows and call.method == "POST" else ["-X", call.method]
     arguments += ["-g"] if any(mark in target.plain_url for mark in "[]{}") else []
     arguments += ["--cacert", receiver.ca_file] if receiver.ca_file else []
-    line = f"{shlex.join(arguments)} {url}{headers}"
+    line = f"{' '.join(map(quote_argument, arguments))} {url}{headers}"
     if not call.body:
         return line if call.method != "POST" else f"{line} --data-raw ''"
     try:
@@ -112,7 +112,7 @@ def _verify_command(
     if receiver.authorization:
         line += f" --authorization-env {receiver.authorization_name}"
     if receiver.ca_file:
-        line += f" --ca-file {shlex.quote(receiver.ca_file)}"
+        line += f" --ca-file {quote_argument(receiver.ca_file)}"
     if sink_port is not None:
         line += f" --smtp-sink {sink_port}"
     if settings.seed or any(map(sends_drawn, rules)):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..suite.reproduce import format_options, format_pytest_command
+from ..suite.reproduce import format_options, format_pytest_command, quote_argument
 from ..suite.results import NotJudged
 from ..suite.search import MAX_SHRINK_SECONDS, find_smallest
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS, Failure, Trial
@@ -104,7 +103,7 @@ class SenderTrial(Trial[Attempt]):
         names = ("seed", "examples", "slow", "patience")
         options = format_options(self.run.settings, names, sender.revision)
         command = f"mail-contract verify-sender --rules {self.rule.id}{options}"
-        return f"{command} -- {shlex.join(sender.arguments)}"
+        return f"{command} -- {' '.join(map(quote_argument, sender.arguments))}"
 
     def mask(self, text: str) -> str:
         # The credentials that senders are given are our own.

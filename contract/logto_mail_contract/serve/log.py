@@ -9,7 +9,6 @@ import queue
 import sys
 import threading
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -36,13 +35,17 @@ class PrintedLog:
     Args:
         as_json: Print a JSON object a line; else text.
         redact: Leave out codes and links.
+        on_broken: Called once, in a thread, with the reason when standard output cannot be written. Nothing is
+            printed from then on.
     """
 
-    def __init__(self, *, as_json: bool, redact: bool) -> None:
+    def __init__(
+        self, *, as_json: bool, redact: bool, on_broken: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._as_json = as_json
         self._redact = redact
         self._waiting: list[str] = []
-        self._printer = _Printer(self._format_dropped)
+        self._printer = _Printer(self._format_dropped, on_broken)
         self._second = 0
         self._clock = ""
 
@@ -131,10 +134,12 @@ class _Printer:
 
     Args:
         format_dropped: Returns the line that says how many lines were dropped.
+        on_broken: See ``PrintedLog``.
     """
 
-    def __init__(self, format_dropped: Callable[[int], str]) -> None:
+    def __init__(self, format_dropped: Callable[[int], str], on_broken: Callable[[str], None]) -> None:
         self._format_dropped = format_dropped
+        self._on_broken = on_broken
         self._batches: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
         # No lock: each of the two is written by one thread alone.
         self._queued = self._printed = 0
@@ -163,8 +168,7 @@ class _Printer:
 
     def _run(self) -> None:
         # Not through sys.stdout: its lock, held while this waits for a reader, would block the process's end.
-        # When the reader has left, nothing is printed from then on.
-        with suppress(OSError, ValueError):
+        try:
             output, encoding = sys.stdout.fileno(), sys.stdout.encoding
             while (lines := self._batches.get()) is not None:
                 data = ("\n".join(lines) + "\n").encode(encoding, "backslashreplace")
@@ -172,6 +176,8 @@ class _Printer:
                     data = data[os.write(output, data) :]
                 self._printed += len(lines)
                 self._printed_characters += sum(map(len, lines))
+        except (OSError, ValueError) as problem:
+            self._on_broken(getattr(problem, "strerror", None) or str(problem))
 
 
 def _format_finding(finding: Finding) -> str:

@@ -20,6 +20,19 @@ def format_pytest_command(rule: str) -> str:
     return f"pytest -k {shlex.quote(rule)}"
 
 
+def quote_argument(text: str) -> str:
+    """Return an argument as a shell reads it, in one line that a terminal shows whole."""
+    if text.isprintable():
+        return shlex.quote(text)
+    # As bash, zsh and ksh read it; a file name may hold any bytes.
+    marks = (mark if mark.isprintable() and mark not in "\\'" else _escape_bytes(mark) for mark in text)
+    return f"$'{''.join(marks)}'"
+
+
+def _escape_bytes(mark: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in mark.encode("utf-8", "surrogateescape"))
+
+
 def format_options(settings: Any, names: Iterable[str], revision: str) -> str:
     """Return the options of a command, each after a space, where they are not the usual ones.
 
@@ -37,4 +50,4 @@ def format_options(settings: Any, names: Iterable[str], revision: str) -> str:
     }
     if revision != catalogue.current_revision():
         options["revision"] = revision
-    return "".join(f" --{name.replace('_', '-')} {shlex.quote(value)}" for name, value in options.items())
+    return "".join(f" --{name.replace('_', '-')} {quote_argument(value)}" for name, value in options.items())
