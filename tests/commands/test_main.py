@@ -15,7 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from logto_mail_contract import MailEndpoint, validate
-from logto_mail_contract.catalogue import explain_newer_release, load, rules
+from logto_mail_contract.catalogue import explain_newer_release, load, revisions, rules, schema
 from logto_mail_contract.commands import main as cli
 
 GOOD = '{"to": "foo@example.com", "type": "SignIn", "payload": {"code": "012345"}}'
@@ -308,21 +308,89 @@ def test_rules_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -> N
     assert "there is no rule 'zzz': mail-contract rules lists them" in capsys.readouterr().err
 
 
-def test_samples_are_valid_and_the_same_for_the_same_seed(capsys: pytest.CaptureFixture[str]) -> None:
-    def sample(*arguments: str) -> list[str]:
-        assert cli.main(["sample", *arguments]) == 0
-        # Not splitlines(): it splits at U+2028 too, which may stand in a JSON string.
-        return capsys.readouterr().out.removesuffix("\n").split("\n")
+def sample(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    assert cli.main(["sample", *arguments]) == 0
+    # Not splitlines(): it splits at U+2028 too, which may stand in a JSON string.
+    return capsys.readouterr().out.removesuffix("\n").split("\n")
 
-    messages = sample("-n", "30", "--seed", "7", "--type", "BindMfa")
+
+@pytest.mark.parametrize("kind", [(), ("--generated",)])
+def test_samples_are_valid_and_the_same_for_the_same_seed(
+    kind: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = "-n", "30", "--type", "BindMfa", *kind
+    messages = sample(capsys, *arguments, "--seed", "7")
     assert len(messages) == 30
     assert all(json.loads(message)["type"] == "BindMfa" for message in messages)
     assert all(validate(message, layer="emitted") == () for message in messages)
-    assert sample("-n", "30", "--seed", "7", "--type", "BindMfa") == messages
-    assert sample("-n", "30", "--seed", "8", "--type", "BindMfa") != messages
-    assert len(sample()) == 1
-    old = sample("-n", "10", "--revision", "v1.24.0", "--layer", "guard")
+    assert sample(capsys, *arguments, "--seed", "7") == messages
+    assert sample(capsys, *arguments, "--seed", "8") != messages
+    assert len(sample(capsys, *kind)) == 1
+    old = sample(capsys, "-n", "10", "--revision", "v1.24.0", "--layer", "guard", *kind)
     assert all(validate(message, "1.22") == () for message in old)
+
+
+def list_variables(messages: list[str]) -> list[tuple[str, ...]]:
+    """Return the type and the variables of each message."""
+    documents = map(json.loads, messages)
+    return [(document["type"], *sorted(document["payload"])) for document in documents]
+
+
+LAYERS = [
+    *((revision, layer) for revision in revisions() for layer in ("guard", "emitted")),
+    ("1.35", "documented"),
+]
+
+
+@pytest.mark.parametrize(("revision", "layer"), LAYERS)
+def test_samples_are_a_usual_message_of_each_type_and_then_vary(
+    revision: str, layer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    types = schema(revision, layer)["properties"]["type"]["enum"]
+    messages = sample(capsys, "-n", "60", "--revision", revision, "--layer", layer)
+    assert all(validate(message, revision, layer) == () for message in messages)
+    kinds = list_variables(messages)
+    assert [type for type, *_ in kinds[: len(types)]] == types
+    if revision != "1.22":
+        # A usual message has the context that a mail shows.
+        assert all({"code", "link"} & set(kind) and "locale" in kind for kind in kinds[: len(types)])
+    one_type = list_variables(sample(capsys, "-n", "300", "--type", "SignIn", *options_of(revision, layer)))
+    for drawn in (kinds, one_type):
+        # None comes again while there are others.
+        first = drawn[: len(set(drawn))]
+        assert len(set(first)) == len(first)
+    assert len(set(kinds[:20])) == 20 or revision == "1.22"
+
+
+def options_of(revision: str, layer: str) -> tuple[str, ...]:
+    return "--revision", revision, "--layer", layer
+
+
+def test_samples_have_every_set_of_variables_that_logto_sends(capsys: pytest.CaptureFixture[str]) -> None:
+    generated = sample(capsys, "-n", "1000", "--type", "BindNewIdentifier", "--generated")
+    plausible = sample(capsys, "-n", "8", "--type", "BindNewIdentifier")
+    assert set(list_variables(generated)) == set(list_variables(plausible))
+    assert len(set(list_variables(plausible))) == 8
+
+
+def test_generated_samples_have_what_no_person_would_write(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "javascript:", "<script>", "__proto__"
+    assert any(mark in "".join(sample(capsys, "-n", "200", "--generated")) for mark in hostile)
+    assert not any(mark in "".join(sample(capsys, "-n", "200")) for mark in hostile)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sample"],
+        ["sample", "--generated"],
+        ["verify-sender", "--rules", "sender/body/utf-8", "--examples", "3", "--", "false"],
+        ["verify", "http://127.0.0.1:1/", "--wait", "0.1"],
+    ],
+)
+def test_no_command_leaves_a_file_behind(arguments: list[str], tmp_path: Path) -> None:
+    run(arguments, cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -164,10 +164,14 @@ def build_parser() -> argparse.ArgumentParser:
     sample = commands.add_parser(
         "sample",
         parents=[revision, _layer("emitted"), seed],
-        help="print generated messages",
-        description="Print generated messages, one a line (NDJSON), as Logto's connector writes them.",
+        help="print sample messages",
+        description="Print sample messages, one a line (NDJSON), as Logto's connector writes them: "
+        "first a usual one of each template type, then others with other variables.",
     )
     sample.add_argument("--type", metavar="TYPE", help="only this template type")
+    sample.add_argument(
+        "--generated", action="store_true", help="print hostile messages too, as the rules draw them"
+    )
     sample.add_argument("-n", type=_count, default=1, metavar="N", help="number of messages (1)")
 
     send = commands.add_parser(
@@ -211,7 +215,7 @@ def _shared_options() -> tuple[_Parser, ...]:
     receiver.add_argument("url", metavar="URL", help="the receiver's endpoint")
     receiver.add_argument("--ca-file", metavar="FILE", help="authorities to trust for https, PEM")
     receiver.add_argument("--allow-remote", action="store_true", help="allow a receiver on another machine")
-    seed.add_argument("--seed", type=int, default=0, metavar="N", help="seed of generated messages (0)")
+    seed.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the messages (0)")
     rules.add_argument(
         "--rules",
         nargs="+",

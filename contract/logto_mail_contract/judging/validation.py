@@ -135,7 +135,11 @@ class Validator:
         Args:
             value: A value as ``javascript_json.parse`` returns it.
         """
-        return not self.findings(value)
+        try:
+            return self._is_valid(value)
+        except ValueError:
+            # The compiled engine cannot read every value, for example a lone surrogate in a key.
+            return not self.findings(value)
 
     def findings(self, value: Any) -> tuple[Finding, ...]:
         """Return the findings about a value, in the order of the schema.

@@ -35,8 +35,8 @@ class PrintedLog:
     Args:
         as_json: Print a JSON object a line; else text.
         redact: Leave out codes and links.
-        on_broken: Called once, in a thread, with the reason when standard output cannot be written. Nothing is
-            printed from then on.
+        on_broken: Called once, in a thread, with the reason when standard output cannot be written. From
+            then on nothing is printed.
     """
 
     def __init__(
