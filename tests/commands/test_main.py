@@ -105,7 +105,8 @@ def test_ndjson_has_one_message_per_line(capsys: pytest.CaptureFixture[str]) -> 
         (b'{"to": NaN}', "line 1, column 8"),
         (b"\xef\xbb\xbf{}", "byte order mark"),
         (b"\xff\xfe{\0", "UTF-16"),
-        (b"[" * 1000, "500 levels"),
+        (b"[" * 1000 + b"]" * 1000, "500 levels"),
+        (b"[" * 1000, "line 1, column 1001"),
     ],
 )
 def test_text_that_is_no_message_is_invalid_at_its_position(

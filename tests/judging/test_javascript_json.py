@@ -24,6 +24,7 @@ from logto_mail_contract.judging.javascript_json import (
     stringify,
     walk,
 )
+from logto_mail_contract.judging.json_grammar import require_json
 
 JSON = st.recursive(
     st.none()
@@ -138,7 +139,71 @@ def test_json_is_read_up_to_the_maximum_depth(brackets: str) -> None:
     with pytest.raises(TooDeep, match="500 levels"):
         parse(nested(MAX_DEPTH + 1))
     with pytest.raises(TooDeep):
-        parse("[" * 1_000_000)
+        parse(nested(100_000))
+
+
+@pytest.mark.parametrize(
+    ("opening", "text", "closing", "problem"),
+    [
+        ("[", "", "", "expecting value at line 1, column 1001"),
+        ("[", "0]", "", "expecting ',' delimiter at line 1, column 1003"),
+        ("[", "", "]", None),
+        ("[ ", '1,\n[true, {"a": -1.5e3, "": null}] ', " ] ", None),
+        ("[", "]", "]", "extra data at line 1, column 2001"),
+        ("[", "1}", "]", "expecting ',' delimiter at line 1, column 1002"),
+        ("[", "01", "]", "expecting ',' delimiter at line 1, column 1002"),
+        ("[", "NaN", "]", "expecting value at line 1, column 1001"),
+        ("[", '"a\n"', "]", "invalid control character at line 1, column 1003"),
+        ("[", '"\\u12"', "]", "invalid \\uXXXX escape at line 1, column"),
+        ("[", '"a', "]", "unterminated string at line 1, column 1001"),
+        ("\ufeff[", "", "]", "a byte order mark (U+FEFF) is before the JSON text at line 1, column 1"),
+        ('{"a":', "{}", "}", None),
+        ('{"a":', "{", "}", "extra data at line 1"),
+        ('{"a":', '{"b" 1}', "}", "expecting ':' delimiter at line 1, column 5006"),
+        ('{"a":', "{1: 1}", "}", "expecting property name enclosed in double quotes at line 1, column 5002"),
+        ('{"a":', '{"b": 1,}', "}", "at line 1, column 50"),
+        ('{"a":', "]", "}", "expecting value at line 1, column 5001"),
+    ],
+)
+def test_text_beyond_the_maximum_depth_is_too_deep_only_if_it_is_json(
+    opening: str, text: str, closing: str, problem: str | None
+) -> None:
+    """Of what is not JSON the place is told; that it nests deep does not matter to ``JSON.parse``."""
+    levels = 1000
+    first = opening if opening[0] != "\ufeff" else opening[1]
+    deep = opening + first * (levels - 1) + text + closing * (levels if text != "{" else levels + 2)
+    with pytest.raises(TooDeep if problem is None else NotJson) as raised:
+        parse(deep)
+    assert (problem or "500 levels") in str(raised.value)
+
+
+@UNHURRIED
+@given(
+    st.recursive(
+        st.sampled_from(
+            ['"a"', '"\\n"', "0", "-1.5e+3", "true", "null", "1 ", '"', "01", "tru", "", ":", "}", "\t"]
+        ),
+        lambda inner: (
+            st.lists(inner, max_size=3).map(lambda parts: f"[{','.join(parts)}]")
+            | st.lists(inner, max_size=3).map(lambda parts: "{" + ",".join(f'"k": {p}' for p in parts) + "}")
+            | st.tuples(inner, st.sampled_from("[]{},: ")).map("".join)
+        ),
+        max_leaves=12,
+    )
+)
+def test_deep_text_is_read_as_pythons_parser_reads_it(text: str) -> None:
+    try:
+        json.loads(text, parse_constant=float)
+        expected = None
+    except json.JSONDecodeError as problem:
+        expected = problem.pos
+    try:
+        require_json(text)
+        found = None
+    except json.JSONDecodeError as problem:
+        found = problem.pos
+    # From Python 3.13 on, its parser has another place for a comma before the end.
+    assert found == expected or (found is not None and expected is not None and "," in text)
 
 
 def test_brackets_in_strings_do_not_count_as_depth() -> None:
@@ -149,6 +214,10 @@ def test_brackets_in_strings_do_not_count_as_depth() -> None:
 def test_invalid_text_full_of_brackets_is_refused_quickly() -> None:
     with pytest.raises(NotJson):
         parse('"' + "[\\" * 300_000)
+    with pytest.raises(NotJson):
+        parse("[" * 1_000_000)
+    with pytest.raises(NotJson):
+        parse('{"a":[' * 100_000 + '"')
 
 
 def test_reading_on_a_nearly_full_stack_does_not_crash() -> None:

@@ -196,7 +196,8 @@ def test_the_last_of_duplicate_keys_is_judged() -> None:
         ("\ufeff{}", "message/text/json", "byte order mark"),
         (b"\xff\xfe{\0}\0", "message/text/utf-8", "UTF-16"),
         (b'{"to":"\xe9"}', "message/text/utf-8", "byte 0xe9 at offset 7"),
-        ("[" * 501, "message/text/depth", "500 levels"),
+        ("[" * 501 + "]" * 501, "message/text/depth", "500 levels"),
+        ("[" * 501, "message/text/json", "expecting value at line 1, column 502"),
     ],
 )
 def test_text_that_cannot_be_read_is_reported_as_a_finding(text: str | bytes, rule: str, actual: str) -> None:

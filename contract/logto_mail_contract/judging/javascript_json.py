@@ -14,6 +14,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+from .json_grammar import require_json
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -119,14 +121,15 @@ def parse_with_duplicates(text: str | bytes) -> Parsed:
     """
     if isinstance(text, bytes):
         text = _decode(text)
-    # Count first: a text nests no deeper than it has opening brackets, and the scan is slow.
-    if (
-        len(text) > MAX_DEPTH
-        and text.count("[") + text.count("{") > MAX_DEPTH
-        and _measure_depth(text) > MAX_DEPTH
-    ):
-        raise TooDeep(f"The text nests deeper than {MAX_DEPTH} levels")
     try:
+        # Count first: a text nests no deeper than it has opening brackets, and the scan is slow.
+        if (
+            len(text) > MAX_DEPTH
+            and text.count("[") + text.count("{") > MAX_DEPTH
+            and _measure_depth(text) > MAX_DEPTH
+        ):
+            require_json(text)
+            raise TooDeep(f"The text nests deeper than {MAX_DEPTH} levels")
         try:
             # JSON.stringify puts no space around an object; decode looks for it, which costs a fifth more.
             if text.startswith("{"):
