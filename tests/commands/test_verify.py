@@ -739,6 +739,22 @@ def test_a_report_that_cannot_be_written_does_not_affect_the_others(
     assert re.search(r"^3 rules: 3 passed\. ", captured.out, re.MULTILINE)
 
 
+def test_a_report_of_the_command_speaks_of_its_options_and_not_of_pytest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rules = "--rules", "*/accept/sign-in", "*/reject/not-json", "*/deliver/*"
+    excuse = "--excuse", "receiver/accept/sign-in=later"
+    reports = "--report", "junit=out.xml", "--report", "text=out.txt", "--report", "json=out.json"
+    with Served(Good()) as served:
+        assert verify(served.url, *WITH, *rules, *excuse, *reports) == 1
+    everything = read_output(capsys) + "".join(
+        Path(f"out.{kind}").read_text() for kind in ("xml", "txt", "json")
+    )
+    assert "--smtp-sink PORT receives them" in everything
+    assert "--excuse receiver/accept/sign-in=… is not needed: later" in everything
+    assert not re.search(r"pytest|marker|the test\b|ReceiverContract|SmtpSink", everything)
+
+
 # What a receiver shows of the credential.
 
 

@@ -40,7 +40,7 @@ def report(
     [
         ("passed", "", None, ""),
         ("failed", "", "failure", "500"),
-        ("excuse not needed", "old", "failure", "passed, so its excuse is not needed: old"),
+        ("excuse not needed", "old", "failure", f"passed, so --excuse {RULE}=… is not needed: old"),
         ("warned", "", "skipped", "warned: 500"),
         ("excused", "known", "skipped", "excused: known"),
         ("not judged", "see another", "skipped", "not judged: see another"),
@@ -57,6 +57,13 @@ def test_each_outcome_has_its_element(
     if element is not None:
         assert case[0].get("message") == message
         assert case[0].text
+
+
+def test_a_failure_says_how_to_excuse_it_on_the_command_line() -> None:
+    cases = list(report(result("failed"), result("excuse not needed", reason="old")).iter("failure"))
+    texts = [case.text or "" for case in cases]
+    assert texts[0].endswith(f"\n  excuse    --excuse {RULE}=REASON")
+    assert texts[1].endswith(f"\n  remove    --excuse {RULE}=…, or its line in a file of --excuses")
 
 
 def test_the_suite_counts_its_outcomes() -> None:

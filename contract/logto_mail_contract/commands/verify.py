@@ -80,6 +80,7 @@ def _read_receiver(options: argparse.Namespace) -> Receiver:
     assert isinstance(target, UrlTarget)
     if options.authorization_env and not target.authorization:
         receiver.authorization_name = options.authorization_env
+    receiver.no_mails = "the mails that the receiver sends are not known; --smtp-sink PORT receives them"
     refuse_remote(target, allowed=options.allow_remote)
     return receiver
 

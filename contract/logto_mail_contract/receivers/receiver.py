@@ -68,6 +68,7 @@ class Receiver:
         authorization_name: The environment variable that commands to copy read ``authorization`` from.
         ca_file: The file with the authorities to trust for https; None for the system's.
         revision: The contract revision whose messages it must accept.
+        no_mails: Why the mails that it sends are not known, for a person to read.
     """
 
     def __init__(self, target: Target, authorization: str | None, revision: str | None) -> None:
@@ -75,6 +76,7 @@ class Receiver:
         self.authorization = check_authorization(authorization)
         self.authorization_name = "AUTHORIZATION"
         self.ca_file: str | None = None
+        self.no_mails = "the test gives no outbox with the mails that the receiver sends"
         self.revision = catalogue.resolve_revision(revision or catalogue.current_revision())
 
     @classmethod

@@ -300,7 +300,7 @@ def _explain_missing(receiver: Receiver, outbox: Outbox | None, need: str) -> st
     if need == "authorization" and not receiver.authorization:
         return "the receiver is given no authorization"
     if need == "outbox" and outbox is None:
-        return "the test gives no outbox with the mails that the receiver sends"
+        return receiver.no_mails
     if need == "refusals" and not hasattr(outbox, "refuse"):
         return "the outbox refuses no recipient, as SmtpSink does"
     return ""

@@ -46,7 +46,7 @@ def format_junit_report(verification: Verification[Any], seconds: float) -> str:
         case = _add_case(suite, result.rule.id, result.seconds)
         text = "\n".join(map(str, result.findings)) or result.reason
         if result.fails_run:
-            _add(case, "failure", _message(result), text)
+            _add(case, "failure", _message(result), f"{text}\n{_format_advice(result)}")
         elif result.outcome != "passed":
             _add(case, "skipped", f"{result.outcome}: {_message(result)}", text)
     for error in errors:
@@ -60,8 +60,14 @@ def format_junit_report(verification: Verification[Any], seconds: float) -> str:
 
 def _message(result: Result) -> str:
     if result.outcome == "excuse not needed":
-        return f"passed, so its excuse is not needed: {result.reason}"
+        return f"passed, so --excuse {result.rule.id}=… is not needed: {result.reason}"
     return result.reason or result.findings[0].actual
+
+
+def _format_advice(result: Result) -> str:
+    if result.outcome == "excuse not needed":
+        return f"  remove    --excuse {result.rule.id}=…, or its line in a file of --excuses"
+    return f"  excuse    --excuse {result.rule.id}=REASON"
 
 
 def _add_case(suite: ElementTree.Element, rule: str, seconds: float) -> ElementTree.Element:
