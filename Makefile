@@ -95,7 +95,7 @@ upstream: install
 	@$(BIN)/python -m tools.upstream
 
 clean:
-	rm -rf $(VENV) .venv-python3.* .coverage* $(dir $(NODE_PACKAGES)) examples/e2e/test-results examples/receiver_typescript/dist bench/servers/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-python3.* .coverage* $(dir $(NODE_PACKAGES)) examples/e2e/test-results examples/receiver_typescript/dist bench/servers/node_modules bench/validators/node_modules dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install: $(VENV)/installed

@@ -11,15 +11,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-VENV = Path(__file__).parents[1] / ".bench" / "schemathesis"
+FOLDER = Path(__file__).parents[1] / ".bench"
 
 
 def schemathesis_python() -> Path | None:
     """Return the Python of a virtual environment with Schemathesis, made when it is not there."""
-    python = VENV / "bin" / "python"
+    return install_apart("schemathesis", "schemathesis==4.32.5", "fastapi")
+
+
+def install_apart(name: str, *packages: str) -> Path | None:
+    """Return the Python of a virtual environment with packages, made when it is not there; None if it fails.
+
+    Args:
+        name: The name of its folder.
+        packages: What to install, as pip names it.
+    """
+    python = FOLDER / name / "bin" / "python"
     if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-        install = [str(python), "-m", "pip", "install", "-q", "schemathesis==4.32.5", "fastapi"]
+        subprocess.run([sys.executable, "-m", "venv", FOLDER / name], check=True)
+        install = [str(python), "-m", "pip", "install", "-q", *packages]
         if subprocess.run(install, capture_output=True).returncode:
             return None
     return python
