@@ -30,7 +30,7 @@ help:
 	@echo 'make soak     memory under hostile clients; pytest three times, beside processes that keep the cores busy'
 	@echo 'make matrix   pytest on each supported Python that is installed'
 	@echo 'make bench    the measurements'
-	@echo 'make schemas  write the generated files of schemas/ again'
+	@echo 'make schemas  write the generated files of schemas/ and docs/revisions.md again'
 	@echo 'make upstream compare the contract with the newest packages of Logto on npm'
 	@echo 'make clean    remove .venv, the Node packages and every cache'
 

@@ -32,7 +32,7 @@ def require_packages(*folders: str) -> None:
 def run_node(*arguments: str | Path, cwd: Path = FOLDER) -> subprocess.CompletedProcess[str]:
     """Run a Node program to its end."""
     return subprocess.run(
-        ["node", *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False, timeout=120
+        ["node", *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False, timeout=300
     )
 
 

@@ -40,7 +40,7 @@ def run_schemathesis(origin: str, folder: Path, *options: str) -> subprocess.Com
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
 
 

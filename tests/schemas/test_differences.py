@@ -7,6 +7,7 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
+import jsonschema_rs
 import pytest
 from jsonschema import Draft202012Validator
 from tests.schemas.contract_files import deep_recursion, index, load, schema, vectors
@@ -73,9 +74,12 @@ def compare(older: str, newer: str, layer: str, value: Any) -> tuple[str | None,
 def find_differences(older: str, newer: str, layer: str) -> dict[Cause, set[str]]:
     """Return each difference that the vectors show, with the types of their messages."""
     known = {(difference["kind"], difference["name"]) for difference in listed(newer, layer)}
+    before, after = (jsonschema_rs.Draft202012Validator(schema(one, layer)) for one in (older, newer))
     found: dict[Cause, set[str]] = defaultdict(set)
     for vector in (*vectors(older, layer), *vectors(newer, layer)):
-        if vector.readable and isinstance(vector.value, dict):
+        # The compiled engine is quick, but does not read what parsers find difficult.
+        is_equal = vector.difficulty is None and before.is_valid(vector.value) is after.is_valid(vector.value)
+        if vector.readable and not is_equal:
             for kind, name in compare(older, newer, layer, vector.value)[1]:
                 is_other = kind.startswith("value-") and (kind, name) not in known
                 found[kind, "*" if is_other else name].add(vector.value["type"])
