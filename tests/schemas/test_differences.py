@@ -113,6 +113,7 @@ def test_each_witness_shows_its_difference(older: str, newer: str, layer: str) -
     for difference in listed(newer, layer):
         witness = by_id[difference["witness"]]
         assert (witness.error is None) is (difference["breaks"] == "receiver"), difference
+        assert "beside" not in difference or difference["beside"] in witness.value["payload"]
         breaks, causes = compare(older, newer, layer, witness.value)
         assert breaks == difference["breaks"], difference
         names = {name for kind, name in causes if kind == difference["kind"]}

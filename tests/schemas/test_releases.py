@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.schemas.contract_files import DATA, ROOT, SCHEMAS, index
+from tests.schemas.contract_files import DATA, ROOT, index
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ def list_generated(folder: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Return the names of the generated files."""
-    return list_generated(tmp_path_factory.mktemp("schemas"))
+    return list_generated(tmp_path_factory.mktemp("project"))
 
 
 def test_the_index_has_the_releases_of_the_list() -> None:
@@ -69,11 +69,7 @@ def test_the_index_has_the_releases_of_the_list() -> None:
 def test_no_file_names_the_newest_release_by_hand(generated: list[str]) -> None:
     command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z"]
     tracked = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split("\0")
-    by_hand = [
-        name
-        for name in tracked
-        if name and not OTHERS.fullmatch(name) and name.removeprefix("schemas/") not in generated
-    ]
+    by_hand = [name for name in tracked if name and not OTHERS.fullmatch(name) and name not in generated]
     assert len(by_hand) > 300
     assert find_naming(ROOT, by_hand, newest()) == set()
 
@@ -98,11 +94,11 @@ def test_a_made_up_release_changes_every_file_that_names_the_newest(
     generated: list[str], tmp_path: Path
 ) -> None:
     """In a copy, one line in the list and ``make schemas`` are enough."""
-    for name in ("tools/contract_source", "schemas"):
+    for name in ("tools/contract_source", "schemas", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(DATA, tmp_path / DATA.relative_to(ROOT))
-    before = find_naming(SCHEMAS, generated, newest())
-    assert {"index.json", "openapi.json", "emitted.schema.json"} < before
+    before = find_naming(ROOT, generated, newest())
+    assert {"schemas/index.json", "schemas/openapi.json", "docs/revisions.md"} < before
 
     releases = tmp_path / RELEASES.relative_to(ROOT)
     listed = json.loads(releases.read_text(encoding="utf-8"))
@@ -111,12 +107,8 @@ def test_a_made_up_release_changes_every_file_that_names_the_newest(
     command = [sys.executable, "-m", "tools.contract_source"]
     subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
 
-    assert find_naming(tmp_path / "schemas", generated, "1.987.6") == before
+    assert find_naming(tmp_path, generated, "1.987.6") == before
     # What still names the former newest lists all releases, or tells what it changed.
-    assert find_naming(tmp_path / "schemas", generated, newest()) == {"index.json"}
-    changed = {
-        name
-        for name in generated
-        if (tmp_path / "schemas" / name).read_bytes() != (SCHEMAS / name).read_bytes()
-    }
+    assert find_naming(tmp_path, generated, newest()) == {"schemas/index.json", "docs/revisions.md"}
+    changed = {name for name in generated if (tmp_path / name).read_bytes() != (ROOT / name).read_bytes()}
     assert changed == before

@@ -82,6 +82,7 @@ def render_difference(revision: str, difference: Json, groups: list[Json]) -> li
     """
     (witness,) = [test for group in groups for test in group["tests"] if test["id"] == difference["witness"]]
     title, condition = KINDS[difference["kind"]]
+    beside = f" beside `{difference['beside']}`" if "beside" in difference else ""
     name = "any other variable" if difference["name"] == "*" else f"`{difference['name']}`"
     answers = [
         f"- Does it break my {party}? {condition if party == difference['breaks'] else 'No.'}"
@@ -89,7 +90,7 @@ def render_difference(revision: str, difference: Json, groups: list[Json]) -> li
     ]
     types = [wrap(f"In messages of type {', '.join(difference['types'])}.")] if "types" in difference else []
     return [
-        f"### {revision}, {difference['layer']}: {title.format(name=name)}",
+        f"### {revision}, {difference['layer']}: {title.format(name=name)}{beside}",
         *types,
         "\n".join(answers),
         f"Vector `{witness['id']}`:",

@@ -32,6 +32,7 @@ class Difference:
         name: The template type, the member, or the variable; ``*`` stands for every variable without a type.
         witness: The id of a vector of the newer revision and the layer, with another verdict in the older.
         types: The template types that it concerns; all if empty.
+        beside: The variable without which the difference does not count; empty if there is none.
     """
 
     layer: str
@@ -39,12 +40,15 @@ class Difference:
     name: str
     witness: str
     types: tuple[str, ...] = ()
+    beside: str = ""
 
     def write(self) -> Json:
         """Return the difference as the catalogue has it."""
         document: Json = {"layer": self.layer, "kind": self.kind, "name": self.name}
         if self.types:
             document["types"] = [*self.types]
+        if self.beside:
+            document["beside"] = self.beside
         return document | {"breaks": BROKEN[self.kind], "witness": self.witness}
 
 
@@ -77,6 +81,14 @@ DIFFERENCES: dict[str, tuple[Difference, ...]] = {
             "bind-new-identifier-organization-alone",
             ("BindNewIdentifier",),
         ),
+        Difference(
+            "emitted",
+            "variable-optional",
+            "user",
+            "bind-new-identifier-application-alone",
+            ("BindNewIdentifier",),
+            "application",
+        ),
     ),
     "1.32": (
         Difference("guard", "type-added", "BindMfa", "type-bind-mfa"),
@@ -95,6 +107,14 @@ DIFFERENCES: dict[str, tuple[Difference, ...]] = {
             "organization",
             "bind-new-identifier-organization-surplus",
             ("BindNewIdentifier",),
+        ),
+        Difference(
+            "emitted",
+            "variable-required",
+            "user",
+            "bind-new-identifier-application-without-user",
+            ("BindNewIdentifier",),
+            "application",
         ),
         Difference("emitted", "value-narrowed", "uiLocales", "invitation-ui-locales-number", INVITATION),
     ),
