@@ -33,9 +33,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="mail-contract",
         description="Contract tests for Logto's HTTP email webhook.",
-        epilog="Exit codes: 0 passed, 1 failed, 2 wrong use or unreadable input, 3 target not reachable, "
-        "4 a fault of mail-contract, 5 nothing failed but something was not judged, 130 interrupted, "
-        "143 terminated.",
+        epilog="Exit codes: 0 passed, 1 failed, 2 wrong use, unreadable input or unwritable output, "
+        "3 target not reachable, 4 a fault of mail-contract, 5 nothing failed but something was not judged, "
+        "130 interrupted, 143 terminated.",
     )
     parser.add_argument("--version", action="version", version=f"mail-contract {__version__}")
     commands = parser.add_subparsers(title="commands", dest="subcommand", required=True, metavar="COMMAND")
