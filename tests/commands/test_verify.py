@@ -776,10 +776,11 @@ class TellsTheCredential(Good):
         encoded = base64.b64encode(self.token.encode()).decode()
         shown = (*forms, html.escape(self.token), encoded, self.token.encode().hex(), repr(self.token))
         number = next(self.numbers)
+        is_redirected = message["type"] == "BindMfa"
         # Most rules need that ordinary messages are accepted, which come first.
-        if number < 20 or number % 2:
+        if not is_redirected and (number < 20 or number % 2):
             return
-        if number % 3 == 0:
+        if is_redirected:
             raise Refused(302, Location=f"/?again={shown[number % len(shown)]}")
         raise Refused(500 + number % 3, "x" * (199 - number % 60) + " " + shown[number % len(shown)])
 
