@@ -35,7 +35,7 @@ from .origins import FOREIGN_PAGE, is_foreign
 from .worker import MAX_INLINE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from ..inbox.recorded import Recorded
     from ..wire.replies import Reply
@@ -300,18 +300,7 @@ class InboxApi:
         if isinstance(read, Refused):
             raise read
         key, reply, times = read
-        scripted = self._endpoint.scripted()
-        if len(scripted) >= MAX_REPLIES:
-            raise Refused(
-                409, f"{MAX_REPLIES} replies are scripted already; DELETE /api/replies removes them."
-            )
-        size = sum(reply_documents.measure(*one) for one in [(key, reply), *(one[:2] for one in scripted)])
-        if size > MAX_REPLIES_BYTES:
-            raise Refused(
-                409,
-                f"The replies would have {size} bytes together, and {MAX_REPLIES_BYTES} are allowed; DELETE "
-                "/api/replies removes them.",
-            )
+        _require_room(key, reply, self._endpoint.scripted())
         self._endpoint.script(key, reply, times)
         return (await self._replies(asked))._replace(status=201)
 
@@ -329,6 +318,19 @@ class InboxApi:
 
 def _size(recorded: Recorded) -> int:
     return len(recorded.head) + len(recorded.findings) + len(recorded.body)
+
+
+def _require_room(key: Query, reply: Reply, scripted: Sequence[tuple[Query, Reply, int | None]]) -> None:
+    if len(scripted) >= MAX_REPLIES:
+        raise Refused(409, f"{MAX_REPLIES} replies are scripted already; DELETE /api/replies removes them.")
+    others = (reply_documents.measure(other, its_reply) for other, its_reply, _ in scripted)
+    size = sum(others, reply_documents.measure(key, reply))
+    if size > MAX_REPLIES_BYTES:
+        raise Refused(
+            409,
+            f"The replies would have {size} bytes together, and {MAX_REPLIES_BYTES} are allowed; DELETE "
+            "/api/replies removes them.",
+        )
 
 
 def _read_reply(body: bytes) -> tuple[Query, Reply, int | None] | Refused:

@@ -158,8 +158,7 @@ class RequestReader:
         """Add bytes that came; they are ignored once the reader has refused a request or ended."""
         if self.phase is Phase.CLOSED:
             return
-        if self._at:
-            self._drop_read()
+        self._drop_read()
         self._buffer += data
 
     def end(self, problem: str = "") -> None:
@@ -175,8 +174,7 @@ class RequestReader:
         """Return the next event; None when there is none before more bytes have come."""
         while self._event is None and self._READ[self.phase](self):
             pass
-        if self._at > _MAX_KEPT_BYTES:
-            # The connection may stay idle from here on.
+        if self._at > _MAX_KEPT_BYTES:  # the connection may stay idle from here on
             self._drop_read()
         event, self._event = self._event, None
         return event
@@ -355,15 +353,12 @@ class RequestReader:
             raise RuntimeError(f"the reader cannot go from {self.phase.name} to {phase.name}")
         self.phase = phase
 
-    def _read_nothing(self) -> bool:
-        return False
-
     _READ: ClassVar[Mapping[Phase, Callable[[RequestReader], bool]]] = {
         Phase.HEAD: _read_head,
         Phase.SIZED_BODY: _read_sized_body,
         Phase.CHUNKS: _read_chunks,
         Phase.TRAILERS: _read_trailers,
-        Phase.CLOSED: _read_nothing,
+        Phase.CLOSED: lambda _: False,
     }
 
 
