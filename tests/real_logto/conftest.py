@@ -14,6 +14,7 @@ import pytest
 from examples.logto.set_up import Management, read_secret, set_connector, set_sign_in_experience
 from tests.real_logto.inbox import Inbox, serve_mail
 from tests.real_logto.logto import Logto
+from tests.real_logto.releases import read_release
 from tests.support.logto.stand_in import StandIn
 
 from logto_mail_contract.catalogue import current_revision
@@ -21,6 +22,8 @@ from logto_mail_contract.catalogue import current_revision
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+NEWEST = 1784620000
+"""A timestamp that is later than all that are listed."""
 DB_URL = "postgres://logto@127.0.0.1/logto"
 MAX_SILENCE_SECONDS = 120
 """After which Logto cuts a connection (``packages/core/src/app/init.ts``, v1.42.0)."""
@@ -29,6 +32,7 @@ FAKE_PSQL = """#!/bin/sh
 [ "$1" = "{url}" ] || {{ echo "another database: $1" >&2; exit 2; }}
 case "$4" in
   "select secret from applications where id='m-default'") echo "{secret}" ;;
+  "select value->>'timestamp' from systems where key='alterationState'") echo "{timestamp}" ;;
   "insert into connectors "*) echo "$4" >> "{statements}" ;;
   *) echo "an unknown statement: $4" >&2; exit 1 ;;
 esac
@@ -50,7 +54,8 @@ def require_logto(environment: Mapping[str, str]) -> None:
 def real_inbox() -> Iterator[Inbox]:
     """Return the inbox of the real Logto that runs."""
     require_logto(os.environ)
-    with open_inbox(os.environ, os.environ.get("LOGTO_RELEASE") or current_revision()) as inbox:
+    release = read_release(os.environ["LOGTO_DB_URL"])
+    with open_inbox(os.environ, release or current_revision()) as inbox:
         yield inbox
 
 
@@ -96,13 +101,13 @@ def start_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """Return a function that starts a stand-in, whose database is a ``psql`` on the path."""
     with ExitStack() as running:
 
-        def start(*arguments: Any, **settings: Any) -> Made:
+        def start(*arguments: Any, timestamp: int = NEWEST, **settings: Any) -> Made:
             statements = tmp_path / "statements"
             statements.write_text("", encoding="utf-8")
             stand_in = running.enter_context(StandIn(*arguments, **settings, statements=statements))
             psql = tmp_path / "psql"
             values = {"url": DB_URL, "secret": stand_in.state.secret, "statements": statements}
-            psql.write_text(FAKE_PSQL.format(**values), encoding="utf-8")
+            psql.write_text(FAKE_PSQL.format(**values, timestamp=timestamp), encoding="utf-8")
             psql.chmod(0o755)
             monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
             urls = (stand_in.endpoint, stand_in.admin_endpoint, DB_URL)
@@ -128,5 +133,4 @@ def connect(environment: Mapping[str, str], inbox: Inbox, silence_seconds: float
     api = Management.sign_in(endpoint, admin_endpoint, read_secret(db_url))
     set_connector(api, inbox.endpoint)
     set_sign_in_experience(api)
-    release = environment.get("LOGTO_RELEASE") or None
-    return Logto(endpoint, admin_endpoint, api, inbox, db_url, release, silence_seconds)
+    return Logto(endpoint, admin_endpoint, api, inbox, db_url, read_release(db_url), silence_seconds)

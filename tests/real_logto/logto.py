@@ -36,7 +36,7 @@ class Logto:
         api: Its management API.
         inbox: Where its mails arrive.
         db_url: The URL of its database.
-        release: The release that runs, for example ``1.42.0``; None if unknown, which means the newest.
+        release: The release that runs, for example ``1.42.0``; None for the newest ones.
         silence_seconds: After how many seconds of silence Logto cuts the user's connection.
     """
 

@@ -9,6 +9,9 @@ import pytest
 from tests.real_logto.conftest import VARIABLES, require_logto
 from tests.real_logto.consequences import CONSEQUENCES
 from tests.real_logto.flows import FLOWS, NotPossibleError
+from tests.real_logto.releases import ALTERATIONS, find_release
+
+from logto_mail_contract.catalogue import resolve_revision
 
 if TYPE_CHECKING:
     from tests.real_logto.logto import Logto
@@ -38,3 +41,13 @@ def test_a_missing_logto_is_a_skip_with_a_reason() -> None:
     with pytest.raises(pytest.fail.Exception, match="no running Logto"):
         require_logto({**environment, "LOGTO_REQUIRED": "1"})
     require_logto(dict.fromkeys(VARIABLES, "x"))
+
+
+def test_the_release_is_read_from_the_alterations_of_the_database() -> None:
+    assert [*ALTERATIONS] == sorted(ALTERATIONS)
+    assert find_release(1769172677) == "1.36.0"
+    # An alteration that was not the last one of its release.
+    assert find_release(1769172676.5) == "1.36.0"
+    assert find_release(max(ALTERATIONS) + 1) is None
+    for release in ALTERATIONS.values():
+        assert resolve_revision(release)
