@@ -24,6 +24,8 @@ from logto_mail_contract.receivers.dispatch import ReceiverGone
 from logto_mail_contract.receivers.receiver import Receiver, Settings
 from logto_mail_contract.receivers.requests import RequestMaker
 from logto_mail_contract.receivers.run import ReceiverRun
+from logto_mail_contract.suite.checks import list_rule_ids
+from logto_mail_contract.suite.engine import run_rule
 from logto_mail_contract.suite.results import OwnFault, Result
 from logto_mail_contract.wire.outcomes import NoResponse, Response
 
@@ -452,3 +454,23 @@ def test_a_request_too_large_for_curl_is_reproduced_by_verify_with_its_options()
     assert finding.reproduce.startswith(
         f"mail-contract verify {served.url} --rules receiver/accept/large-invitation"
     )
+
+
+@pytest.mark.parametrize("revision", catalogue.revisions())
+def test_a_run_at_an_older_revision_plans_and_sends_nothing_of_later_rules(revision: str) -> None:
+    every_rule = list_rule_ids("receiver")
+    known = catalogue.revisions()[: catalogue.revisions().index(revision) + 1]
+    rules = {
+        "receiver/accept/sign-in": "1.22",
+        "receiver/accept/language-names": "1.25",
+        "receiver/accept/ui-locales-forms": "1.32",
+        "receiver/accept/ip-forms": "1.35",
+    }
+    receiver = Receiver.wsgi(wsgi(Good()), authorization=TOKEN, revision=revision)
+    with closing(receiver), closing(ReceiverRun(receiver)) as run:
+        assert run.plan(every_rule).requests > len(every_rule)
+        run.prepare(list(rules))
+        outcomes = {rule: run_rule(run, rule).outcome for rule in rules}
+    assert outcomes == {
+        rule: "passed" if since in known else "not applicable" for rule, since in rules.items()
+    }

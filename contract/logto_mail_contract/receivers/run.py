@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import TYPE_CHECKING
 
+from .. import catalogue
 from ..judging.responses import format_outcome, is_accepted, is_timeout
 from ..suite.causes import Causes
+from ..suite.engine import explain_not_applicable
 from ..suite.results import NotJudged
 from ..wire.outcomes import Response
 from .diagnosis import diagnose
@@ -194,7 +196,8 @@ class ReceiverRun:
         return estimate(self._plan, self.dispatcher, self.settings)
 
     def _list_applicable(self, rules: Sequence[str]) -> list[str]:
-        return [rule for rule in rules if not any(map(self.missing, CHECKS[rule].needs))]
+        entries = catalogue.rules()
+        return [rule for rule in rules if not explain_not_applicable(self, entries[rule], CHECKS[rule].needs)]
 
     # Sending, for trials.
 

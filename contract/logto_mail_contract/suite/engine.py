@@ -212,10 +212,20 @@ def run_rule(run: Run[T], rule: str, excuse: str | None = None) -> Result:
     return run.causes.attribute(Result(entry, outcome, findings, reason, trial.cases, seconds, signature))
 
 
-def _require(run: Run[T], rule: Rule, needs: Sequence[str]) -> None:
+def explain_not_applicable(run: Run[T], rule: Rule, needs: Sequence[str]) -> str:
+    """Return why a rule has no object in a run; empty where it has one.
+
+    Args:
+        run: The run.
+        rule: The rule.
+        needs: What its check needs.
+    """
     revisions = catalogue.revisions()
     if revisions.index(rule.since) > revisions.index(run.revision):
-        raise NotApplicable(f"the messages are of revision {run.revision}, and the rule is of {rule.since}")
-    for need in needs:
-        if problem := run.missing(need):
-            raise NotApplicable(problem)
+        return f"the messages are of revision {run.revision}, and the rule is of {rule.since}"
+    return next(filter(None, map(run.missing, needs)), "")
+
+
+def _require(run: Run[T], rule: Rule, needs: Sequence[str]) -> None:
+    if problem := explain_not_applicable(run, rule, needs):
+        raise NotApplicable(problem)
