@@ -352,7 +352,7 @@ def test_without_an_extra_the_command_prints_the_line_that_has_it(
         timeout=60,
     )
     assert result.returncode == 2, result.stderr
-    assert f"uvx 'logto-mail-contract[{extra}]' {arguments[0]}" in result.stderr.splitlines()
+    assert result.stderr.endswith(f" uvx 'logto-mail-contract[{extra}]' {arguments[0]}\n")
 
 
 def test_the_package_can_be_imported_from_a_zip(wheel: Path, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as problem:
         raise WrongUse(
             f"serve needs {problem.name}, which is not installed: pip install 'logto-mail-contract[serve]', "
-            "or run it without an installation:\nuvx 'logto-mail-contract[serve]' serve"
+            "or run it without an installation: uvx 'logto-mail-contract[serve]' serve"
         ) from None
     authorization = read_authorization(options.authorization_env)
     broken: list[str] = []

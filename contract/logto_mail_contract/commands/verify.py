@@ -129,7 +129,7 @@ def _open_sink(port: int | None, stack: ExitStack) -> Outbox | None:
         return stack.enter_context(SmtpSink(port=port))
     except ModuleNotFoundError as problem:
         raise WrongUse(
-            f"--smtp-sink: {problem}, or run it without an installation:\n"
+            f"--smtp-sink: {problem}, or run it without an installation: "
             "uvx 'logto-mail-contract[smtp]' verify"
         ) from None
     except OSError as problem:
