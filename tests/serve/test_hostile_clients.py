@@ -566,6 +566,16 @@ def test_a_stream_that_catches_up_is_complete_when_what_it_has_sent_is_dropped()
     assert (seen, backlog.is_over) == (list(range(101, 451)), False)
 
 
+def test_a_stream_that_catches_up_ends_where_what_it_has_not_read_is_dropped() -> None:
+    store = MemoryStore(300)
+    fill(store, range(1, 301))
+    backlog = Backlog(store, Query(after=0), 1000)
+    seen = [backlog.take() for _ in range(100)]
+    for recorded in fill(store, range(301, 451)):
+        backlog.add(recorded)
+    assert (seen, backlog.take(), backlog.is_over) == (list(range(1, 101)), None, True)
+
+
 def test_streams_that_wait_for_their_clients_hold_no_list_of_the_inbox() -> None:
     store = MemoryStore(20_000)
     fill(store, range(1, 20_001))

@@ -173,7 +173,7 @@ class Backlog:
         # What came before the stream began: ids up to a cursor are taken or wait here, those up to the last
         # one are still to be read.
         self._missed: deque[int] = deque()
-        self._cursor = max(query.after or 0, self._find_oldest() - 1)
+        self._cursor = query.after or 0
         self._last = next(iter(store.select_ids(query, 1, newest=True)), 0)
         self._came: deque[int | Deleted | Near] = deque()
         # How many were dropped before the first of those that wait came.
