@@ -223,7 +223,11 @@ def list_clock_reads(source: str) -> list[str]:
             called = ast.unparse(node.func)
             # The deadline of Popen.wait stands still with the clock.
             is_wait = called.endswith("process.wait") and bool(node.args or node.keywords)
-            if is_wait or (called.endswith("formatdate") and not node.args):
+            is_date = called.endswith("formatdate") and not node.args
+            # The timers of a loop stand still too.
+            factories = [ast.unparse(one.value) for one in node.keywords if one.arg == "loop_factory"]
+            is_loop = called in ("asyncio.run", "asyncio.Runner") and factories != ["new_event_loop"]
+            if is_wait or is_date or is_loop:
                 found.append(called)
     return found
 
@@ -369,6 +373,8 @@ def test_only_the_clock_reads_the_time() -> None:
         "from email.utils import formatdate\nformatdate(usegmt=True)",
         "asyncio.new_event_loop()",
         "process.wait(timeout=3)",
+        "asyncio.run(main())",
+        "asyncio.Runner(loop_factory=None)",
     ],
 )
 def test_a_read_of_another_clock_is_found(source: str) -> None:
@@ -377,6 +383,7 @@ def test_a_read_of_another_clock_is_found(source: str) -> None:
 
 def test_a_format_of_a_time_is_no_read_of_a_clock() -> None:
     assert list_clock_reads("import time\ntime.strftime('%H', time.localtime(1))\nformatdate(1)") == []
+    assert list_clock_reads("asyncio.Runner(loop_factory=new_event_loop)") == []
 
 
 # What is loaded when: always to the end of the process, as the modules that exit handlers pull in count too.
