@@ -312,6 +312,24 @@ def test_rules_with_one_cause_each_have_an_entry_that_names_the_first() -> None:
     assert "for the same reason" not in Path("out.txt").read_text()
 
 
+def test_what_came_is_printed_and_reported_in_one_line_that_a_terminal_shows(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def check(trial: StringTrial) -> None:
+        if trial.rule.id == LATER:
+            trial.skip("a mail to \x1b[31m\r\nfoo")
+            return
+        trial.judge("bad", passed=False, actual="a mail to \x1b[31m\r\nfoo\x9b of s3cret\u202e")
+
+    assert drive(StringRun(check), *REPORTS) == 1
+    read_reports()
+    shown = capsys.readouterr().out + "".join(
+        map(Path.read_text, map(Path, ("out.json", "out.xml", "out.txt")))
+    )
+    assert "a mail to \\u001b[31m\\r\\nfoo\\u009b of (masked)\\u202e" in shown
+    assert all(mark.isprintable() or mark == "\n" for mark in shown)
+
+
 def test_a_diagnosis_is_reported() -> None:
     advice = "Every message got 404: check the path of the URL"
     assert drive(StringRun(fails, diagnosis=advice), *REPORTS) == 1

@@ -193,7 +193,7 @@ _FAULTS: Mapping[str, _Fault] = {
         _body(lambda body: body[:-1] + b',"foo":"' + b"x" * _LARGE_BODY_BYTES),
     ),
     "body-deep": (200, _DEPTH_RULE, _body(lambda _: b"[" * _DEEP_LEVELS + b"]" * _DEEP_LEVELS)),
-    "body-deep-open": (200, _DEPTH_RULE, _body(lambda _: b'{"a":' * _DEEP_LEVELS)),
+    "body-deep-open": (400, _JSON_RULE, _body(lambda _: b'{"a":' * _DEEP_LEVELS)),
     "body-deep-member": (
         200,
         _DEPTH_RULE,

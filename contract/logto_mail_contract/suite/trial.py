@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from ..findings import Finding
+from ..masking import escape_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -79,7 +80,7 @@ class Trial(ABC, Generic[C]):
 
     def skip(self, reason: str) -> None:
         """Note why a case is not judged; without any case the rule is not judged."""
-        self.not_judged.append(self.mask(reason))
+        self.not_judged.append(escape_unprintable(self.mask(reason)))
 
     def signature(self) -> Hashable | None:
         """Return what came, and to what kind of request: equal ones have one cause. None where unknown."""
@@ -108,7 +109,8 @@ class Trial(ABC, Generic[C]):
                 layer=None,
                 pointer="",
                 expected=rule.outcomes,
-                actual=self.mask("; ".join(actual)),
+                # It holds what came, for example a recipient as a client of SMTP wrote it.
+                actual=escape_unprintable(self.mask("; ".join(actual))),
                 requirement=rule.requirement,
                 consequence=rule.consequence,
                 share=f"{len(self.failures)} of {self.cases} cases" if self.cases > 1 else "",
