@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .cases import Exchange
     from .run import ReceiverRun
 
+Kind = tuple[str, "Hashable"]
+"""What requests that failed alike have in common: the name of a group, and what came."""
+
 MAX_PAUSE_SECONDS = 2.0
 """The longest wait for a limit to be lifted."""
 
@@ -244,14 +247,14 @@ class Doubts:
 
         One message may end the process, which cuts whatever is under way: of what was cut each is repeated.
         """
-        kinds: dict[tuple[str, Hashable], list[Exchange]] = {}
+        kinds: dict[Kind, list[Exchange]] = {}
         lone = {(one.case.group, _kind(one.outcome)) for one in fresh if not one.company}
         for number, one in enumerate(fresh):
             kind = one.case.group, _kind(one.outcome)
             # What happens to a lone request too is not due to load.
             if _may_be_load(one) and kind not in lone:
-                name = f"{one.case.group} {number}" if kind[1] == "cut" else one.case.group
-                kinds.setdefault((name, kind[1]), []).append(one)
+                key: Kind = (f"{kind[0]} {number}", "cut") if kind[1] == "cut" else kind
+                kinds.setdefault(key, []).append(one)
         hangs = [kind for kind, found in kinds.items() if is_timeout(found[0].outcome)]
         cuts = [kind for kind in kinds if kind[1] == "cut"]
         failures = [kind for kind in kinds if kind not in hangs and kind not in cuts]
@@ -275,11 +278,9 @@ class Doubts:
                 if not (is_process_ended and kind[1] == "cut"):
                     self.strained.append(one)
 
-    def _repeat_alone(
-        self, kinds: dict[tuple[str, Hashable], list[Exchange]], chosen: Sequence[tuple[str, Hashable]]
-    ) -> dict[tuple[str, Hashable], Outcome]:
+    def _repeat_alone(self, kinds: dict[Kind, list[Exchange]], chosen: Sequence[Kind]) -> dict[Kind, Outcome]:
         """Repeat one by one what fails among a few others, as long as that shows load."""
-        passed: dict[tuple[str, Hashable], Outcome] = {}
+        passed: dict[Kind, Outcome] = {}
         for status in dict.fromkeys(kind[1] for kind in chosen):
             alike = [kind for kind in chosen if kind[1] == status]
             if len(chosen) == 1:  # it was alone already
@@ -297,10 +298,10 @@ class Doubts:
 
     def _repeat(
         self,
-        kinds: dict[tuple[str, Hashable], list[Exchange]],
-        chosen: Sequence[tuple[str, Hashable]],
+        kinds: dict[Kind, list[Exchange]],
+        chosen: Sequence[Kind],
         clients: int,
-    ) -> dict[tuple[str, Hashable], Outcome]:
+    ) -> dict[Kind, Outcome]:
         """Repeat the smallest request of each chosen kind, and return what came of those that pass now."""
         run = self._run
         smallest = [min(kinds[kind], key=lambda one: len(one.case.call.body)) for kind in chosen]
