@@ -196,12 +196,15 @@ def test_deleting_by_recipient_leaves_the_others(open_one: Opens) -> None:
 @given(
     st.lists(st.one_of(st.sampled_from("ab"), st.tuples(st.sampled_from("ab")), st.just(())), max_size=30),
     st.integers(1, 5),
+    st.integers(0, 4),
 )
-def test_the_file_store_behaves_as_the_memory_store(steps: list[str | tuple[str, ...]], limit: int) -> None:
+def test_the_file_store_behaves_as_the_memory_store(
+    steps: list[str | tuple[str, ...]], limit: int, surplus: int
+) -> None:
     """A letter is a message to it. A tuple deletes the messages to its letter, or all if it is empty."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        closing(SqliteStore(str(Path(folder) / "inbox"), limit)) as file,
+        closing(SqliteStore(str(Path(folder) / "inbox"), limit, max_surplus=surplus)) as file,
     ):
         memory = MemoryStore(limit)
         for number, step in enumerate(steps, 1):
@@ -212,6 +215,8 @@ def test_the_file_store_behaves_as_the_memory_store(steps: list[str | tuple[str,
                 to = step[0] if step else None
                 assert memory.delete(to) == file.delete(to)
             assert ids(memory) == ids(file)
+            assert memory.recipients(Query()) == file.recipients(Query())
+            assert [memory.get(id) for id in range(1, 31)] == [file.get(id) for id in range(1, 31)]
             assert (memory.last, memory.total, memory.dropped) == (file.last, file.total, file.dropped)
 
 
@@ -233,6 +238,24 @@ def test_a_reopened_file_has_its_deliveries_and_counts(path: Path) -> None:
     with closing(SqliteStore(str(path), 3)) as store:
         # An id is never reused: a cursor must not find another message.
         assert (ids(store), store.last) == ([], 5)
+
+
+def test_dropped_deliveries_do_not_come_back(path: Path) -> None:
+    with closing(SqliteStore(str(path), 3)) as store:
+        add_all(store, *map(recorded, range(1, 6)))
+    with closing(SqliteStore(str(path), 10)) as store:
+        assert (ids(store), store.total, store.dropped) == ([3, 4, 5], 3, 2)
+
+
+def test_dropped_deliveries_are_deleted_together(path: Path) -> None:
+    statements: list[str] = []
+    connecting = Connecting()
+    with closing(SqliteStore(str(path), 3, max_surplus=4, connect=connecting)) as store:
+        connecting.connection.set_trace_callback(statements.append)
+        for number in range(1, 14):
+            add_all(store, recorded(number))
+        assert len([one for one in statements if one.startswith("DELETE")]) == 2
+        assert (ids(store), store.dropped) == ([11, 12, 13], 10)
 
 
 def test_a_smaller_limit_applies_to_stored_deliveries(path: Path) -> None:

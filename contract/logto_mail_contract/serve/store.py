@@ -64,6 +64,7 @@ class SqliteStore:
     Args:
         path: The file; it is created where it does not exist.
         max_deliveries: How many deliveries it keeps.
+        max_surplus: How many of those that were dropped may stay in the file for a while, unseen.
         connect: Opens the file, as ``sqlite3.connect`` does.
 
     Raises:
@@ -75,6 +76,7 @@ class SqliteStore:
         path: str,
         max_deliveries: int,
         *,
+        max_surplus: int = 100,
         connect: Callable[..., sqlite3.Connection] = sqlite3.connect,
     ) -> None:
         self._path = path
@@ -82,6 +84,9 @@ class SqliteStore:
         # It is looked up for each commit.
         self._name = str(self._file)
         self._max_deliveries = max_deliveries
+        self._max_surplus = max_surplus
+        # How many of the oldest in the file are dropped, but not deleted yet.
+        self._surplus = 0
         self._waiting: list[tuple[Recorded, OnStored]] = []
         try:
             # SQLite opens a file that it may not write all the same, and fails on its lock.
@@ -172,25 +177,30 @@ class SqliteStore:
 
     def _write(self, batch: Sequence[Recorded]) -> None:
         excess = max(self.total + len(batch) - self._max_deliveries, 0)
+        surplus = self._surplus + excess
+        is_due = surplus > self._max_surplus
         last = batch[-1].id if batch else self.last
         run = self._database.execute
         run("BEGIN IMMEDIATE")
         try:
             self._database.executemany(_INSERT, map(_to_sql, batch))
-            # Else the state stays as it is: writing it too would double what a commit writes.
-            if excess:
-                run(
-                    "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries ORDER BY id LIMIT ?)",
-                    [excess],
-                )
-                run("UPDATE state SET dropped = ?", [self.dropped + excess])
+            # Else the state stays as it is: deleting each time would triple what a commit writes.
+            if is_due:
+                self._delete_surplus(surplus, self.dropped + excess)
             run("COMMIT")
         except sqlite3.Error:
             self._roll_back()
             raise
+        self._surplus = 0 if is_due else surplus
         self.last = last
         self.dropped += excess
         self.total += len(batch) - excess
+
+    def _delete_surplus(self, surplus: int, dropped: int) -> None:
+        self._database.execute(
+            "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries ORDER BY id LIMIT ?)", [surplus]
+        )
+        self._database.execute("UPDATE state SET dropped = ?", [dropped])
 
     def _roll_back(self) -> None:
         if self._database.in_transaction:
@@ -259,6 +269,7 @@ class SqliteStore:
             ("id > ?", query.after),
             ("valid = ?", 0 if query.invalid else None),
             ("status = ?", 200 if query.accepted else None),
+            ("id > (SELECT id FROM deliveries ORDER BY id LIMIT 1 OFFSET ? - 1)", self._surplus or None),
         ]
         conditions = [(condition, value) for condition, value in wanted if value is not None]
         where = " AND ".join(condition for condition, _ in conditions) or "1"
@@ -271,6 +282,7 @@ class SqliteStore:
             try:
                 # No id is used again, also where the last delivery is deleted.
                 run("UPDATE state SET last = ?", [self.last])
+                self._delete_surplus(self._surplus, self.dropped)
                 deleted = (
                     run("DELETE FROM deliveries")
                     if to is None
@@ -282,11 +294,15 @@ class SqliteStore:
                 raise
         except sqlite3.Error as error:
             raise self._problem(error) from None
+        self._surplus = 0
         self.total -= deleted
         return deleted
 
     def close(self) -> None:
         self.flush()
+        self._max_surplus = 0
+        with suppress(sqlite3.Error):  # what is dropped now is dropped again when the file is opened
+            self._write([])
         # Also moves what was committed from the write-ahead log to the file.
         self._database.close()
 
