@@ -73,7 +73,7 @@ def test_a_secret_that_was_cut_is_masked_too(end: int) -> None:
     [
         "Bearer token required",
         "500 Internal Server Error after 12 ms, body: {'code': 'wrong'} 100% \\ &amp; &unknown; %zz \\u12",
-        "s3cre and Tok&n",
+        "s3cre and Tok&n too",
         "",
     ],
 )
@@ -93,5 +93,15 @@ def test_each_secret_part_of_a_credential_is_masked() -> None:
     assert mask_secrets("at ?key=a%2fb-123 with Bearer x", secrets) == "at ?key=(masked) with (masked)"
 
 
-def test_a_short_secret_is_masked_as_a_whole_only() -> None:
-    assert mask_secrets("a pass-w0rd, a pass", {"pass-w0rd"}) == "a (masked), a pass"
+def test_of_a_short_secret_no_part_is_masked_inside_a_line() -> None:
+    assert mask_secrets("a pass-w0rd, a pass-w", {"pass-w0rd"}) == "a (masked), a (masked)"
+    assert mask_secrets("a pass-w and a w0rd", {"pass-w0rd"}) == "a pass-w and a w0rd"
+
+
+@pytest.mark.parametrize("end", ["", "…", "...", '"…', "\nnext", "\r\nnext"])
+@pytest.mark.parametrize("size", range(4, 12))
+def test_the_beginning_of_a_secret_is_masked_where_a_line_was_cut(end: str, size: int) -> None:
+    assert (
+        mask_secrets("not Abc123Def456"[: 4 + size] + end, {"Abc123Def456Ghi789x"}) == f"not (masked){end}"
+    )
+    assert mask_secrets(f"not Abc{end}", {"Abc123Def456Ghi789x"}) == f"not Abc{end}"

@@ -75,13 +75,15 @@ def mask_secrets(text: str, secrets: Iterable[str]) -> str:
     """Return a text with ``(masked)`` in the place of each secret, and of each part of a long one.
 
     A secret is found in any letter case, in base64 or hex, and in any mix of the escapes of URLs, JSON, HTML
-    and Python. Mask a text before you cut it: fewer than MIN_PART_BYTES of a secret are not masked.
+    and Python. Mask a text before you cut it: fewer than MIN_PART_BYTES of a secret are masked only where a
+    line ends with them.
 
     Args:
         text: The text.
         secrets: What must not be printed.
     """
-    parts = _list_parts(frozenset(secrets))
+    secrets = frozenset(secrets)
+    parts = _list_parts(secrets)
     if not parts:
         return text
     plain, places = _decode_escapes(text)
@@ -96,7 +98,7 @@ def mask_secrets(text: str, secrets: Iterable[str]) -> str:
                     hidden.append([first, last])
     for first, last in reversed(hidden):
         text = f"{text[:first]}(masked){text[last:]}"
-    return text
+    return _compile_beginnings(secrets).sub("(masked)", text)
 
 
 MIN_PART_BYTES = 8
@@ -117,6 +119,21 @@ _CONTROL_LETTERS = b"nrtbf"
 # Forms write a blank as a plus; base64 for URLs has two other characters. Lines may be wrapped.
 _SAME = bytes.maketrans(b"+-_", b"  /")
 _IGNORED = b"\r\n\t\b\f"
+
+
+_MIN_BEGINNING_CHARACTERS = 4
+
+
+@lru_cache(maxsize=64)
+def _compile_beginnings(secrets: frozenset[str]) -> re.Pattern[str]:
+    """Return a pattern for the beginning of a secret where somebody cut a text: at the end of a line."""
+    beginnings = {
+        re.escape(secret[:size])
+        for secret in secrets
+        for size in range(_MIN_BEGINNING_CHARACTERS, min(len(secret), _MIN_LONG_BYTES))
+    }
+    longest_first = "|".join(sorted(beginnings, key=len, reverse=True)) or "(?!)"
+    return re.compile(rf"(?:{longest_first})(?=[\"')\]]*(?:…|\.\.\.|[\r\n]|\Z))", re.IGNORECASE)
 
 
 @lru_cache(maxsize=64)
