@@ -18,7 +18,7 @@ NODE_PACKAGES = $(addsuffix /node_modules/.package-lock.json,tests/logto tests/o
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint types unit coverage soak matrix bench schemas upstream clean install node go
+.PHONY: help demo test lint types unit coverage soak pythons bench schemas upstream clean install node go
 
 help:
 	@echo 'make demo     the main job: messages sent, received and judged'
@@ -28,7 +28,7 @@ help:
 	@echo 'make unit     pytest alone; ARGS="..." gives it arguments'
 	@echo 'make coverage pytest alone, with branch coverage and its floor; it takes twice as long'
 	@echo 'make soak     memory under hostile clients; pytest three times, beside processes that keep the cores busy'
-	@echo 'make matrix   pytest on each supported Python that is installed'
+	@echo 'make pythons  pytest on each supported Python that is installed'
 	@echo 'make bench    the measurements'
 	@echo 'make schemas  write the generated files of schemas/ and docs/revisions.md again'
 	@echo 'make upstream compare the contract with the newest packages of Logto on npm'
@@ -72,7 +72,7 @@ soak: install node go
 	done
 
 # In CI a missing Python is an error, so that none is left out unseen.
-matrix:
+pythons:
 	@set -e; \
 	for python in $(SUPPORTED_PYTHONS); do \
 		if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \

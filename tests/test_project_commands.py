@@ -134,18 +134,18 @@ def test_soak_runs_three_rounds_beside_busy_processes(failing: int, tmp_path: Pa
 
 
 @needs_make
-def test_matrix_runs_the_tests_on_each_supported_python(tmp_path: Path) -> None:
-    result = make(tmp_path, "--dry-run", "matrix", "CI=")
+def test_pythons_runs_the_tests_on_each_supported_python(tmp_path: Path) -> None:
+    result = make(tmp_path, "--dry-run", "pythons", "CI=")
     classifiers = PYPROJECT["project"]["classifiers"]
     supported = [name.rpartition(" ")[2] for name in classifiers if re.search(r"3\.\d+$", name)]
     assert f"for python in {' '.join(f'python{version}' for version in supported)};" in result.stdout
 
 
 @needs_make
-def test_matrix_in_ci_fails_for_a_missing_python(tmp_path: Path) -> None:
+def test_pythons_in_ci_fails_for_a_missing_python(tmp_path: Path) -> None:
     missing = "SUPPORTED_PYTHONS=python-that-does-not-exist"
-    assert make(tmp_path, "matrix", missing, "CI=").returncode == 0
-    assert make(tmp_path, "matrix", missing, "CI=true").returncode == 2
+    assert make(tmp_path, "pythons", missing, "CI=").returncode == 0
+    assert make(tmp_path, "pythons", missing, "CI=true").returncode == 2
 
 
 @needs_make
