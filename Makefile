@@ -12,13 +12,13 @@ BIN = $(VENV)/bin
 PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 SUPPORTED_PYTHONS = python3.11 python3.12 python3.13
 PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
-NODE_PACKAGES = $(addsuffix /node_modules/.package-lock.json,tests/logto tests/openapi tests/pages examples/receiver_node \
-	examples/receiver_typescript examples/e2e)
+NODE_PACKAGES = $(addsuffix /node_modules/.package-lock.json,tests/logto tests/openapi tests/pages tests/generators \
+	tests/validators examples/receiver_node examples/receiver_typescript examples/e2e)
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint types unit coverage soak pythons bench schemas upstream clean install node go
+.PHONY: help demo test lint types unit coverage soak pythons matrix bench schemas upstream clean install node go
 
 help:
 	@echo 'make demo     the main job: messages sent, received and judged'
@@ -29,6 +29,7 @@ help:
 	@echo 'make coverage pytest alone, with branch coverage and its floor; it takes twice as long'
 	@echo 'make soak     memory under hostile clients; pytest three times, beside processes that keep the cores busy'
 	@echo 'make pythons  pytest on each supported Python that is installed'
+	@echo 'make matrix   the tables of generators and validators; ARGS=--write writes them'
 	@echo 'make bench    the measurements'
 	@echo 'make schemas  write the generated files of schemas/ and docs/revisions.md again'
 	@echo 'make upstream compare the contract with the newest packages of Logto on npm'
@@ -84,6 +85,17 @@ pythons:
 		fi; \
 	done
 
+# The tools that `make test` leaves out need Java 17 and a package of Perl; the rest comes from PyPI.
+matrix: install node go
+	@if ! java --list-modules 2>/dev/null | grep -q '^jdk.compiler' || ! perl -MJSON::Validator -e 1 2>/dev/null; then \
+		echo 'The matrix needs Java with its compiler, and JSON::Validator for Perl.' >&2; \
+		echo 'On Debian and Ubuntu: apt-get install default-jre-headless libjson-validator-perl' >&2; \
+		exit 1; \
+	fi
+	@$(PIP_INSTALL) --group matrix
+	@echo '== generators and validators'
+	@$(BIN)/python -m tests.support.matrix $(ARGS)
+
 bench: install
 	@set -e; for script in bench/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
@@ -130,15 +142,15 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PIP_INSTALL) --no-build-isolation --editable .; \
 	touch $@
 
-# Without Node the tests of tests/logto are skipped; in CI (CI=true) they fail, and a failing npm is an error.
+# Without Node the tests that run Node packages are skipped; in CI (CI=true) they fail, and a failing npm is an error.
 node:
 	@if ! command -v node >/dev/null || ! command -v npm >/dev/null; then \
-		echo '== no Node with npm here: what runs the real Logto packages is skipped'; \
+		echo '== no Node with npm here: what runs Node packages is skipped'; \
 	elif ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then \
-		echo "== Node $$(node --version) is older than 20: what runs the real Logto packages is skipped"; \
+		echo "== Node $$(node --version) is older than 20: what runs Node packages is skipped"; \
 	elif ! $(MAKE) --silent --no-print-directory $(NODE_PACKAGES); then \
 		if [ "$$CI" = true ]; then exit 1; fi; \
-		echo '== npm failed: what runs the real Logto packages is skipped'; \
+		echo '== npm failed: what runs Node packages is skipped'; \
 	fi
 
 # Go compiles its standard library once. Without this, several tests would do it at the same time.

@@ -89,7 +89,8 @@ def record_calls(folder: Path, *arguments: str, failing: int = 0) -> tuple[int, 
     python.write_text(RECORDER.format(python=sys.executable, failing=failing), encoding="utf-8")
     python.chmod(0o755)
     result = make(folder, *arguments, "NODE_PACKAGES=")
-    lines = (folder / "calls").read_text(encoding="utf-8").splitlines()
+    record = folder / "calls"
+    lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
     calls = [line.partition("|") for line in lines]
     return (
         result.returncode,
@@ -146,6 +147,27 @@ def test_pythons_in_ci_fails_for_a_missing_python(tmp_path: Path) -> None:
     missing = "SUPPORTED_PYTHONS=python-that-does-not-exist"
     assert make(tmp_path, "pythons", missing, "CI=").returncode == 0
     assert make(tmp_path, "pythons", missing, "CI=true").returncode == 2
+
+
+@needs_make
+@pytest.mark.parametrize("lacking", [None, "java", "perl"])
+def test_matrix_needs_java_and_perl(
+    lacking: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    for program, script in (("java", "echo jdk.compiler@17.0.15"), ("perl", "exit 0")):
+        text = "exit 1" if program == lacking else script
+        (bin / program).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        (bin / program).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin}{os.pathsep}{os.environ['PATH']}")
+    code, commands, _ = record_calls(tmp_path, "matrix", "ARGS=--write")
+    if lacking:
+        assert (code, commands) == (2, [])
+    else:
+        assert code == 0
+        assert commands[0].endswith("-c constraints.txt --group matrix")
+        assert commands[1:] == ["-m tests.support.matrix --write"]
 
 
 @needs_make

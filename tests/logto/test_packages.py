@@ -68,7 +68,14 @@ LOCK_FILES = [
     node.FOLDER / "package-lock.json",
     *(
         node.FOLDER.parents[1] / folder / "package-lock.json"
-        for folder in ("bench/servers", "examples/e2e", "examples/receiver_node", "tests/openapi")
+        for folder in (
+            "bench/servers",
+            "examples/e2e",
+            "examples/receiver_node",
+            "tests/generators",
+            "tests/openapi",
+            "tests/validators",
+        )
     ),
 ]
 
