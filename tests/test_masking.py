@@ -101,7 +101,5 @@ def test_of_a_short_secret_no_part_is_masked_inside_a_line() -> None:
 @pytest.mark.parametrize("end", ["", "…", "...", '"…', "\nnext", "\r\nnext"])
 @pytest.mark.parametrize("size", range(4, 12))
 def test_the_beginning_of_a_secret_is_masked_where_a_line_was_cut(end: str, size: int) -> None:
-    assert (
-        mask_secrets("not Abc123Def456"[: 4 + size] + end, {"Abc123Def456Ghi789x"}) == f"not (masked){end}"
-    )
+    assert mask_secrets("not Abc123Def456"[: 4 + size] + end, {"Abc123Def456Ghi789x"}) == f"not (masked){end}"
     assert mask_secrets(f"not Abc{end}", {"Abc123Def456Ghi789x"}) == f"not Abc{end}"
