@@ -443,7 +443,7 @@ def test_clients_that_hold_too_much_together_are_turned_away_in_one_line(start: 
             for client in clients:
                 with suppress(OSError):
                     client.send(HEAD + start)
-            wait_until(lambda: len(server.server.connections) == 1)
+            wait_until(lambda: server.log.problems and len(server.server.connections) == 1)
             assert server.deliver().status == 200
             (line,) = server.log.problems
             assert "more than 1000000 bytes of requests that are not handled yet" in line

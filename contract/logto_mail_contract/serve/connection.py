@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from ..inbox.store import StoreProblem
 from ..judging.requests import NO_REQUEST, response_headers
 from ..wire.replies import ScriptedResponse
-from ..wire.request_reader import ContinueExpected, Ended, ReadLimits, Received, Refused, RequestReader
+from ..wire.request_reader import ContinueExpected, Ended, Phase, ReadLimits, Received, Refused, RequestReader
 from .app import NOT_RECORDED, OWN_FAULT
 from .exchange import Exchange
 from .writer import ResponseWriter
@@ -144,7 +144,7 @@ class Connection(asyncio.Protocol):
         # What came and is read in the next turns of the event loop.
         self._unread = b""
         self._is_yielding = False
-        # Bytes that count as those of requests that are not handled yet.
+        # Bytes of requests that are not handled yet, where they are many.
         self._held = 0
         # The client has ended its side, or the connection is gone.
         self._has_ended = self._is_lost = False
@@ -180,7 +180,10 @@ class Connection(asyncio.Protocol):
             self._reader.feed(data)
             if self._exchange is None and not self._is_due:
                 self._advance()
-            self._pace()
+            # Most requests come whole and are handled at once.
+            is_whole = self._exchange is None and not self._is_due and self._reader.phase is Phase.HEAD
+            if not is_whole or self.is_paused or self._held:
+                self._pace()
         elif self.state is State.DRAINING:
             self._discarded = self._time()
 
@@ -426,17 +429,19 @@ class Connection(asyncio.Protocol):
             self.is_paused = should_pause
             (self._transport.pause_reading if should_pause else self._transport.resume_reading)()
         held = self._reader.held + len(self._unread) + (self._exchange.size if self._exchange else 0)
-        if held != self._held:
-            self._count_held(0 if self._is_lost else held)
+        is_gone = self._is_lost or self.state is State.CLOSED
+        self._count_held(0 if is_gone or held <= self._limits.unread_bytes else held)
 
     def _count_held(self, held: int) -> None:
         self._shared.held += held - self._held
         self._held = held
-        if self._shared.held > self._limits.held_bytes and held > self._limits.unread_bytes:
+        if held and self._shared.held > self._limits.held_bytes:
             most = self._limits.held_bytes
             self._turn_away(
                 f"together they sent more than {most} bytes of requests that are not handled yet."
             )
+            # At once: else the next client would be turned away as well.
+            self._count_held(0)
 
     def _turn_away(self, why: str) -> None:
         self._app.report_full(len(self._shared.connections), why, self._time())

@@ -142,14 +142,7 @@ class SqliteStore:
         )
         ((self.total,),) = run("SELECT count(*) FROM deliveries")
         self._write([])
-        self._identity = self._identify()
-
-    def _identify(self) -> tuple[int, int] | None:
-        try:
-            state = os.stat(self._name)  # noqa: PTH116 - a Path takes as long as a write
-        except OSError:
-            return None
-        return state.st_dev, state.st_ino
+        self._identity = _identify(self._name)
 
     def add(self, recorded: Recorded, on_stored: OnStored) -> None:
         if not self._waiting:
@@ -161,7 +154,7 @@ class SqliteStore:
         if not waiting:
             return
         problem = None
-        if self._identify() != self._identity:
+        if _identify(self._name) != self._identity:
             # A write would succeed, but no program can open that file again.
             problem = StoreProblem(
                 f"{self._path} was deleted or replaced while it was in use, and nothing more is stored. "
@@ -321,6 +314,15 @@ _ADVICE = {
     "SQLITE_CORRUPT": "The file is damaged; keep a copy of it, and name another file.",
     "SQLITE_IOERR": "The disk failed or is full. Nothing stored before is lost.",
 }
+
+
+def _identify(name: str) -> tuple[int, int] | None:
+    """Return what tells a file from another one of the same name; None where there is none."""
+    try:
+        state = os.stat(name)  # noqa: PTH116 - a Path takes as long as a write
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
 
 
 def _blob(text: str | None) -> bytes | None:
