@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
-import signal
 import subprocess
 import sys
-import threading
 from contextlib import closing, contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -24,6 +21,7 @@ from tests.support.languages import (
     lacks_node,
     lacks_php,
 )
+from tests.support.programs import serving_program
 from tests.support.runs import try_rule, try_rules
 from tests.support.small_receivers import AUTHORIZATION
 
@@ -36,38 +34,9 @@ from logto_mail_contract.suite.checks import list_rule_ids
 from logto_mail_contract.wire.outcomes import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-@contextmanager
-def process(*command: str | Path, environment: Mapping[str, str]) -> Iterator[str]:
-    """Run a server program, and return the URL that it prints."""
-    with subprocess.Popen(
-        [str(argument) for argument in command],
-        env={**os.environ, **environment, "PORT": "0", "PYTHONUNBUFFERED": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as server:
-        assert server.stdout is not None
-        lines = server.stdout
-        output = []
-        try:
-            for line in lines:
-                output.append(line)
-                if match := re.search(r"http://127\.0\.0\.1:\d+", line):
-                    # Drain the output: a full pipe would block the program.
-                    threading.Thread(target=lambda: [None for _ in lines], daemon=True).start()
-                    yield f"{match[0]}/logto-mail"
-                    return
-            pytest.fail(f"{command} ended:\n{''.join(output)}")
-        finally:
-            # The whole group: PHP's server has workers.
-            os.killpg(server.pid, signal.SIGKILL)
 
 
 LACKING: dict[str, Callable[[], str | None]] = {
@@ -123,6 +92,7 @@ def example(name: str, command: list[str | Path] | None = None) -> Iterator[tupl
             "MAIL_AUTHORIZATION": AUTHORIZATION,
             "SMTP_HOST": sink.host,
             "SMTP_PORT": str(sink.port),
+            "PORT": "0",
             "PHP_CLI_SERVER_WORKERS": "4",
         }
         if command is None:
@@ -132,8 +102,8 @@ def example(name: str, command: list[str | Path] | None = None) -> Iterator[tupl
                 yield receiver, sink
             return
         with (
-            process(*command, environment=environment) as url,
-            closing(Receiver.url(url, authorization=AUTHORIZATION)) as receiver,
+            serving_program(*command, environment=environment) as origin,
+            closing(Receiver.url(f"{origin}/logto-mail", authorization=AUTHORIZATION)) as receiver,
         ):
             yield receiver, sink
 

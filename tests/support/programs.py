@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import threading
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ def serving_program(*command: str | Path, environment: Mapping[str, str] | None 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     ) as server:
         assert server.stdout is not None
         lines = server.stdout
@@ -46,4 +48,5 @@ def serving_program(*command: str | Path, environment: Mapping[str, str] | None 
                     return
             raise RuntimeError(f"{command} ended:\n{''.join(output)}")
         finally:
-            server.kill()
+            # The whole group: PHP's server has workers.
+            os.killpg(server.pid, signal.SIGKILL)
