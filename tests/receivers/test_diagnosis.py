@@ -20,7 +20,7 @@ def run_all(app: Good, authorization: str | None = TOKEN) -> tuple[str, dict[str
     """Return the diagnosis, and the groups of the rules by their outcome."""
     with (
         closing(Receiver.wsgi(wsgi(app), "/hook", authorization=authorization)) as receiver,
-        closing(ReceiverRun(receiver, Settings(examples=3, fail_after=0.3, warn_after=0.2))) as run,
+        closing(ReceiverRun(receiver, Settings(examples=3))) as run,
     ):
         groups: dict[str, set[str]] = {}
         for result in Verification(run, RULES):
