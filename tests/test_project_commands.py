@@ -234,6 +234,11 @@ def test_only_a_change_upstream_opens_an_issue(code: int, tmp_path: Path) -> Non
     assert (result.returncode, result.stdout, calls) == (code, "The contract holds.\n", "")
 
 
+def test_a_crash_of_the_comparison_opens_no_issue(tmp_path: Path) -> None:
+    result, calls = run_upstream_script(tmp_path, output="", code=1)
+    assert (result.returncode, calls) == (1, "")
+
+
 def test_a_change_upstream_opens_one_issue(tmp_path: Path) -> None:
     report = 'Logto changed: 1 difference.\n1. "new" `x` $HOME'
     (tmp_path / "first").mkdir()
