@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.logto.node import require_packages
+from tests.logto.node import WorkerError, require_packages
 from tests.support.logto_packages import CONNECTOR, KIT, PHRASES, SCHEMAS, make_packages, patch_package
 from tools.upstream.__main__ import compare, main
 from tools.upstream.changes import Change
+from tools.upstream.packages import read_facts
 from tools.upstream.proofs import TESTS, ProofError, run_proofs
 from tools.upstream.report import format_report
 
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
 
 GUARD = "lib/types/passwordless.js"
 MAX_SCREEN_LINES = 40
+MAX_PROOF_SECONDS = 60
+
+
+def add_program(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, script: str) -> None:
+    """Make a shell script the one program of its name on the path."""
+    program = folder / name
+    program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
 
 
 @pytest.fixture
@@ -76,8 +86,8 @@ def test_a_kit_with_one_type_more_is_reported(
 @pytest.mark.parametrize(
     ("variable", "message", "accepted"),
     [
-        ("code: z.string().nullable().optional()", '{"code":null}', "a string, null, nothing"),
-        ("code: z.coerce.string().optional()", '{"code":null}', "a string, null, a number"),
+        ("code: z.string().nullable().optional()", '{"code":null}', "a string, a long string, null, nothing"),
+        ("code: z.coerce.string().optional()", '{"code":null}', "a string, a long string, null, a number"),
     ],
 )
 def test_a_kit_with_a_variable_typed_otherwise_is_reported(
@@ -88,7 +98,7 @@ def test_a_kit_with_a_variable_typed_otherwise_is_reported(
     change = changes.pop("typed variable code is typed otherwise")
     assert change.message == f'{{"to":"foo@example.com","type":"SignIn","payload":{message}}}'
     assert change.logto.startswith(f"accepts {accepted}")
-    assert change.contract == "accepts a string, nothing"
+    assert change.contract == "accepts a string, a long string, nothing"
     assert not changes
 
 
@@ -221,11 +231,69 @@ def test_what_is_missing_is_named_in_one_line(
     run: Callable[..., tuple[int, str, str]],
 ) -> None:
     for name, script in programs.items():
-        program = tmp_path / name
-        program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-        program.chmod(0o755)
+        add_program(tmp_path, monkeypatch, name, script)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert run() == (3, "", f"{reason}\n")
+
+
+def test_an_npm_that_fails_and_prints_nothing_is_said_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    add_program(tmp_path, monkeypatch, "node", "echo v22.0.0")
+    add_program(tmp_path, monkeypatch, "npm", "exit 1")
+    assert run() == (3, "", "cannot compare: npm failed with exit code 1: it printed no error\n")
+
+
+def test_a_folder_without_packages_is_named(tmp_path: Path, run: Callable[..., tuple[int, str, str]]) -> None:
+    require_packages()
+    code, output, errors = run("--packages", tmp_path / "none")
+    assert (code, output) == (3, "")
+    assert f"the Node packages of {tmp_path}/none are not installed" in errors
+
+
+def test_a_package_that_is_missing_is_named(packages: Path, run: Callable[..., tuple[int, str, str]]) -> None:
+    (packages / "node_modules" / KIT).unlink()
+    code, output, errors = run("--packages", packages, "--tests")
+    assert (code, output) == (3, "")
+    assert errors.startswith("cannot compare: the package kit-newest is missing: install kit-newest, @logto/")
+
+
+def test_nothing_is_written_into_the_folder_of_the_packages(
+    packages: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    before = sorted(packages.iterdir())
+    assert run("--packages", packages, "--tests")[0] == 0
+    assert sorted(packages.iterdir()) == before
+
+
+def test_a_crash_of_the_comparison_is_a_fault(
+    packages: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    (packages / "package-lock.json").write_text("{", encoding="utf-8")
+    code, output, errors = run("--packages", packages, "--tests")
+    assert (code, output) == (4, "")
+    assert errors.startswith("the comparison itself failed: Traceback")
+
+
+def test_packages_that_take_too_long_are_a_fault(packages: Path) -> None:
+    with pytest.raises(WorkerError, match=r"facts\.mjs gave no result within 0 s"):
+        read_facts(packages, seconds=0)
+
+
+def test_a_node_that_is_killed_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_program(tmp_path, monkeypatch, "node", "kill -9 $$")
+    with pytest.raises(WorkerError, match=r"facts\.mjs was ended by signal 9"):
+        read_facts(tmp_path)
+
+
+def test_a_skipped_test_counts_as_no_proof(tmp_path: Path) -> None:
+    test = tmp_path / "test_proof.py"
+    skip = "import pytest\ndef test_a(): pytest.skip('why not')\n"
+    test.write_text(f"{skip}def test_b(): pass\n", encoding="utf-8")
+    assert run_proofs(tmp_path, [str(test)], MAX_PROOF_SECONDS) == (1, [])
+    test.write_text(skip, encoding="utf-8")
+    with pytest.raises(ProofError, match="every test was skipped"):
+        run_proofs(tmp_path, [str(test)], MAX_PROOF_SECONDS)
 
 
 def test_tests_that_take_too_long_are_a_fault(tmp_path: Path) -> None:
@@ -233,10 +301,123 @@ def test_tests_that_take_too_long_are_a_fault(tmp_path: Path) -> None:
         run_proofs(tmp_path, TESTS, 0)
 
 
-def test_a_connector_that_cannot_be_loaded_is_a_fault(
-    packages: Path, run: Callable[..., tuple[int, str, str]]
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("var createHttpMailConnector", "var other", "ReferenceError"),
+        (
+            "index_default as default",
+            "index_default as create",
+            "TypeError: createConnector is not a function",
+        ),
+        (
+            'import { got, HTTPError } from "got"',
+            'import { got, HTTPError } from "got5"',
+            "Cannot find package",
+        ),
+        (
+            "return {\n    metadata",
+            "throw new Error('not here');\n  return {\n    metadata",
+            "Error: not here",
+        ),
+    ],
+    ids=["broken", "other-export", "other-library", "throws"],
+)
+def test_a_connector_that_cannot_be_made_is_reported(
+    old: str, new: str, problem: str, packages: Path
 ) -> None:
-    patch_package(packages, CONNECTOR, "lib/index.js", ("var createHttpMailConnector", "var other"))
-    code, output, errors = run("--packages", packages, "--tests")
-    assert (code, output) == (4, "")
-    assert errors.startswith("the comparison itself failed: connector.mjs ")
+    patch_package(packages, CONNECTOR, "lib/index.js", (old, new))
+    (change,) = compare(packages)
+    assert change.what == "the connector has another form"
+    assert problem in change.logto
+    assert change.files == ("tests/logto/connector.mjs", "tools/upstream/facts.mjs")
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        "timeout: { request: 100000 }",
+        "timeout: { response: 30000 }",
+        "timeout: { socket: 60000 }",
+        "signal: AbortSignal.timeout(120000)",
+    ],
+)
+def test_a_connector_with_a_time_out_is_reported(limit: str, packages: Path) -> None:
+    patch_package(packages, CONNECTOR, "lib/index.js", ("json: {", f"{limit}, json: {{"))
+    (change,) = compare(packages)
+    assert change.what == "the connector waits for a silent endpoint no longer than ten minutes"
+    assert change.logto.startswith("ends the send: ")
+    assert change.files == ("schemas/rules.json",)
+
+
+def test_one_change_of_the_kit_is_no_other_one(packages: Path) -> None:
+    patch_package(packages, KIT, GUARD, ("to: z.string(),", "to: z.string().email(),"))
+    (change,) = compare(packages)
+    assert change.what == "top-level member to is typed otherwise"
+    assert change.logto == "accepts none of these"
+    assert change.message == '{"to":"","type":"SignIn","payload":{}}'
+
+
+def test_a_variable_that_a_kit_requires_is_reported_once(packages: Path) -> None:
+    patch_package(packages, KIT, GUARD, ("code: z.string().optional(),", "code: z.string(),"))
+    (change,) = compare(packages)
+    assert change.what == "typed variable code is typed otherwise"
+    assert change.logto == "accepts a string, a long string"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what", "message"),
+    [
+        (
+            "ip: z.string().optional(),\n})",
+            "ip: z.string().optional(),\n}).strict()",
+            "a top-level member that no one knows is typed otherwise",
+            '{"to":"foo@example.com","type":"SignIn","payload":{},"unheardOf":""}',
+        ),
+        (
+            ".catchall(z.unknown())",
+            ".strict()",
+            "a variable that no one knows is typed otherwise",
+            '{"to":"foo@example.com","type":"SignIn","payload":{"unheardOf":""}}',
+        ),
+        (
+            "to: z.string(),",
+            "to: z.string().max(256),",
+            "top-level member to is typed otherwise",
+            '{"to":"x…4096 times","type":"SignIn","payload":{}}',
+        ),
+        (
+            "link: z.string().optional()",
+            "link: z.string().max(2048).optional()",
+            "typed variable link is typed otherwise",
+            '{"to":"foo@example.com","type":"SignIn","payload":{"link":"x…4096 times"}}',
+        ),
+    ],
+    ids=["strict-message", "strict-payload", "long-recipient", "long-link"],
+)
+def test_a_stricter_guard_is_reported(old: str, new: str, what: str, message: str, packages: Path) -> None:
+    patch_package(packages, KIT, GUARD, (old, new))
+    (change,) = compare(packages)
+    assert (change.what, change.message) == (what, message)
+
+
+@pytest.mark.parametrize(
+    ("member", "what", "payload"),
+    [
+        ("...payload.locale && { locale: 1 }", "the body has the new member locale", '{"locale":"en"}'),
+        ("...payload.link && { to: payload.link }", "the body is written otherwise", '{"link":"https'),
+        ("...payload.user && { user: 1 }", "the body has the new member user", '{"user":{"id":"'),
+        (
+            "...payload.code && payload.locale && { a: 1 }",
+            "the body has the new member a",
+            '{"code":"031415",',
+        ),
+    ],
+)
+def test_a_member_that_depends_on_a_variable_is_reported(
+    member: str, what: str, payload: str, packages: Path
+) -> None:
+    patch_package(packages, CONNECTOR, "lib/index.js", ("...ip && { ip }", f"...ip && {{ ip }}, {member}"))
+    (change,) = compare(packages)
+    assert change.what == what
+    assert f'"payload":{payload}' in change.message

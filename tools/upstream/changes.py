@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,28 @@ RULE = "tests/logto/rule.py"
 ENCODING = "contract/logto_mail_contract/connector/encoding.py"
 POSTING = "contract/logto_mail_contract/connector/posting.py"
 CHECKS = "tests/logto/test_connector.py"
+WORKER = "tests/logto/connector.mjs"
+RULES = "schemas/rules.json"
 FACTS = "tools/upstream/facts.mjs"
+
+VARIABLES: dict[str, Any] = {
+    "code": "031415",
+    "link": "https://app.example.com/join",
+    "locale": "en",
+    "uiLocales": "en",
+    "application": {"id": "demo-app", "name": "Live Preview", "branding": {}},
+    "organization": {"id": "uavz4qsvncw7", "name": "x", "branding": {}},
+    "user": {
+        "id": "w13v2u89sxbs",
+        "avatar": None,
+        "name": None,
+        "primaryEmail": None,
+        "primaryPhone": None,
+        "username": None,
+        "profile": {},
+    },
+}
+"""A value for each variable that core sends."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +59,10 @@ class Change:
 
 
 def format_message(message: object) -> str:
-    """Return a message as compact JSON."""
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    """Return a message as compact JSON; a long run of one character is only counted."""
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    # The length is what counts; a screen does not show 2048 characters.
+    return re.sub(r"(.)\1{40,}", lambda run: f"{run[1]}…{len(run[0])} times", text)
 
 
 def make_message(type: str = "Generic", **payload: Any) -> dict[str, Any]:

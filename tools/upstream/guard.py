@@ -7,12 +7,13 @@ in another way and says the same makes no difference.
 from __future__ import annotations
 
 import copy
+import json
 from typing import TYPE_CHECKING, Any
 
 from logto_mail_contract.catalogue import current_revision, index
 from logto_mail_contract.judging.validation import validate
 
-from .changes import FACTS, GUARD, REVISIONS, RULE, Change, format_message, make_message
+from .changes import FACTS, GUARD, REVISIONS, RULE, VARIABLES, Change, format_message, make_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 VALUES: dict[str, Any] = {
     "a string": "",
+    "a long string": "x" * 4096,
     "null": None,
     "a number": 0,
     "a boolean": True,
@@ -28,6 +30,7 @@ VALUES: dict[str, Any] = {
     "an object": {},
 }
 ABSENT = "nothing"
+UNKNOWN = "unheardOf"
 MEMBERS = ("to", "type", "payload", "ip")
 
 
@@ -50,13 +53,22 @@ def compare_guard(facts: Mapping[str, Any], worker: NodeWorker) -> Iterator[Chan
             )
     types, variables = revision["templateTypes"], revision["typedVariables"]
     yield from _compare_types(facts["types"], types)
-    base = make_message(next((name for name in types if name in facts["types"]), "Generic"))
+    base = _find_base(next((name for name in types if name in facts["types"]), "Generic"), worker)
     for name in dict.fromkeys((*variables, *(facts["variables"] or ()))):
         state = _describe_state(name, facts["variables"], variables)
         yield from _compare_values(f"typed variable {name}", state, base, ("payload", name), worker)
     for name in dict.fromkeys((*MEMBERS, *(facts["members"] or ()))):
         state = _describe_state(name, facts["members"], MEMBERS)
         yield from _compare_values(f"top-level member {name}", state, base, (name,), worker)
+    for what, path in (("a top-level member", (UNKNOWN,)), ("a variable", ("payload", UNKNOWN))):
+        yield from _compare_values(f"{what} that no one knows", "", base, path, worker)
+
+
+def _find_base(type: str, worker: NodeWorker) -> dict[str, Any]:
+    """Return the smallest message that the guard accepts: one that requires a variable is told once."""
+    smallest = make_message(type)
+    (verdicts,) = worker.ask([format_message(smallest)])
+    return smallest if all(verdicts.values()) else make_message(type, **VARIABLES) | {"ip": "::1"}
 
 
 def _compare_types(theirs: Sequence[str], ours: Sequence[str]) -> Iterator[Change]:
@@ -82,7 +94,8 @@ def _compare_values(
     what: str, state: str, base: dict[str, Any], path: Sequence[str], worker: NodeWorker
 ) -> Iterator[Change]:
     """Yield a change if the guard and the contract differ about the values at a place of a message."""
-    texts = {value: format_message(_put(base, path, value)) for value in (*VALUES, ABSENT)}
+    messages = {value: _put(base, path, value) for value in (*VALUES, ABSENT)}
+    texts = {value: json.dumps(message) for value, message in messages.items()}
     verdicts = zip(texts, worker.ask([*texts.values()]), strict=True)
     logto = [value for value, by_kit in verdicts if all(by_kit.values())]
     contract = [value for value, text in texts.items() if not validate(text)]
@@ -90,9 +103,9 @@ def _compare_values(
     if state or differing:
         yield Change(
             f"{what} is {state or 'typed otherwise'}",
-            f"accepts {', '.join(logto)}",
-            f"accepts {', '.join(contract)}",
-            texts[[*differing, "a string"][0]],
+            f"accepts {', '.join(logto) or 'none of these'}",
+            f"accepts {', '.join(contract) or 'none of these'}",
+            format_message(messages[[*differing, "a string"][0]]),
             (REVISIONS, GUARD, RULE),
         )
 
@@ -105,6 +118,6 @@ def _put(base: dict[str, Any], path: Sequence[str], value: str) -> dict[str, Any
         place = place[parent]
     if value == ABSENT:
         place.pop(name, None)
-    elif name != "type" or value != "a string":  # of the types, the base has one
+    elif (name, value) not in (("type", "a string"), ("payload", "an object")):  # the base has a valid one
         place[name] = VALUES[value]
     return message

@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.logto.node import WorkerError, lacking
+
 ROOT = Path(__file__).resolve().parents[2]
 WORKERS = ROOT / "tests" / "logto"
 FACTS = Path(__file__).with_name("facts.mjs")
@@ -15,15 +17,16 @@ OLDEST_NODE = 20
 MAX_INSTALL_SECONDS = 60
 MAX_FACTS_SECONDS = 30
 
+DEPENDENCIES = {
+    "kit-newest": "npm:@logto/connector-kit@latest",
+    "@logto/connector-http-email": "latest",
+    "@logto/schemas": "latest",
+}
 NEWEST = {
     "name": "logto-mail-contract-upstream",
     "private": True,
     "type": "module",
-    "dependencies": {
-        "@logto/connector-http-email": "latest",
-        "@logto/schemas": "latest",
-        "kit-newest": "npm:@logto/connector-kit@latest",
-    },
+    "dependencies": DEPENDENCIES,
 }
 
 
@@ -67,7 +70,22 @@ def install_newest(folder: Path) -> None:
         raise UnavailableError(f"npm took longer than {MAX_INSTALL_SECONDS} s to install") from error
     if result.returncode:
         lines = [line for line in result.stderr.splitlines() if line.strip()]
-        raise UnavailableError(f"npm failed with exit code {result.returncode}: {' | '.join(lines[:3])}")
+        said = " | ".join(lines[:3]) or "it printed no error"
+        raise UnavailableError(f"npm failed with exit code {result.returncode}: {said}")
+
+
+def link_packages(source: Path, folder: Path) -> None:
+    """Let a folder use the packages that are installed in another one.
+
+    Raises:
+        UnavailableError: No packages are installed there.
+    """
+    reason = lacking(source, str(source))
+    if reason is not None:
+        raise UnavailableError(reason)
+    (folder / "node_modules").symlink_to(source.resolve() / "node_modules")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(source / name, folder)
 
 
 def add_workers(folder: Path) -> None:
@@ -77,23 +95,40 @@ def add_workers(folder: Path) -> None:
 
 
 def read_versions(folder: Path) -> dict[str, str]:
-    """Return the version of each package that the comparison is about."""
+    """Return the version of each package that the comparison is about.
+
+    Raises:
+        UnavailableError: One is not installed in the folder.
+    """
     versions = {}
-    for name in ("kit-newest", "@logto/connector-http-email", "@logto/schemas"):
-        package = json.loads((folder / "node_modules" / name / "package.json").read_bytes())
+    for name in DEPENDENCIES:
+        manifest = folder / "node_modules" / name / "package.json"
+        if not manifest.is_file():
+            raise UnavailableError(f"the package {name} is missing: install {', '.join(DEPENDENCIES)}")
+        package = json.loads(manifest.read_bytes())
         versions[package["name"]] = package["version"]
     return versions
 
 
-def read_facts(folder: Path) -> dict[str, Any]:
+def read_facts(folder: Path, seconds: float = MAX_FACTS_SECONDS) -> dict[str, Any]:
     """Return what the packages of a folder state: see ``facts.mjs``.
+
+    Args:
+        folder: A folder with packages and workers.
+        seconds: How long it may take.
 
     Raises:
         UnreadableError: The packages cannot be loaded, or have another form.
+        WorkerError: Node took too long, or was ended by a signal.
     """
-    result = subprocess.run(
-        ["node", str(folder / FACTS.name)], capture_output=True, text=True, timeout=MAX_FACTS_SECONDS
-    )
+    try:
+        result = subprocess.run(
+            ["node", str(folder / FACTS.name)], capture_output=True, text=True, timeout=seconds
+        )
+    except subprocess.TimeoutExpired as error:
+        raise WorkerError(f"{FACTS.name} gave no result within {seconds} s") from error
+    if result.returncode < 0:
+        raise WorkerError(f"{FACTS.name} was ended by signal {-result.returncode}")
     if result.returncode:
         errors = [line for line in result.stderr.splitlines() if "Error" in line]
         raise UnreadableError(errors[0] if errors else result.stderr)

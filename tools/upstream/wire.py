@@ -12,10 +12,21 @@ from logto_mail_contract.catalogue import current_revision, index
 from logto_mail_contract.connector.posting import post
 from logto_mail_contract.judging.responses import is_accepted
 
-from .changes import CHECKS, ENCODING, POSTING, Change, format_message, make_message
+from .changes import (
+    CHECKS,
+    ENCODING,
+    FACTS,
+    POSTING,
+    RULES,
+    VARIABLES,
+    WORKER,
+    Change,
+    format_message,
+    make_message,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tests.logto.node import NodeWorker
 
@@ -33,12 +44,27 @@ class Exchange:
     requests: tuple[WireRequest, ...]
 
 
-def compare_wire(worker: NodeWorker) -> Iterator[Change]:
+def compare_wire(facts: Mapping[str, Any], worker: NodeWorker) -> Iterator[Change]:
     """Yield the differences on the wire.
 
     Args:
+        facts: What the packages state: see ``facts.mjs``.
         worker: The worker ``connector.mjs`` beside the packages.
     """
+    if facts["connector"] is not None:
+        files = (WORKER, FACTS)
+        yield Change(
+            "the connector has another form", facts["connector"], "makes it by its export", "", files
+        )
+        return
+    if facts["silence"] is not None:
+        yield Change(
+            "the connector waits for a silent endpoint no longer than ten minutes",
+            f"ends the send: {facts['silence']}",
+            "has no time-out",
+            format_message(make_message()),
+            (RULES,),
+        )
     yield from _compare_requests(worker)
     for status in STATUSES:
         yield from _compare_response(worker, f"status {status}", reply(f"{status} Odd"))
@@ -80,7 +106,9 @@ def _compare_requests(worker: NodeWorker) -> Iterator[Change]:
         *((generic, authorization) for authorization in (None, "")),
         *(({**generic, "ip": ip}, None) for ip in ("::1", "", None)),
         ({**generic, "messageId": "1"}, None),
-        (make_message(code="031415", other=[None]), None),
+        (make_message(other=[None]), None),
+        *((make_message(**{name: value}), None) for name, value in VARIABLES.items()),
+        (make_message(**VARIABLES), None),
     ]
     told = set()
     for message, authorization in messages:
