@@ -14,7 +14,7 @@ import pytest
 from examples.logto.set_up import Management, read_secret, set_connector, set_sign_in_experience
 from tests.real_logto.inbox import Inbox, serve_mail
 from tests.real_logto.logto import Logto
-from tests.real_logto.releases import read_release
+from tests.real_logto.releases import ALTERATIONS, read_release
 from tests.support.logto.stand_in import StandIn
 
 from logto_mail_contract.catalogue import current_revision
@@ -22,7 +22,7 @@ from logto_mail_contract.catalogue import current_revision
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-NEWEST = 1784620000
+NEWEST = max(ALTERATIONS) + 1
 """A timestamp that is later than all that are listed."""
 DB_URL = "postgres://logto@127.0.0.1/logto"
 MAX_SILENCE_SECONDS = 120

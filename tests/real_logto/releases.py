@@ -8,8 +8,8 @@ from examples.logto.set_up import run_sql
 
 QUERY = "select value->>'timestamp' from systems where key='alterationState'"
 
-# The newest alteration of the database in each release (`alterations/` of @logto/schemas). Later releases
-# need no entry: they have every feature that is tested, and emit what the current revision says.
+# The newest alteration of the database in each release (`alterations/` of @logto/schemas). A release that is
+# newer than the last one has every feature that is tested, and emits what the current revision says.
 ALTERATIONS = {
     1731904029: "1.22.0",
     1735012422: "1.23.0",
@@ -32,6 +32,8 @@ ALTERATIONS = {
     1776502301: "1.39.0",
     1779421396: "1.40.0",
     1782375106: "1.41.0",
+    1784620000: "1.42.0",
+    1786431364: "1.43.0",
 }
 
 

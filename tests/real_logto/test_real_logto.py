@@ -11,7 +11,7 @@ from tests.real_logto.consequences import CONSEQUENCES
 from tests.real_logto.flows import FLOWS, NotPossibleError
 from tests.real_logto.releases import ALTERATIONS, find_release
 
-from logto_mail_contract.catalogue import resolve_revision
+from logto_mail_contract.catalogue import current_revision, index, resolve_revision
 
 if TYPE_CHECKING:
     from tests.real_logto.logto import Logto
@@ -51,3 +51,12 @@ def test_the_release_is_read_from_the_alterations_of_the_database() -> None:
     assert find_release(max(ALTERATIONS) + 1) is None
     for release in ALTERATIONS.values():
         assert resolve_revision(release)
+
+
+def test_every_release_of_the_current_revision_is_known_by_its_alterations() -> None:
+    """Without an entry, a release counts as the current revision also when that is a later one."""
+    current = next(entry for entry in index()["revisions"] if entry["id"] == current_revision())
+    # Patch releases alter nothing.
+    released = [release for release in current["releases"] if release.endswith(".0")]
+    assert released
+    assert set(released) <= set(ALTERATIONS.values())
