@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from examples.logto.set_up import set_connector
 from tests.real_logto.flows import (
     LINK,
     Check,
+    NotPossibleError,
     assert_code_refused,
     assert_equal,
     assert_status,
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 DOWN: dict[str, Any] = {"reply": "response", "status": 500, "body": "the mail service is down"}
 # Nothing listens at the port `discard` of a machine or a container.
 CLOSED = "http://127.0.0.1:9/"
-MOST_MAILS = 10
+MAX_MAILS = 10
 SLACK_SECONDS = 20
 
 
@@ -87,6 +90,38 @@ def the_code_of_a_refused_mail_is_void_for_a_visitor(logto: Logto) -> None:
         assert response.status_code == 200, f"the delivered code got {response.text}"
 
 
+def an_error_fails_a_visitor_with_the_text(logto: Logto) -> None:
+    """The sign-in page gets the receiver's text too, and nothing is sent again."""
+    email = make_email("visitor")
+    logto.set_up()
+    with logto.open_browser() as browser:
+        browser.begin("Register")
+        logto.inbox.script(email, DOWN)
+        body = {"identifier": {"type": "email", "value": email}, "interactionEvent": "Register"}
+        response = browser.send("POST", "/api/experience/verification/verification-code", body)
+        assert_send_failed(response)
+        assert DOWN["body"] in response.text, response.text
+        # The next mail is sent after any retry.
+        browser.request_code(email, "Register")
+    assert_equal("the number of mails", len(logto.inbox.list(email)), 2)
+
+
+def the_code_of_a_refused_mail_works_in_the_interaction_api(logto: Logto) -> None:
+    """The deprecated API stores the code before the mail is sent."""
+    email = make_email("refused")
+    logto.set_up()
+    with logto.open_browser() as browser:
+        browser.authorize()
+        browser.expect("PUT", "/api/interaction", {"event": "Register"})
+        logto.inbox.script(email, DOWN)
+        path = "/api/interaction/verification/verification-code"
+        assert_send_failed(browser.send("POST", path, {"email": email}))
+        code = logto.inbox.wait(email, "Register")["code"]
+        body = {"email": email, "verificationCode": code}
+        response = browser.send("PATCH", "/api/interaction/identifiers", body)
+        assert response.is_success, f"the code of the refused mail got {response.text}"
+
+
 def a_204_with_a_body_fails_the_request(logto: Logto) -> None:
     """The connector cannot read a 204 that has a body."""
     reply = {"reply": "response", "status": 204, "body": "surplus"}
@@ -106,15 +141,59 @@ def a_redirect_is_followed_with_the_message(logto: Logto) -> None:
 
 
 def a_redirect_without_location_fails_the_request(logto: Logto) -> None:
-    """A 302 without Location is an error."""
-    reply = {"reply": "response", "status": 302, "body": "elsewhere"}
-    assert_send_failed(fail_send(logto, make_email("nowhere"), reply))
+    """A 302 or 303 without Location is an error."""
+    for status in (302, 303):
+        reply = {"reply": "response", "status": status, "body": "elsewhere"}
+        assert_send_failed(fail_send(logto, make_email("nowhere"), reply))
+
+
+def a_304_without_location_counts_as_sent(logto: Logto) -> None:
+    """The connector takes a 304 for success."""
+    response = fail_send(logto, make_email("unchanged"), {"reply": "response", "status": 304})
+    assert response.status_code == 204, f"after a 304 the send got {response.status_code}: {response.text}"
+
+
+def a_303_loses_the_message(logto: Logto) -> None:
+    """After a 303 the target gets a GET without the message, and its 200 counts as success."""
+    email = make_email("see-other")
+    reply = {"reply": "redirect", "location": "/healthz", "status": 303}
+    response = fail_send(logto, email, reply)
+    assert response.status_code == 204, f"after a 303 the send got {response.status_code}: {response.text}"
+    assert_equal("the number of mails", len(logto.inbox.list(email)), 1)
+
+
+def another_origin_gets_no_authorization(logto: Logto) -> None:
+    """A redirect to another host takes the message there, and leaves the authorization out."""
+    email = make_email("elsewhere")
+    location = f"{name_otherwise(logto.inbox.endpoint)}/elsewhere"
+    logto.inbox.script(email, {"reply": "redirect", "location": location, "status": 307})
+    config = {"endpoint": logto.inbox.endpoint, "authorization": "Token of my own"}
+    assert_status(send_test(logto, email, config), 204)
+    sent = {mail["target"] == "/elsewhere": mail for mail in logto.inbox.list(email)}
+    assert_equal("the targets", [*sent], [False, True])
+    assert_equal("the message elsewhere", sent[True]["body"], sent[False]["body"])
+    assert_equal("the authorization here", list_authorizations(sent[False]), [config["authorization"]])
+    assert_equal("the authorization elsewhere", list_authorizations(sent[True]), [])
+
+
+def name_otherwise(url: str) -> str:
+    """Return the origin of a URL with another name of the same host.
+
+    Raises:
+        NotPossibleError: The host has no other name.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host.replace(".", "").isdecimal() and not host.startswith("127."):
+        raise NotPossibleError(f"{host} has no other name to redirect to")
+    # A full stop at the end of a name makes another origin of it.
+    other = {"127.0.0.1": "localhost", "localhost": "127.0.0.1"}.get(host, f"{host}.")
+    return f"{parts.scheme}://{other}:{parts.port or 80}"
 
 
 def a_refused_connection_fails_the_request(logto: Logto) -> None:
     """An endpoint where nothing listens is a failed send."""
-    body = {"email": make_email("closed"), "config": {"endpoint": CLOSED}}
-    assert_send_failed(logto.call("POST", "/api/connectors/http-email/test", body))
+    assert_send_failed(send_test(logto, make_email("closed"), {"endpoint": CLOSED}))
 
 
 def silence_cuts_the_connection(logto: Logto) -> None:
@@ -154,34 +233,65 @@ def a_reset_for_an_unknown_address_mails_nothing(logto: Logto) -> None:
 def too_many_mails_to_one_address_are_refused(logto: Logto) -> None:
     """After ten mails in 600 seconds the next one is a 429."""
     email = make_email("limit")
-    statuses = [request_code(logto, email).status_code for _ in range(MOST_MAILS)]
-    assert_equal("the statuses", statuses, [204] * MOST_MAILS)
+    statuses = [request_code(logto, email).status_code for _ in range(MAX_MAILS)]
+    assert_equal("the statuses", statuses, [204] * MAX_MAILS)
     response = request_code(logto, email)
-    assert response.status_code == 429, f"the mail after {MOST_MAILS} got {response.status_code}"
-    assert_equal("the number of mails", len(logto.inbox.list(email)), MOST_MAILS)
+    assert response.status_code == 429, f"the mail after {MAX_MAILS} got {response.status_code}"
+    assert_equal("the number of mails", len(logto.inbox.list(email)), MAX_MAILS)
 
 
 def the_authorization_is_sent_as_set(logto: Logto) -> None:
     """The connector sends the value of its setting, unchanged."""
     email = make_email("authorization")
     config = {"endpoint": logto.inbox.endpoint, "authorization": "Token of my own"}
-    response = logto.call("POST", "/api/connectors/http-email/test", {"email": email, "config": config})
-    assert_status(response, 204)
-    headers = {name.lower(): value for name, value in logto.inbox.wait(email, "Generic")["headers"]}
-    assert_equal("the header", headers.get("authorization"), config["authorization"])
+    assert_status(send_test(logto, email, config), 204)
+    sent = list_authorizations(logto.inbox.wait(email, "Generic"))
+    assert_equal("the header", sent, [config["authorization"]])
+
+
+def only_the_test_sends_an_empty_authorization(logto: Logto) -> None:
+    """An empty setting is an empty header in the connector's test, and no header once it is saved."""
+    email = make_email("empty")
+    endpoint = logto.inbox.endpoint
+    assert_status(send_test(logto, email, {"endpoint": endpoint, "authorization": ""}), 204)
+    tested = logto.inbox.wait(email, "Generic")
+    assert_equal("the header of the test", list_authorizations(tested), [""])
+    set_connector(logto.api, endpoint, "")
+    try:
+        assert_status(request_code(logto, email), 204)
+    finally:
+        set_connector(logto.api, endpoint)
+    saved = logto.inbox.wait(email, "Generic", tested["id"])
+    assert_equal("the header of the saved connector", list_authorizations(saved), [])
+
+
+def send_test(logto: Logto, email: str, config: Mapping[str, str]) -> httpx.Response:
+    """Let the connector's test send a mail with settings that are not saved."""
+    return logto.call("POST", "/api/connectors/http-email/test", {"email": email, "config": dict(config)})
+
+
+def list_authorizations(mail: Mapping[str, Any]) -> list[str]:
+    """Return the values of each header Authorization of a mail."""
+    return [value for name, value in mail["headers"] if name.lower() == "authorization"]
 
 
 CONSEQUENCES = (
     Check(an_error_fails_the_request_with_the_text),
+    Check(an_error_fails_a_visitor_with_the_text),
     Check(the_code_of_a_refused_mail_works_in_the_management_api),
+    Check(the_code_of_a_refused_mail_works_in_the_interaction_api),
     Check(the_code_of_a_refused_mail_is_void_for_a_visitor),
     Check(a_204_with_a_body_fails_the_request),
     Check(a_redirect_is_followed_with_the_message),
     Check(a_redirect_without_location_fails_the_request),
+    Check(a_304_without_location_counts_as_sent),
+    Check(a_303_loses_the_message),
+    Check(another_origin_gets_no_authorization),
     Check(a_refused_connection_fails_the_request),
     Check(silence_cuts_the_connection),
     Check(a_failed_mail_rolls_the_invitation_back),
     Check(a_reset_for_an_unknown_address_mails_nothing, "1.39.0"),
     Check(too_many_mails_to_one_address_are_refused, "1.41.0"),
     Check(the_authorization_is_sent_as_set),
+    Check(only_the_test_sends_an_empty_authorization, "1.43.0"),
 )

@@ -89,8 +89,17 @@ BROKEN = {
         ("hides the text", '{"code": "connector.general"'),
         ("sends failed mails again", "the number of mails is 3"),
     ],
+    "an_error_fails_a_visitor_with_the_text": [
+        ("ignores failures", "the failed send got 200"),
+        ("hides the text", '{"code": "connector.general"'),
+        ("sends failed mails again", "the number of mails is 3"),
+    ],
     "the_code_of_a_refused_mail_works_in_the_management_api": [
         ("drops the code of a refused mail", "the code of the refused mail got"),
+    ],
+    "the_code_of_a_refused_mail_works_in_the_interaction_api": [
+        ("drops the code of a refused mail", "the code of the refused mail got"),
+        ("ignores failures", "the failed send got 204"),
     ],
     "the_code_of_a_refused_mail_is_void_for_a_visitor": [
         ("takes any code", "a wrong code got 200"),
@@ -99,6 +108,16 @@ BROKEN = {
     "a_204_with_a_body_fails_the_request": [("ignores faults", "the failed send got 204")],
     "a_redirect_is_followed_with_the_message": [("follows no redirect", "/api/verification-codes got 400")],
     "a_redirect_without_location_fails_the_request": [("takes any answer", "the failed send got 204")],
+    "a_304_without_location_counts_as_sent": [("fails after a 304", "after a 304 the send got 400")],
+    "a_303_loses_the_message": [
+        ("follows no redirect", "after a 303 the send got 400"),
+        ("posts after a 303", "the number of mails is 2"),
+    ],
+    "another_origin_gets_no_authorization": [
+        ("follows no redirect", "/api/connectors/http-email/test got 400"),
+        ("keeps the authorization elsewhere", "the authorization elsewhere is ['Token of my own']"),
+        ("other authorization", "the authorization here is ['Bearer Token of my own']"),
+    ],
     "a_refused_connection_fails_the_request": [("ignores failures", "the failed send got 204")],
     "silence_cuts_the_connection": [
         ("gives up early", "the connection was cut after "),
@@ -110,7 +129,11 @@ BROKEN = {
     ],
     "a_reset_for_an_unknown_address_mails_nothing": [("mails unknown addresses", "the number of mails is 1")],
     "too_many_mails_to_one_address_are_refused": [("no limit", "the mail after 10 got 204")],
-    "the_authorization_is_sent_as_set": [("other authorization", "the header is 'Bearer Token of my own'")],
+    "the_authorization_is_sent_as_set": [("other authorization", "the header is ['Bearer Token of my own']")],
+    "only_the_test_sends_an_empty_authorization": [
+        ("saves an empty authorization", "the header of the saved connector is ['']"),
+        ("sends no empty authorization", "the header of the test is []"),
+    ],
 }
 FLOW_OF_MAIL = {
     "test": "mail_of_the_connector_test",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-MOST_MAILS = 10
+MAX_MAILS = 10
 RECORDED = recorded.bodies_by_flow()
 MAILS = {
     "test": "mgmt connector test",
@@ -159,7 +159,7 @@ class State:
         Raises:
             Refused: There were too many.
         """
-        if self.sent[to] >= MOST_MAILS and self.defect != "no limit":
+        if self.sent[to] >= MAX_MAILS and self.defect != "no limit":
             raise Refused(429, "request.message_rate_limited")
         self.sent[to] += 1
 
@@ -194,12 +194,27 @@ class State:
         if self.defect == f"no mail for {flow}":
             return
         authorization = connector.get("authorization")
+        if self.defect == "sends no empty authorization":
+            authorization = authorization or None
         if self.defect == "other authorization" and authorization:
             authorization = f"Bearer {authorization}"
-        outcome = post(connector["endpoint"], message, authorization, timeout=self._timeout())
+        outcome = self._post(connector["endpoint"], message, authorization)
         if self.defect == "sends failed mails again" and not is_accepted(outcome):
-            post(connector["endpoint"], message, authorization, timeout=self._timeout())
+            self._post(connector["endpoint"], message, authorization)
         self._judge(outcome)
+
+    def _post(self, url: str, message: dict[str, Any], authorization: str | None) -> Response | NoResponse:
+        outcome = post(url, message, authorization, timeout=self._timeout())
+        if not isinstance(outcome, Response):
+            return outcome
+        if self.defect == "posts after a 303" and 303 in outcome.redirects:
+            post(url, message, authorization, timeout=self._timeout())
+        # Unlike the connector, our client follows no redirect to another origin.
+        location = outcome.redirect()
+        if location is None or self.defect == "follows no redirect":
+            return outcome
+        kept = authorization if self.defect == "keeps the authorization elsewhere" else None
+        return post(location, message, kept, timeout=self._timeout())
 
     def _timeout(self) -> float:
         return 0.2 if self.defect == "gives up early" else self.silence_seconds
@@ -213,6 +228,8 @@ class State:
             return
         if self.defect == "takes any answer" and isinstance(outcome, Response):
             return
+        if self.defect == "fails after a 304" and isinstance(outcome, Response) and outcome.status == 304:
+            raise Refused(400, "connector.general", "unchanged")
         if self.defect == "follows no redirect" and redirected:
             raise Refused(400, "connector.general", "redirect")
         if isinstance(outcome, NoResponse) and outcome.kind == "timeout":
