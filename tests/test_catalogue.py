@@ -66,6 +66,10 @@ def test_an_unknown_name_raises_and_lists_the_revisions(name: str) -> None:
     assert "1.22, 1.25, 1.31, 1.32, 1.35" in str(caught.value)
 
 
+def test_none_is_the_current_revision() -> None:
+    assert catalogue.resolve_revision(None) == catalogue.current_revision()
+
+
 @pytest.mark.parametrize("name", ["v1.999.0", "1.999", "2.0.0"])
 def test_a_newer_release_is_explained(name: str) -> None:
     newest = catalogue.newest_release()
@@ -89,6 +93,17 @@ def test_any_other_name_needs_no_explanation(name: str | None) -> None:
 def test_a_revision_that_is_no_text_raises() -> None:
     with pytest.raises(UnknownRevision, match=r"""^invalid revision 1\.35: expected text .*, not float$"""):
         catalogue.resolve_revision(1.35)  # type: ignore[arg-type] # a test without types may pass it
+    assert catalogue.explain_newer_release(1.35) is None  # type: ignore[arg-type] # as above
+
+
+@pytest.mark.parametrize("name", ["v1.43.1", "1.44", ""])
+def test_a_schema_of_what_is_no_revision_raises(name: str) -> None:
+    with pytest.raises(UnknownRevision) as caught:
+        catalogue.schema(name, "emitted")
+    assert str(caught.value) == (
+        f"There is no schema of revision {name!r}. Revisions: 1.22, 1.25, 1.31, 1.32, 1.35. "
+        "For a Logto release, call resolve_revision first."
+    )
 
 
 def test_every_revision_has_a_guard_and_an_emitted_schema() -> None:

@@ -81,7 +81,7 @@ def newest_release() -> str:
     return newest
 
 
-def resolve_revision(name: str) -> str:
+def resolve_revision(name: str | None) -> str:
     """Return the contract revision of a revision id or a Logto release.
 
     A release between known ones means the nearest known one below. One that is newer than all means the
@@ -89,11 +89,13 @@ def resolve_revision(name: str) -> str:
 
     Args:
         name: A revision (``"1.35"``) or a Logto release with two or three numbers, with or without a ``v``
-            (``"1.22"``, ``"v1.22.0"``).
+            (``"1.22"``, ``"v1.22.0"``); None means the current revision.
 
     Raises:
         UnknownRevision: The release is older than all known ones, or ``name`` is no release or no text.
     """
+    if name is None:
+        return current_revision()
     if not isinstance(name, str):
         raise UnknownRevision(
             f'invalid revision {name!r}: expected text such as "1.35", not {type(name).__name__}'
@@ -116,7 +118,7 @@ def explain_newer_release(name: str | None) -> str | None:
     Args:
         name: As for ``resolve_revision``; None means the current revision.
     """
-    if name is None or name in revisions():
+    if not isinstance(name, str) or name in revisions():
         return None
     wanted = _read_release(name)
     if wanted is None or wanted <= _known_releases()[-1][0]:
@@ -154,9 +156,15 @@ def schema(revision: str, layer: str) -> Mapping[str, Any]:
         layer: ``guard``, ``emitted`` or ``documented``.
 
     Raises:
+        UnknownRevision: There is no such revision.
         UnknownLayer: There is no such layer, or that revision does not have it.
     """
-    entry = next(entry for entry in index()["revisions"] if entry["id"] == revision)
+    entry = next((entry for entry in index()["revisions"] if entry["id"] == revision), None)
+    if entry is None:
+        raise UnknownRevision(
+            f"There is no schema of revision {revision!r}. Revisions: {', '.join(revisions())}. "
+            "For a Logto release, call resolve_revision first."
+        )
     if layer not in entry["files"]:
         raise UnknownLayer(
             f"Revision {revision} has no layer {layer!r}. Its layers: {', '.join(entry['files'])}."
