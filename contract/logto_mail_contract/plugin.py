@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "mail_contract_excuse(rule, reason=...): a rule that the receiver or sender under test may fail "
         "(logto-mail-contract)",
     )
-    if any(_given(config, name) for name in _OPTIONS):
+    if any(_given(config, name) is not None for name in _OPTIONS):
         _session(config)  # which checks them
 
 
@@ -150,7 +150,9 @@ def mail_outbox() -> Outbox | None:
 
 
 def _given(config: pytest.Config, name: str) -> str | None:
-    return config.getoption(f"mail_contract_{name}") or config.getini(f"mail_contract_{name}") or None
+    option: str | None = config.getoption(f"mail_contract_{name}")
+    # An empty option is a fault, for example of an unset variable in CI. An empty ini value means unset.
+    return (config.getini(f"mail_contract_{name}") or None) if option is None else option
 
 
 def _session(config: pytest.Config) -> EndpointSession:

@@ -157,6 +157,16 @@ def test_no_message_exits_5(capsys: pytest.CaptureFixture[str]) -> None:
             ["validate", "good.json", "--revision", "1.32", "--layer", "documented"],
             "Only 1.35 has 'documented'",
         ),
+        *(
+            ([*command, "--revision", ""], "There is no contract revision ''. Revisions: 1.22, 1.25,")
+            for command in (
+                ["validate", "good.json"],
+                ["sample"],
+                ["sample", "--generated"],
+                ["verify", "https://127.0.0.1:1/"],
+                ["serve", "--port", "0"],
+            )
+        ),
         (["validate", "good.json", "--layer", "gard"], "invalid choice: 'gard'"),
         (["validate"], "the following arguments are required: FILE"),
         (["valdate"], "invalid choice: 'valdate'"),

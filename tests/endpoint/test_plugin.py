@@ -1466,6 +1466,7 @@ def test_module(mail_endpoint):
         ("lenent=True", "mail_contract accepts revision=, layer=, *, lenient= by keyword; not lenent"),
         ("'1.35'", "mail_contract accepts revision=, layer=, *, lenient= by keyword; not '1.35'"),
         ("revision='0.7'", "mail-contract: There is no contract revision '0.7'. Revisions: 1.22, 1.25, *"),
+        ("revision=''", "mail-contract: There is no contract revision ''. Revisions: 1.22, 1.25, *"),
         ("layer='guarded'", "mail-contract: Revision 1.35 has no layer 'guarded'. Its layers: guard, *"),
         ("revision='1.22', layer='documented'", "mail-contract: Revision 1.22 has no layer 'documented'.*"),
     ],
@@ -1551,6 +1552,8 @@ def test_it(mail_endpoint):
             "revision=0.7",
             "ERROR: mail-contract: There is no contract revision '0.7'. Revisions: 1.22, 1.25, 1.31, *",
         ),
+        ("revision=", "ERROR: mail-contract: There is no contract revision ''. Revisions: 1.22, 1.25, *"),
+        ("layer=", "ERROR: mail-contract: Revision 1.35 has no layer ''. Its layers: guard, *"),
         ("layer=strict", "ERROR: mail-contract: Revision 1.35 has no layer 'strict'. Its layers: guard, *"),
         ("port=http", "ERROR: mail-contract: a port is a number from 0 to 65535; it was 'http'"),
         ("port=65536", "ERROR: mail-contract: a port is a number from 0 to 65535; it was '65536'"),
@@ -1569,6 +1572,12 @@ def test_wrong_options_are_usage_errors(run: Run, option: str, line: str) -> Non
 def test_wrong_ini_keys_are_usage_errors(run: Run, pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nmail_contract_port = x\n")
     assert run("def test_it():\n    pass").ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_an_empty_ini_key_is_unset(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nmail_contract_revision =\nmail_contract_layer =\nmail_contract_port =\n")
+    result = run("def test_it(mail_endpoint):\n    assert mail_endpoint.revision == '1.35'")
+    result.assert_outcomes(passed=1)
 
 
 def test_a_port_in_use_is_reported(run: Run) -> None:

@@ -456,6 +456,11 @@ def test_a_request_too_large_for_curl_is_reproduced_by_verify_with_its_options()
     )
 
 
+def test_an_empty_revision_is_refused() -> None:
+    with pytest.raises(catalogue.UnknownRevision, match="There is no contract revision ''"):
+        Receiver.url("http://127.0.0.1:1/", revision="")
+
+
 @pytest.mark.parametrize("revision", catalogue.revisions())
 def test_a_run_at_an_older_revision_plans_and_sends_nothing_of_later_rules(revision: str) -> None:
     every_rule = list_rule_ids("receiver")

@@ -92,6 +92,11 @@ def find_failed(sender: Sender, destination: Destination, settings: SenderSettin
 # Correct senders.
 
 
+def test_an_empty_revision_is_refused() -> None:
+    with pytest.raises(catalogue.UnknownRevision, match="There is no contract revision ''"):
+        Sender.calling(example_send, revision="")
+
+
 @pytest.mark.parametrize(
     "send", [pytest.param(example_send, id="example"), pytest.param(RawSender().send, id="raw")]
 )
@@ -1006,6 +1011,7 @@ def test_a_failed_info_never_fails_the_run(verify_sender: VerifySender) -> None:
         (("--rules", "sender/nothing", "--", "true"), 2, "no rule for senders matches 'sender/nothing'"),
         (("--exclude", "receiver/*", "--", "true"), 2, "no rule for senders matches 'receiver/*'"),
         (("--revision", "1.21", "--", "true"), 2, "There is no contract revision '1.21'"),
+        (("--revision", "", "--", "true"), 2, "There is no contract revision ''"),
         (("--examples", "0", "--", "true"), 2, "invalid value '0': expected a whole number from 1"),
         (("--slow", "-1", "--", "true"), 2, "invalid value '-1': expected a number of seconds above 0"),
         (

@@ -37,7 +37,7 @@ def _make_messages(options: argparse.Namespace) -> Iterable[dict[str, Any]]:
     from ..judging.plausible import generate_plausible
 
     try:
-        revision = catalogue.resolve_revision(options.revision or catalogue.current_revision())
+        revision = catalogue.resolve_revision(options.revision)
         types = tuple(catalogue.schema(revision, options.layer)["properties"]["type"]["enum"])
     except (catalogue.UnknownRevision, catalogue.UnknownLayer) as problem:
         raise WrongUse(str(problem)) from None

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     """
     wanted = read_run_options("sender", options)
     try:
-        revision = catalogue.resolve_revision(options.revision or catalogue.current_revision())
+        revision = catalogue.resolve_revision(options.revision)
     except catalogue.UnknownRevision as problem:
         raise WrongUse(str(problem)) from None
     if not wanted.rules:

@@ -98,11 +98,12 @@ class EndpointSession:
         self._path = given.pop("path")
         if self._path is not None:
             _check_path(self._path)
-        if given["revision"] or given["layer"]:
-            given["revision"], given["layer"] = _checked(given["revision"], given["layer"] or "guard")
+        revision, layer = given["revision"], "guard" if given["layer"] is None else given["layer"]
+        if given["revision"] is not None or given["layer"] is not None:
+            revision, layer = _checked(revision, layer)
         self.settings: dict[str, Any] = {
-            "revision": given["revision"],
-            "layer": given["layer"] or "guard",
+            "revision": revision,
+            "layer": layer,
             "authorization": None,
             "lenient": False,
         }
@@ -304,7 +305,7 @@ def _checked(revision: str | None, layer: str) -> tuple[str, str]:
     from .. import catalogue
 
     try:
-        resolved = catalogue.resolve_revision(revision or catalogue.current_revision())
+        resolved = catalogue.resolve_revision(revision)
         catalogue.schema(resolved, layer)
     except (catalogue.UnknownRevision, catalogue.UnknownLayer) as error:
         raise pytest.UsageError(f"mail-contract: {error}") from None

@@ -101,5 +101,5 @@ def minimal(type: str, revision: str | None = None) -> dict[str, Any]:
 
 def template_types(revision: str | None = None) -> tuple[str, ...]:
     """Return the template types that Logto core sends in a revision, the current one when None."""
-    schema = catalogue.schema(revision or catalogue.current_revision(), "emitted")
+    schema = catalogue.schema(catalogue.resolve_revision(revision), "emitted")
     return tuple(schema["properties"]["type"]["enum"])

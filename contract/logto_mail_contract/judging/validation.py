@@ -99,8 +99,6 @@ def validator(revision: str | None = None, layer: str = "guard") -> Validator:
 
 @cache
 def _validator(revision: str | None, layer: str) -> Validator:
-    if revision is None:
-        return _validator(catalogue.current_revision(), layer)
     resolved = catalogue.resolve_revision(revision)
     return Validator(resolved, layer) if resolved == revision else _validator(resolved, layer)
 

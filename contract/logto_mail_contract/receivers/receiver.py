@@ -77,7 +77,7 @@ class Receiver:
         self.authorization_name = "AUTHORIZATION"
         self.ca_file: str | None = None
         self.no_mails = "the test gives no outbox with the mails that the receiver sends"
-        self.revision = catalogue.resolve_revision(revision or catalogue.current_revision())
+        self.revision = catalogue.resolve_revision(revision)
 
     @classmethod
     def url(

@@ -46,7 +46,7 @@ class Sender:
 
     def __init__(self, driver: Driver, revision: str | None, arguments: Sequence[str] | None = None) -> None:
         self.driver = driver
-        self.revision = catalogue.resolve_revision(revision or catalogue.current_revision())
+        self.revision = catalogue.resolve_revision(revision)
         self.arguments = arguments
 
     @classmethod

@@ -37,7 +37,7 @@ def resolve(
         ValueError: The layer has no such template type, or ``types`` is empty.
         TypeError: ``types`` is one text.
     """
-    resolved = catalogue.current_revision() if revision is None else catalogue.resolve_revision(revision)
+    resolved = catalogue.resolve_revision(revision)
     kinds = read_types(resolved, layer)
     if types is None:
         return resolved, kinds
