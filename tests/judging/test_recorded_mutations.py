@@ -113,7 +113,7 @@ REFUSED: list[tuple[tuple[str, ...], str, object, str]] = [
         for key in ("avatar", "name", "primaryEmail", "username", "primaryPhone")
         for text in ("@\0", "@\ud800")
     ),
-    (FLOWS, "/payload/user/primaryEmail", "", "user"),
+    *((FLOWS, f"/payload/user/{key}", "", "user") for key in ("name", "avatar", "primaryEmail")),
     (FLOWS, "/payload/user/primaryEmail", "example.com", "user"),
     (FLOWS, "/payload/user/profile/nickName", "Foo", "user"),
     (FLOWS, "/payload/user/profile/nickname", "a\0", "user"),
@@ -161,7 +161,6 @@ ACCEPTED: list[tuple[tuple[str, ...], str, object]] = [
     (FLOWS, "/payload/application/displayName", DROPPED),
     (FLOWS, "/payload/application", DROPPED),
     (SIGN_IN, "/payload/organization", DROPPED),
-    *((FLOWS, f"/payload/user/{key}", "") for key in ("name", "avatar")),
     *((FLOWS, f"/payload/user/{key}", None) for key in ("name", "avatar", "primaryEmail", "primaryPhone")),
     (FLOWS, "/payload/user/primaryEmail", "FOO@localhost"),
     (FLOWS, "/payload/user/profile", {"website": "", "address": {}, "nickname": "\u0001\ufffd"}),

@@ -244,8 +244,8 @@ def _add_context_changes(changes: Changes) -> None:
     _add_object_changes(changes, "user", account, required, (), limits)
     odd = {
         "id": _WRONG_IDS,
-        "name": _NOT_STORED,
-        "avatar": _NOT_STORED,
+        "name": {"empty": ""} | _NOT_STORED,
+        "avatar": {"empty": ""} | _NOT_STORED,
         "primaryEmail": {"empty": "", "without-at": "example.com", "too-long": "@" * 129} | _NOT_STORED,
         "primaryPhone": {"plus": "+15550001", "empty": "", "too-long": "1" * 129},
         "username": {"digit-first": "1foo", "hyphen": "foo-bar", "empty": "", "too-long": "x" * 129},

@@ -145,7 +145,7 @@ _ARBITRARY_STORED = st.text(_STORED_CHARACTERS, min_size=1, max_size=30)
 ARBITRARY_WILD = st.text(min_size=1, max_size=30)
 
 
-def _make_stored(limit: int, *, empty: bool = True) -> _Text:
+def _make_stored(limit: int, *, empty: bool = False) -> _Text:
     return _Text(_PIECES, _COMPOSED, _ARBITRARY_STORED, limit, empty=empty)
 
 
@@ -161,14 +161,14 @@ class Texts:
     free: _Text
 
 
-# The names of applications and organizations are never empty; those of users may be.
+# Logto stores an empty text as null, except within a profile.
 STORED = Texts(
-    application_name=_make_stored(256, empty=False),
-    display_name=_make_stored(256, empty=False),
-    organization_name=_make_stored(128, empty=False),
+    application_name=_make_stored(256),
+    display_name=_make_stored(256),
+    organization_name=_make_stored(128),
     user_name=_make_stored(128),
     avatar=_make_stored(2048),
-    free=_make_stored(1000),
+    free=_make_stored(1000, empty=True),
 )
 WILD = _Text(_WILD_PIECES, _WILD_COMPOSED, ARBITRARY_WILD, 3000)
 FREE = Texts(

@@ -46,12 +46,16 @@ def make_stored_text(description: str, **limits: int) -> Json:
     return {"type": "string", "description": description, **limits, "not": make_ref("Nul")}
 
 
-def make_nullable_text(description: str, *, max_length: int) -> Json:
-    """Return the schema of a string from Logto's database that is null when unset."""
+def make_nullable_text(description: str, **limits: int) -> Json:
+    """Return the schema of a string from Logto's database that is null when unset.
+
+    None of them is empty: Logto writes an empty text to a column as NULL, when it inserts and when it updates
+    (Logto, packages/core/src/utils/sql.ts, convertToPrimitiveOrSql).
+    """
     return {
         "type": ["string", "null"],
         "description": f"{description} Null when unset.",
-        "maxLength": max_length,
+        **limits,
         "not": make_ref("Nul"),
     }
 
@@ -177,19 +181,19 @@ def make_user() -> Json:
         "required": ["id", "avatar", "name", "primaryEmail", "primaryPhone", "username", "profile"],
         "properties": {
             "id": make_id("The user's id.", 12),
-            "avatar": make_nullable_text("The address of the user's picture.", max_length=2048),
-            "name": make_nullable_text("The user's name.", max_length=128),
-            "primaryEmail": make_nullable_text("The user's email address.", max_length=128)
-            | {"pattern": "@"},
+            "avatar": make_nullable_text("The address of the user's picture.", minLength=1, maxLength=2048),
+            "name": make_nullable_text("The user's name.", minLength=1, maxLength=128),
+            "primaryEmail": make_nullable_text("The user's email address.", maxLength=128) | {"pattern": "@"},
             "primaryPhone": make_nullable_text(
-                "The user's phone number, digits without a plus.", max_length=128
+                "The user's phone number, digits without a plus.", minLength=1, maxLength=128
             )
-            | {"minLength": 1, "not": {"type": "string", "pattern": "[^0-9]"}},
+            | {"not": {"type": "string", "pattern": "[^0-9]"}},
             "username": make_nullable_text(
                 "The user's name to sign in with: ASCII letters, digits and underscores, no digit in front.",
-                max_length=128,
+                minLength=1,
+                maxLength=128,
             )
-            | {"minLength": 1, "not": {"type": "string", "pattern": "^[0-9]|[^A-Za-z0-9_]"}},
+            | {"not": {"type": "string", "pattern": "^[0-9]|[^A-Za-z0-9_]"}},
             "profile": make_ref("Profile"),
         },
         "additionalProperties": False,

@@ -125,9 +125,9 @@ def _add_user(suite: Suite, account: Json) -> None:
     username.add_each("user-username", "Such a username is valid.", {"underscore": "_", "capitals": "FOO_1"})
     username.add("user-username-empty", "A username is never empty.", "", "minLength")
     for key in ("name", "avatar"):
-        suite.at(account, "payload", "user", key).add(
-            f"user-{format_slug(key)}-empty", f"{key} may be empty.", ""
-        )
+        place = suite.at(account, "payload", "user", key)
+        place.add(f"user-{format_slug(key)}-empty", "Logto stores an empty text as null.", "", "minLength")
+        place.add(f"user-{format_slug(key)}-short", "One character is stored.", "x")
     suite.at(account, "payload", "user", "primaryEmail").add_each(
         "user-primary-email", "An address has an at sign.", {"empty": "", "no-at": "example.com"}, "pattern"
     )
