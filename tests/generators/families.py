@@ -144,8 +144,12 @@ def java(sources: Sources, folder: Path, messages: Sequence[Message]) -> dict[st
     return {name: _read(messages, "java", "-cp", f"{jar}{os.pathsep}classes", "mail.Read", cwd=folder)}
 
 
-CHEAP = (typescript, dataclasses, pydantic)
-"""The families that ``make test`` runs."""
+CHEAP = {
+    typescript: TYPESCRIPT,
+    dataclasses: ("quicktype-python",),
+    pydantic: ("datamodel-code-generator",),
+}
+"""The families that ``make test`` runs, with the names of their generators."""
 HEAVY = (go, java)
 """The families that need the JVM or Go; ``make matrix`` runs them too."""
 
