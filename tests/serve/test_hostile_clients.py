@@ -546,7 +546,7 @@ def test_a_stream_that_catches_up_ends_where_a_delivery_was_dropped(store: str, 
 def fill(store: MemoryStore, ids: Iterable[int]) -> list[Recorded]:
     """Add deliveries to a store, and return them."""
     added = [
-        Recorded(id, 1.0, 200, True, None, None, None, None, None, "", "", "", "", "", "", 0, b"")
+        Recorded(id, 1.0, 200, True, None, None, None, None, None, None, "", "", "", "", "", "", 0, b"")
         for id in ids
     ]
     for recorded in added:

@@ -37,6 +37,7 @@ def recorded(id: int, to: str | None = "foo@example.com", **changed: Any) -> Rec
         type="SignIn",
         code=None,
         link=None,
+        near_key="foo@example.com",
         locale=None,
         response="200",
         method="POST",
@@ -313,7 +314,7 @@ def test_a_file_of_a_newer_version_is_not_changed(path: Path) -> None:
         add_all(store, recorded(1))
     set_version(path, 7)
     before = path.read_bytes()
-    with pytest.raises(StoreProblem, match=r"newer mail-contract \(its format is 7, this one knows 3\)"):
+    with pytest.raises(StoreProblem, match=r"newer mail-contract \(its format is 7, this one knows 4\)"):
         SqliteStore(str(path), 10)
     assert path.read_bytes() == before
 
@@ -324,7 +325,7 @@ def test_a_file_of_an_older_version_is_not_changed(path: Path) -> None:
     set_version(path, 1)
     before = path.read_bytes()
     with pytest.raises(
-        StoreProblem, match=r"older .* 1, this one knows 3\).* Delete it, or name another file"
+        StoreProblem, match=r"older .* 1, this one knows 4\).* Delete it, or name another file"
     ):
         SqliteStore(str(path), 10)
     assert path.read_bytes() == before

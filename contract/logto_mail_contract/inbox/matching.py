@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher, get_close_matches
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from .recorded import Recorded
 
 _MAX_COMPARED_CHARACTERS = 200
-_MAX_ADDRESS_CHARACTERS = 500
+MAX_ADDRESS_CHARACTERS = 320
+"""Characters of a recipient whose other ways to write are looked for: RFC 5321 allows no longer address.
+
+A longer one is compared exactly. A full inbox has many recipients, and a stranger may choose them.
+"""
+
 _BRACKETED = re.compile(r"[^<>]*<([^<>]*)>")
 
 
@@ -36,9 +41,12 @@ class Query:
         after: A cursor: only deliveries with a higher id are wanted.
         invalid: Whether only those are wanted that break a rule of level MUST.
         accepted: Whether only those are wanted that the judgement accepts.
-        ignore_case: Whether the letter case of the recipient is ignored.
-        blank_is_plus: Whether a blank in ``to`` stands for a plus too, as in the query of a URL.
+        ignore_case: Whether the letter case of the recipient is ignored. It counts in one that is longer than
+            ``MAX_ADDRESS_CHARACTERS``.
+        blank_is_plus: Whether a blank in ``to`` stands for a plus too, as in the query of a URL. Not so in
+            one that is longer.
         near: Whether those are wanted instead whose recipient is another way to write ``to``.
+        near_key: What ``to_near_key`` returns for ``to`` where ``near`` is True; else None.
     """
 
     to: str | None = None
@@ -51,11 +59,25 @@ class Query:
     ignore_case: bool = False
     blank_is_plus: bool = False
     near: bool = False
+    # Made once: a full inbox has many recipients to compare with.
+    near_key: str | None = field(init=False, repr=False, compare=False)
+    _variants: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        near_key, variants = None, None
+        if self.to is not None and len(self.to) <= MAX_ADDRESS_CHARACTERS:
+            near_key = to_near_key(self.to) if self.near else None
+            wanted = self.to.casefold() if self.ignore_case else self.to
+            blank = "[ +]" if self.blank_is_plus else " "
+            if self.ignore_case or (self.blank_is_plus and " " in wanted):
+                variants = re.compile(blank.join(map(re.escape, wanted.split(" "))))
+        object.__setattr__(self, "near_key", near_key)
+        object.__setattr__(self, "_variants", variants)
 
     @property
     def has_exact_recipient(self) -> bool:
         """Whether no recipient but ``to`` itself is wanted."""
-        return not (self.near or self.ignore_case or (self.blank_is_plus and " " in (self.to or "")))
+        return not self.near and self._variants is None
 
     def matches(self, recorded: tuple[Any, ...]) -> bool:
         """Return whether a delivery is wanted.
@@ -63,9 +85,9 @@ class Query:
         Args:
             recorded: A Recorded, or a tuple that begins and ends with the same members.
         """
-        id, arrived, status, valid, to, type = recorded[:6]
+        id, arrived, status, valid, to, type, near_key = recorded[:7]
         return bool(
-            (self.to is None or (to == self.to and not self.near) or self._wants_variant(to))
+            (self._wants_near(to, near_key) if self.near else self.wants_recipient(to))
             and (self.type is None or type == self.type)
             and (self.since is None or arrived >= self.since)
             and (self.after is None or id > self.after)
@@ -76,22 +98,20 @@ class Query:
         )
 
     def wants_recipient(self, to: str | None) -> bool:
-        """Return whether deliveries to a recipient are wanted, as far as that is known of it."""
-        return self.to is None or (to == self.to and not self.near) or self._wants_variant(to)
-
-    def _wants_variant(self, to: str | None) -> bool:
-        if self.to is None or to is None:
-            return False
-        if self.near:
-            return is_near(self.to, to) and not replace(self, near=False).wants_recipient(to)
-        if self.has_exact_recipient:
-            return False
-        wanted, came = (self.to.casefold(), to.casefold()) if self.ignore_case else (self.to, to)
-        return wanted == came or (
-            self.blank_is_plus
-            and len(wanted) == len(came)
-            and all(a == b or (a, b) == (" ", "+") for a, b in zip(wanted, came, strict=True))
+        """Return whether deliveries to a recipient are wanted, where ``near`` is False."""
+        return (
+            self.to is None
+            or to == self.to
+            or (
+                self._variants is not None
+                and to is not None
+                and len(to) <= MAX_ADDRESS_CHARACTERS
+                and self._variants.fullmatch(to.casefold() if self.ignore_case else to) is not None
+            )
         )
+
+    def _wants_near(self, to: str | None, near_key: str | None) -> bool:
+        return near_key is not None and near_key == self.near_key and not self.wants_recipient(to)
 
     def mismatch(self, recorded: Recorded) -> str | None:
         """Return why a delivery is not the wanted one, None where nothing in it speaks against that."""
@@ -148,19 +168,15 @@ class Query:
         return f"message with {' and '.join(parts)}" if parts else "message"
 
 
-def is_near(one: str, other: str) -> bool:
-    """Return whether two texts are ways to write one address.
+def to_near_key(address: str) -> str | None:
+    """Return a text that is the same for all ways to write one address; None where it is too long for one.
 
     They differ at most in letter case, outer blanks, a name before ``<…>``, escapes of a URL or forms of
     Unicode.
     Similar addresses are not near: tests that run at the same time number their recipients.
     """
-    # Not max: a full inbox has many others.
-    fits = len(one) <= _MAX_ADDRESS_CHARACTERS and len(other) <= _MAX_ADDRESS_CHARACTERS
-    return fits and _simplify_once(one) == _simplify(other)
-
-
-def _simplify(address: str) -> str:
+    if len(address) > MAX_ADDRESS_CHARACTERS:
+        return None
     text = address.strip()
     if not text.isascii() or "%" in text or "<" in text:  # seldom, and slow
         text = unicodedata.normalize("NFKC", unquote(text)).strip()
@@ -168,11 +184,11 @@ def _simplify(address: str) -> str:
             text = found[1].strip()
         text = unicodedata.normalize("NFKC", text.casefold())
     # A plus that a URL did not escape is a blank.
-    return text.lower().replace(" ", "+")
-
-
-# What is asked for is compared with each recipient of a full inbox.
-_simplify_once = lru_cache(maxsize=64)(_simplify)
+    key = text.lower().replace(" ", "+")
+    if key == address:
+        return address
+    # One character can stand for eighteen.
+    return key if len(key) <= MAX_ADDRESS_CHARACTERS else None
 
 
 def check_type(revision: str, type: str, advice: str) -> None:

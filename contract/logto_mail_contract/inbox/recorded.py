@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..findings import Finding
 from ..judging.message import text_member
 from ..wire.requests import Request
+from .matching import to_near_key
 
 if TYPE_CHECKING:
     from ..judging.requests import Verdict
@@ -24,6 +25,7 @@ class Recorded(NamedTuple):
         valid: Whether it breaks no rule of level MUST.
         to: The recipient; None where there is no message with one.
         type: The template type; None where there is no message with one.
+        near_key: Equal for all ways to write the recipient; None where no other way is looked for.
         code: The payload's code; None where it has none. A list of deliveries must not parse their bodies.
         link: The payload's link; None where it has none.
         locale: The payload's locale; None where it has none.
@@ -43,6 +45,7 @@ class Recorded(NamedTuple):
     valid: bool
     to: str | None
     type: str | None
+    near_key: str | None
     code: str | None
     link: str | None
     locale: str | None
@@ -84,13 +87,15 @@ def record_request(
     payload = members.get("payload")
     variables = payload if isinstance(payload, dict) else {}
     findings = verdict.findings
+    to = text_member(members, "to")
     return Recorded(
         id,
         arrived,
         verdict.status,
         not (findings and verdict.violations),
-        text_member(members, "to"),
+        to,
         text_member(members, "type"),
+        None if to is None else to_near_key(to),
         text_member(variables, "code"),
         text_member(variables, "link"),
         text_member(variables, "locale"),

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..clock import read_time
 from ..inbox.core import MAX_LISTED_DELIVERIES, InboxCore
-from ..inbox.matching import Query
+from ..inbox.matching import Query, to_near_key
 from ..inbox.store import StoreProblem
 from ..judging.message import condense, text_member
 from ..judging.requests import Verdict, judge
@@ -99,6 +98,8 @@ class StandingEndpoint:
         self.log = log
         self.worker = Worker()
         self._scripts: dict[Query, Script] = {}
+        # Made once for each script: all of them are compared with each delivery.
+        self._near_keys: dict[Query, str | None] = {}
         # For each script: recipients of deliveries that did not use it, each another way to write its own.
         self._near: dict[Query, set[str]] = {}
 
@@ -215,6 +216,7 @@ class StandingEndpoint:
         script = self._scripts.get(key) or Script()
         script.add(reply, times)
         self._scripts[key] = script
+        self._near_keys[key] = None if key.to is None else to_near_key(key.to)
 
     @property
     def has_script(self) -> bool:
@@ -242,8 +244,7 @@ class StandingEndpoint:
         deleted = before - len(self.scripted())
         near: list[str] = []
         if query.to is not None and not deleted:
-            wanted = replace(query, near=True)
-            near = [key.to for key in self._scripts if key.to is not None and wanted.wants_recipient(key.to)]
+            near = [key.to for key in self._find_near(query.to) if key.to is not None]
         return deleted, near[:MAX_LISTED_DELIVERIES]
 
     def _take_reply(self, to: str | None) -> Reply | None:
@@ -259,12 +260,18 @@ class StandingEndpoint:
         return None
 
     def _note_near(self, to: str | None) -> None:
-        for key in self._scripts:
-            if to is not None and replace(key, near=True).wants_recipient(to) and key.to is not None:
-                near = self._near.setdefault(key, set())
-                if len(near) < MAX_LISTED_DELIVERIES:
-                    near.add(to)
+        if to is None:
+            return
+        for key in self._find_near(to):
+            near = self._near.get(key, set())
+            if len(near) < MAX_LISTED_DELIVERIES and not key.wants_recipient(to):
+                self._near[key] = near | {to}
+
+    def _find_near(self, to: str) -> list[Query]:
+        """Return the keys of scripts whose recipient is written as another one is, or in another way."""
+        wanted = to_near_key(to)
+        return [key for key, its in self._near_keys.items() if its is not None and its == wanted]
 
     def _forget(self, key: Query) -> None:
-        del self._scripts[key]
+        del self._scripts[key], self._near_keys[key]
         self._near.pop(key, None)

@@ -11,7 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..inbox.matching import Query
+from ..inbox.matching import MAX_ADDRESS_CHARACTERS, Query
 from ..inbox.recorded import Recorded
 from ..inbox.store import MemoryStore, StoreProblem
 
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _APPLICATION = 0x4C4D4331  # "LMC1"
-_VERSION = 3
+_VERSION = 4
 _BUSY_SECONDS = 1.0
+# In UTF-8.
+_MAX_ADDRESS_BYTES = 4 * MAX_ADDRESS_CHARACTERS
 _COLUMNS = (
-    "id, arrived, status, valid, recipient, type, code, link, locale, response, method, target, framing, "
-    "head, findings, more_findings, body"
+    "id, arrived, status, valid, recipient, type, near_key, code, link, locale, response, method, target, "
+    "framing, head, findings, more_findings, body"
 )
 _INSERT = f"INSERT INTO deliveries ({_COLUMNS}) VALUES ({','.join('?' * len(_COLUMNS.split(',')))})"  # noqa: S608 - constants
 _TABLES = """
@@ -38,6 +40,7 @@ CREATE TABLE deliveries (
     valid INTEGER NOT NULL,
     recipient BLOB,
     type BLOB,
+    near_key BLOB,
     code BLOB,
     link BLOB,
     locale BLOB,
@@ -252,11 +255,17 @@ class SqliteStore:
 
     def _to_condition(self, query: Query) -> tuple[str, list[Any]]:
         """Return a condition of SQL, all that of a query that SQLite can check, and its values."""
+        recipient, value = "recipient = ?", _blob(query.to)
         if not query.has_exact_recipient:
             self._database.create_function("wants", 1, lambda blob: query.wants_recipient(_text(blob)))
+            # The length first: SQLite knows it without reading a long recipient.
+            recipient = f"(recipient = ? OR (length(recipient) <= {_MAX_ADDRESS_BYTES} AND wants(recipient)))"
+        if query.near:
+            recipient = "(near_key = ? AND NOT wants(recipient))"
+            # Without a key nothing is near: no text in UTF-8 is this byte.
+            value = b"\xff" if query.near_key is None else _blob(query.near_key)
         wanted = [
-            ("recipient = ?", _blob(query.to) if query.has_exact_recipient else None),
-            ("wants(recipient) = ?", None if query.has_exact_recipient else 1),
+            (recipient, value),
             ("type = ?", _blob(query.type)),
             ("arrived >= ?", query.since),
             ("id > ?", query.after),
@@ -335,11 +344,11 @@ def _text(blob: bytes | None) -> str | None:
 
 
 def _to_sql(recorded: Recorded) -> tuple[object, ...]:
-    return (*recorded[:4], *map(_blob, recorded[4:9]), *recorded[9:])
+    return (*recorded[:4], *map(_blob, recorded[4:10]), *recorded[10:])
 
 
 def _from_sql(row: tuple[Any, ...]) -> Recorded:
-    return Recorded._make((*row[:3], bool(row[3]), *map(_text, row[4:9]), *row[9:]))
+    return Recorded._make((*row[:3], bool(row[3]), *map(_text, row[4:10]), *row[10:]))
 
 
 def open_store(where: str, max_deliveries: int) -> Store:
