@@ -9,14 +9,14 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.serving import RecordingLog
+from tests.support.serving import RecordingLog, serving
 
-from logto_mail_contract.inbox.core import InboxCore
+from logto_mail_contract.inbox.core import Deleted, InboxCore
 from logto_mail_contract.inbox.matching import MAX_ADDRESS_CHARACTERS, Query, to_near_key
 from logto_mail_contract.inbox.store import MemoryStore
 from logto_mail_contract.judging.requests import judge
 from logto_mail_contract.serve.endpoint import StandingEndpoint
-from logto_mail_contract.serve.event_stream import Backlog
+from logto_mail_contract.serve.event_stream import ApiLimits, Backlog
 from logto_mail_contract.serve.store import SqliteStore
 from logto_mail_contract.wire.replies import ScriptedResponse
 from logto_mail_contract.wire.requests import Request
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from logto_mail_contract.inbox.core import Event
     from logto_mail_contract.inbox.store import Store
 
 # One character that stands for eighteen.
@@ -32,6 +33,10 @@ SLOW = "\ufdfa" * (MAX_ADDRESS_CHARACTERS - 4)
 MANY_SLOW = [f"{SLOW}{number}" for number in range(100)]
 LONG = [f"{'+' * 60_000}{number}" for number in range(20)]
 LONG_LETTERS = [f"{'é' * 100_000}{number}" for number in range(20)]
+VARIANTS = [
+    "".join(letter.upper() if number >> place & 1 else letter for place, letter in enumerate("abcdefghij"))
+    for number in range(1000)
+]
 
 
 def measure(work: Callable[[], object]) -> float:
@@ -158,3 +163,50 @@ def test_a_recipient_up_to_the_longest_address_has_variants(store: Store) -> Non
     assert select(fits + "a", ignore_case=True) == [2]
     assert select(fits + "A", ignore_case=True) == []
     assert select(fits.replace("+", " ") + "a") == []
+
+
+# Deletion.
+
+
+def test_a_deletion_of_many_variants_is_one_step(store: Store) -> None:
+    core = InboxCore(store)
+    fill(core, [*VARIANTS, "other"])
+    events: list[Event] = []
+    one = measure_deletion(core, Query(to=VARIANTS[0]))
+    with core.listening(events.append):
+        assert measure_deletion(core, Query(to="ABCDEFGHIJ", ignore_case=True)) < 100 * one
+    assert events == [Deleted(frozenset(VARIANTS[1:]))]
+    assert [found.to for found in store.select(Query(), 10, newest=True)] == ["other"]
+
+
+def measure_deletion(core: InboxCore, query: Query) -> float:
+    start = time.thread_time()
+    core.delete(query)
+    return time.thread_time() - start
+
+
+def test_a_deletion_of_many_variants_is_one_event_to_each_stream_until_it_is_sent() -> None:
+    limits = ApiLimits(max_queued_events=5)
+    with serving(api_limits=limits) as server:
+        server.call(lambda: record_in_loop(server.endpoint.inbox, [*VARIANTS[:300], "other"]))
+        target = "/api/events?to=abcdefghij"
+        with (
+            server.api.events("/api/events") as everything,
+            server.api.events(f"{target}&toCaseInsensitive=1") as variants,
+            server.api.events(target) as exact,
+            server.api.events("/api/events?to=other") as other,
+        ):
+            for stream in (everything, variants, exact, other):
+                assert stream.read_event()[0] == "hello"
+            deleted = server.api.request("DELETE", "/api/messages?to=abcdefghij&toCaseInsensitive=1").json
+            assert deleted == {"deleted": 300}
+            server.call(lambda: record_in_loop(server.endpoint.inbox, ["abcdefghij", "other"]))
+            for stream in (everything, variants):
+                events = [stream.read_event() for _ in range(301)]
+                assert {to for name, to in events[:300] if name == "deleted"} == set(VARIANTS[:300])
+                assert events[300] == ("message", "abcdefghij")
+            assert [exact.read_event() for _ in range(2)] == [
+                ("deleted", "abcdefghij"),
+                ("message", "abcdefghij"),
+            ]
+            assert other.read_event() == ("message", "other")

@@ -233,9 +233,9 @@ class ScannedStore(MemoryStore):
         self.scans += 1
         return super().select_ids(query, limit, newest=newest)
 
-    def delete(self, to: str | None) -> int:
+    def delete(self, recipients: frozenset[str] | None) -> int:
         self.scans += 1
-        return super().delete(to)
+        return super().delete(recipients)
 
 
 @pytest.mark.parametrize(

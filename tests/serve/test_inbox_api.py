@@ -1458,10 +1458,10 @@ class FailingStore(MemoryStore):
         self._read()
         return super().get(id)
 
-    def delete(self, to: str | None) -> int:
+    def delete(self, recipients: frozenset[str] | None) -> int:
         if self.readable <= 0:
             raise StoreProblem("the disk is gone")
-        return super().delete(to)
+        return super().delete(recipients)
 
 
 @contextmanager

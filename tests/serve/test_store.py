@@ -184,8 +184,8 @@ def test_every_text_of_a_delivery_counts_in_the_bytes(member: str) -> None:
 def test_deleting_by_recipient_leaves_the_others(open_one: Opens) -> None:
     store = open_one(10)
     add_all(store, recorded(1), recorded(2, "bar@example.com"), recorded(3, None), recorded(4))
-    assert store.delete("foo@example.com") == 2
-    assert store.delete("foo@example.com") == 0
+    assert store.delete(frozenset({"foo@example.com"})) == 2
+    assert store.delete(frozenset({"foo@example.com"})) == 0
     assert ids(store) == [2, 3]
     assert (store.last, store.total, store.dropped) == (4, 2, 0)
     add_all(store, recorded(5))
@@ -195,14 +195,14 @@ def test_deleting_by_recipient_leaves_the_others(open_one: Opens) -> None:
 
 @settings(deadline=None)
 @given(
-    st.lists(st.one_of(st.sampled_from("ab"), st.tuples(st.sampled_from("ab")), st.just(())), max_size=30),
+    st.lists(st.sampled_from(["a", "b", (), ("a",), ("b",), ("a", "b")]), max_size=30),
     st.integers(1, 5),
     st.integers(0, 4),
 )
 def test_the_file_store_behaves_as_the_memory_store(
     steps: list[str | tuple[str, ...]], limit: int, surplus: int
 ) -> None:
-    """A letter is a message to it. A tuple deletes the messages to its letter, or all if it is empty."""
+    """A letter is a message to it. A tuple deletes the messages to its letters, or all if it is empty."""
     with (
         tempfile.TemporaryDirectory() as folder,
         closing(SqliteStore(str(Path(folder) / "inbox"), limit, max_surplus=surplus)) as file,
@@ -213,8 +213,8 @@ def test_the_file_store_behaves_as_the_memory_store(
                 add_all(memory, recorded(number, step))
                 add_all(file, recorded(number, step))
             else:
-                to = step[0] if step else None
-                assert memory.delete(to) == file.delete(to)
+                those = frozenset(step) or None
+                assert memory.delete(those) == file.delete(those)
             assert ids(memory) == ids(file)
             assert memory.recipients(Query()) == file.recipients(Query())
             assert [memory.get(id) for id in range(1, 31)] == [file.get(id) for id in range(1, 31)]

@@ -27,9 +27,9 @@ MAX_LISTED_DELIVERIES = 10
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """The deliveries to a recipient were deleted, or all of them when ``to`` is None."""
+    """The deliveries to some recipients were deleted, or all of them when ``recipients`` is None."""
 
-    to: str | None
+    recipients: frozenset[str] | None
 
 
 Event = Recorded | Deleted | None
@@ -131,11 +131,12 @@ class InboxCore:
             query: Has no member but what says which recipient is wanted.
         """
         with self.lock:
-            exact = query.to is None or query.has_exact_recipient
-            deleted = 0
-            for to in [query.to] if exact else self.store.recipients(query):
-                deleted += self.store.delete(to)
-                self._notify(Deleted(to))
+            recipients = None
+            if query.to is not None:
+                exact = query.has_exact_recipient
+                recipients = frozenset([query.to] if exact else self.store.recipients(query))
+            deleted = self.store.delete(recipients)
+            self._notify(Deleted(recipients))
             return deleted
 
     def stop(self) -> None:

@@ -92,8 +92,8 @@ class Store(Protocol):
             StoreProblem: The store cannot be read.
         """
 
-    def delete(self, to: str | None) -> int:
-        """Delete the deliveries to a recipient, all of them when None, and return how many there were.
+    def delete(self, recipients: frozenset[str] | None) -> int:
+        """Delete the deliveries to some recipients, all of them when None, and return how many there were.
 
         Raises:
             StoreProblem: The store cannot be written.
@@ -167,9 +167,9 @@ class MemoryStore:
     def recipients(self, query: Query) -> list[str]:
         return list(dict.fromkeys(row[4] for row in self._rows if row[4] is not None and query.matches(row)))
 
-    def delete(self, to: str | None) -> int:
+    def delete(self, recipients: frozenset[str] | None) -> int:
         before = self.total
-        is_left = [to is not None and row[4] != to for row in self._rows]
+        is_left = [recipients is not None and row[4] not in recipients for row in self._rows]
         self._rows = deque(compress(self._rows, is_left))
         self._sizes = deque(compress(self._sizes, is_left))
         self._bytes = sum(self._sizes)

@@ -16,6 +16,8 @@ from .api_request import HEADERS, PIECE_BYTES, body_part, send_body, wait_for_di
 from .delivery_documents import name_near, summarize
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..inbox.core import Event, InboxCore
     from ..inbox.store import Store
     from .api_request import ApiRequest
@@ -122,7 +124,7 @@ class EventStreams:
         for _ in range(_MAX_EVENTS_A_TURN):
             if size > PIECE_BYTES or (next_one := backlog.take()) is None:
                 break
-            if isinstance(next_one, Deleted):
+            if isinstance(next_one, Gone):
                 events.append(_to_event("deleted", {"to": next_one.to}))
             elif isinstance(next_one, Near):
                 events.append(_to_event("near", {"to": next_one.to}))
@@ -137,6 +139,13 @@ class EventStreams:
                 return None
             size += len(events[-1]) if events else 0
         return b"".join(events)
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The deliveries to a recipient that a stream is about were deleted, or all when ``to`` is None."""
+
+    to: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +185,8 @@ class Backlog:
         self._cursor = query.after or 0
         self._last = next(iter(store.select_ids(query, 1, newest=True)), 0)
         self._came: deque[int | Deleted | Near] = deque()
+        # Of the deletion whose turn it is. One deletion can have thousands of recipients, for every stream.
+        self._gone: Iterator[str] = iter(())
         # How many were dropped before the first of those that wait came.
         self._dropped = store.dropped
 
@@ -189,7 +200,7 @@ class Backlog:
         if event is None:
             self.is_over = True
         elif isinstance(event, Deleted):
-            if event.to is not None and not self._query.wants_recipient(event.to):
+            if self._query.has_exact_recipient and not _is_deleted(self._query.to, event):
                 return
             self._came.append(event)
         # A store may have a delivery before its event.
@@ -203,7 +214,7 @@ class Backlog:
         self.is_over = self.is_over or len(self._came) > self._most
         self.changed.set()
 
-    def take(self) -> int | Deleted | Near | None:
+    def take(self) -> int | Gone | Near | None:
         """Return what is sent next, and forget it; None when nothing waits."""
         if not self._missed and self._cursor < self._last:
             self._read_missed()
@@ -211,8 +222,17 @@ class Backlog:
             return self._missed.popleft()
         if self.is_over:
             return None
-        if self._came:
-            return self._came.popleft()
+        if (to := next(self._gone, None)) is not None:
+            return Gone(to)
+        while self._came:
+            next_one = self._came.popleft()
+            if not isinstance(next_one, Deleted):
+                return next_one
+            if next_one.recipients is None:
+                return Gone(None)
+            self._gone = filter(self._query.wants_recipient, next_one.recipients)
+            if (to := next(self._gone, None)) is not None:
+                return Gone(to)
         self._dropped = self._store.dropped
         self.changed.clear()
         return None
@@ -229,6 +249,10 @@ class Backlog:
     def _find_oldest(self) -> int:
         """Return the lowest id that is stored; when there is none, that of the next delivery."""
         return next(iter(self._store.select_ids(Query(), 1, newest=False)), self._store.last + 1)
+
+
+def _is_deleted(to: str | None, event: Deleted) -> bool:
+    return to is None or event.recipients is None or to in event.recipients
 
 
 def _to_event(name: str, document: Any, id: int | None = None) -> bytes:

@@ -277,7 +277,7 @@ class SqliteStore:
         where = " AND ".join(condition for condition, _ in conditions) or "1"
         return where, [value for _, value in conditions]
 
-    def delete(self, to: str | None) -> int:
+    def delete(self, recipients: frozenset[str] | None) -> int:
         run = self._database.execute
         try:
             run("BEGIN IMMEDIATE")
@@ -285,11 +285,12 @@ class SqliteStore:
                 # No id is used again, also where the last delivery is deleted.
                 run("UPDATE state SET last = ?", [self.last])
                 self._delete_surplus(self._surplus, self.dropped)
-                deleted = (
-                    run("DELETE FROM deliveries")
-                    if to is None
-                    else run("DELETE FROM deliveries WHERE recipient = ?", [_blob(to)])
-                ).rowcount
+                if recipients is None:
+                    deleted = run("DELETE FROM deliveries").rowcount
+                else:
+                    gone = set(map(_blob, recipients))
+                    self._database.create_function("gone", 1, lambda blob: blob in gone)
+                    deleted = run("DELETE FROM deliveries WHERE gone(recipient)").rowcount
                 run("COMMIT")
             except sqlite3.Error:
                 self._roll_back()
