@@ -390,3 +390,42 @@ def test_the_two_engines_agree(revision: str, layer: str) -> None:
         compare(vector)
     UNHURRIED(given(near_messages() | VALUES)(compare))()
     assert verdicts == {True, False}
+
+
+class UnprintableText(str):
+    """A text that nobody may put into a message whole."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        raise AssertionError("a value was printed whole")
+
+
+class UnprintableList(list[Any]):
+    """An array that nobody may put into a message whole."""
+
+    __repr__ = UnprintableText.__repr__
+
+
+class UnprintableDict(dict[str, Any]):
+    """An object that nobody may put into a message whole."""
+
+    __repr__ = UnprintableText.__repr__
+
+
+def make_unprintable(value: Any) -> Any:
+    """Return a copy of a value of which no part can be put into a message."""
+    if isinstance(value, dict):
+        return UnprintableDict({name: make_unprintable(member) for name, member in value.items()})
+    if isinstance(value, list):
+        return UnprintableList(map(make_unprintable, value))
+    return UnprintableText(value) if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize(("revision", "layer"), LAYERS)
+def test_no_value_is_put_into_a_message_whole(revision: str, layer: str) -> None:
+    judging = module.validator(revision, layer)
+    refused = [(vector, found) for vector in VECTORS if (found := judging.findings(vector))]
+    assert refused
+    for vector, found in refused:
+        assert judging.findings(make_unprintable(vector)) == found

@@ -19,7 +19,8 @@ from .message import Message
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from jsonschema import Draft202012Validator, ValidationError
+    from jsonschema import ValidationError
+    from jsonschema.protocols import Validator as Explainer
 
 _TYPE_NAMES = {
     "null": "null",
@@ -125,7 +126,7 @@ class Validator:
         self.layer = layer
         self._schema = dict(catalogue.schema(revision, layer))
         self._is_valid = jsonschema_rs.validator_for(self._schema).is_valid
-        self._explaining: Draft202012Validator | None = None
+        self._explaining: Explainer | None = None
 
     def accepts(self, value: Any) -> bool:
         """Return whether a value is valid.
@@ -175,9 +176,9 @@ class Validator:
 
     def _errors(self, value: Any) -> Iterator[ValidationError]:
         if self._explaining is None:
-            from jsonschema import Draft202012Validator
+            from .terse_validator import TerseValidator
 
-            self._explaining = Draft202012Validator(self._schema)
+            self._explaining = TerseValidator(self._schema)
         return self._explaining.iter_errors(value)
 
     def _explain(self, error: ValidationError, missing: str | None) -> Finding:
