@@ -296,6 +296,16 @@ def test_a_skipped_test_counts_as_no_proof(tmp_path: Path) -> None:
         run_proofs(tmp_path, [str(test)], MAX_PROOF_SECONDS)
 
 
+def test_tests_that_take_too_long_hide_no_change(
+    packages: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    patch_package(packages, KIT, GUARD, ("to: z.string(),", "to: z.number(),"))
+    code, output, errors = run("--packages", packages, "--seconds", "0")
+    assert code == 1
+    assert "1. top-level member to is typed otherwise" in output
+    assert errors == "the tests did not end within the 0 s that were left\n"
+
+
 def test_tests_that_take_too_long_are_a_fault(tmp_path: Path) -> None:
     with pytest.raises(ProofError, match="the tests did not end within the 0 s that were left"):
         run_proofs(tmp_path, TESTS, 0)
@@ -345,7 +355,7 @@ def test_a_connector_that_cannot_be_made_is_reported(
 def test_a_connector_with_a_time_out_is_reported(limit: str, packages: Path) -> None:
     patch_package(packages, CONNECTOR, "lib/index.js", ("json: {", f"{limit}, json: {{"))
     (change,) = compare(packages)
-    assert change.what == "the connector waits for a silent endpoint no longer than ten minutes"
+    assert change.what == "the connector no longer waits for a silent endpoint"
     assert change.logto.startswith("ends the send: ")
     assert change.files == ("schemas/rules.json",)
 
@@ -358,11 +368,39 @@ def test_one_change_of_the_kit_is_no_other_one(packages: Path) -> None:
     assert change.message == '{"to":"","type":"SignIn","payload":{}}'
 
 
-def test_a_variable_that_a_kit_requires_is_reported_once(packages: Path) -> None:
-    patch_package(packages, KIT, GUARD, ("code: z.string().optional(),", "code: z.string(),"))
+@pytest.mark.parametrize(
+    ("old", "new", "what", "logto", "message"),
+    [
+        (
+            "code: z.string().optional(),",
+            "code: z.string(),",
+            "typed variable code is typed otherwise",
+            "accepts a string, a long string",
+            '{"to":"foo@example.com","type":"SignIn","payload":{}}',
+        ),
+        (
+            "to: z.string(),",
+            "to: z.number(),",
+            "top-level member to is typed otherwise",
+            "accepts a number",
+            '{"to":"","type":"SignIn","payload":{}}',
+        ),
+        (
+            "to: z.string(),",
+            "to: z.string(), time: z.number(),",
+            "top-level member time is new",
+            "accepts a number",
+            '{"to":"foo@example.com","type":"SignIn","payload":{},"time":""}',
+        ),
+    ],
+    ids=["variable", "type", "member"],
+)
+def test_what_a_kit_requires_is_reported_once(
+    old: str, new: str, what: str, logto: str, message: str, packages: Path
+) -> None:
+    patch_package(packages, KIT, GUARD, (old, new))
     (change,) = compare(packages)
-    assert change.what == "typed variable code is typed otherwise"
-    assert change.logto == "accepts a string, a long string"
+    assert (change.what, change.logto, change.message) == (what, logto, message)
 
 
 @pytest.mark.parametrize(

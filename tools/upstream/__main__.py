@@ -93,8 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             changes = compare(folder)
             passed = None
             if options.tests:
-                passed, failures = run_proofs(folder, options.tests, max(0, deadline - time.monotonic()))
-                changes += failures
+                try:
+                    passed, failures = run_proofs(folder, options.tests, max(0, deadline - time.monotonic()))
+                    changes += failures
+                except ProofError as error:
+                    if not changes:
+                        raise
+                    print(error, file=sys.stderr)
     except UnavailableError as error:
         print(f"cannot compare: {error}", file=sys.stderr)
         return UNAVAILABLE

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from logto_mail_contract.catalogue import current_revision, index
 from logto_mail_contract.judging.validation import validate
 
-from .changes import FACTS, GUARD, REVISIONS, RULE, VARIABLES, Change, format_message, make_message
+from .changes import FACTS, GUARD, REVISIONS, RULE, Change, format_message, make_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -53,22 +54,38 @@ def compare_guard(facts: Mapping[str, Any], worker: NodeWorker) -> Iterator[Chan
             )
     types, variables = revision["templateTypes"], revision["typedVariables"]
     yield from _compare_types(facts["types"], types)
-    base = _find_base(next((name for name in types if name in facts["types"]), "Generic"), worker)
-    for name in dict.fromkeys((*variables, *(facts["variables"] or ()))):
+    variable_names = dict.fromkeys((*variables, *(facts["variables"] or ())))
+    member_names = dict.fromkeys((*MEMBERS, *(facts["members"] or ())))
+    ours = make_message(next((name for name in types if name in facts["types"]), "Generic"))
+    places = [*((name,) for name in member_names), *(("payload", name) for name in variable_names)]
+    bases = Bases(ours, _find_base(ours, places, worker))
+    for name in variable_names:
         state = _describe_state(name, facts["variables"], variables)
-        yield from _compare_values(f"typed variable {name}", state, base, ("payload", name), worker)
-    for name in dict.fromkeys((*MEMBERS, *(facts["members"] or ()))):
+        yield from _compare_values(f"typed variable {name}", state, bases, ("payload", name), worker)
+    for name in member_names:
         state = _describe_state(name, facts["members"], MEMBERS)
-        yield from _compare_values(f"top-level member {name}", state, base, (name,), worker)
+        yield from _compare_values(f"top-level member {name}", state, bases, (name,), worker)
     for what, path in (("a top-level member", (UNKNOWN,)), ("a variable", ("payload", UNKNOWN))):
-        yield from _compare_values(f"{what} that no one knows", "", base, path, worker)
+        yield from _compare_values(f"{what} that no one knows", "", bases, path, worker)
 
 
-def _find_base(type: str, worker: NodeWorker) -> dict[str, Any]:
-    """Return the smallest message that the guard accepts: one that requires a variable is told once."""
-    smallest = make_message(type)
-    (verdicts,) = worker.ask([format_message(smallest)])
-    return smallest if all(verdicts.values()) else make_message(type, **VARIABLES) | {"ip": "::1"}
+@dataclass(frozen=True)
+class Bases:
+    """Messages to put values into: the contract accepts ``ours``, the guard accepts ``theirs``.
+
+    With one for both, a guard that requires one thing more would differ everywhere.
+    """
+
+    ours: dict[str, Any]
+    theirs: dict[str, Any]
+
+
+def _find_base(ours: dict[str, Any], places: Sequence[tuple[str, ...]], worker: NodeWorker) -> dict[str, Any]:
+    """Return a message that the guard accepts and that differs little from ours; ours if there is none."""
+    candidates = [ours, *(_put(ours, place, value) for place in places for value in VALUES)]
+    verdicts = worker.ask([json.dumps(message) for message in candidates])
+    accepted = (message for message, by_kit in zip(candidates, verdicts, strict=True) if all(by_kit.values()))
+    return next(accepted, ours)
 
 
 def _compare_types(theirs: Sequence[str], ours: Sequence[str]) -> Iterator[Change]:
@@ -91,15 +108,15 @@ def _describe_state(name: str, theirs: Sequence[str] | None, ours: Sequence[str]
 
 
 def _compare_values(
-    what: str, state: str, base: dict[str, Any], path: Sequence[str], worker: NodeWorker
+    what: str, state: str, bases: Bases, path: Sequence[str], worker: NodeWorker
 ) -> Iterator[Change]:
     """Yield a change if the guard and the contract differ about the values at a place of a message."""
-    messages = {value: _put(base, path, value) for value in (*VALUES, ABSENT)}
-    texts = {value: json.dumps(message) for value, message in messages.items()}
-    verdicts = zip(texts, worker.ask([*texts.values()]), strict=True)
-    logto = [value for value, by_kit in verdicts if all(by_kit.values())]
-    contract = [value for value, text in texts.items() if not validate(text)]
-    differing = [value for value in texts if (value in logto) != (value in contract)]
+    values = (*VALUES, ABSENT)
+    verdicts = worker.ask([json.dumps(_put(bases.theirs, path, value)) for value in values])
+    logto = [value for value, by_kit in zip(values, verdicts, strict=True) if all(by_kit.values())]
+    messages = {value: _put(bases.ours, path, value) for value in values}
+    contract = [value for value, message in messages.items() if not validate(json.dumps(message))]
+    differing = [value for value in values if (value in logto) != (value in contract)]
     if state or differing:
         yield Change(
             f"{what} is {state or 'typed otherwise'}",

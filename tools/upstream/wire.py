@@ -59,7 +59,7 @@ def compare_wire(facts: Mapping[str, Any], worker: NodeWorker) -> Iterator[Chang
         return
     if facts["silence"] is not None:
         yield Change(
-            "the connector waits for a silent endpoint no longer than ten minutes",
+            "the connector no longer waits for a silent endpoint",
             f"ends the send: {facts['silence']}",
             "has no time-out",
             format_message(make_message()),
