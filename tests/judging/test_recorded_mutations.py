@@ -104,6 +104,11 @@ REFUSED: list[tuple[tuple[str, ...], str, object, str]] = [
             "not a url",
             "https://",
             "http://a b/c",
+            "https://[::1",
+            "http://a:99999/",
+            "http://%/",
+            "http://1.2.3.256/",
+            "foo://[",
             "a:\0",
             "a:\ud800",
         )
@@ -156,6 +161,9 @@ ACCEPTED: list[tuple[tuple[str, ...], str, object]] = [
             {"logoUrl": "javascript:alert(1)"},
             {"favicon": 'https://x.io/"><img src=x>', "darkFavicon": " https://b\u00fccher.example/ "},
             {"logoUrl": "localhost:3000/a.png", "darkLogoUrl": "data:,"},
+            {"logoUrl": "http://[::1]:65535/%zz", "favicon": "foo://a%b", "darkFavicon": "http://1.2.3.255/"},
+            # Parsers of different ages disagree about these.
+            {"logoUrl": "https://xn--a/", "favicon": "https://\u0378.a", "darkLogoUrl": "https://%CD%B8.a"},
         )
     ),
     (FLOWS, "/payload/application/displayName", DROPPED),

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import Counter
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice, starmap
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,9 @@ _TYPE_NAMES = {
     "object": "an object",
 }
 _BITS_OF_A_DOUBLE = 1024
+_URL_FORMAT = "url-of-a-logo"
+# Parsers of different ages disagree about Unicode in a host, escaped or as Punycode.
+_DISPUTED = re.compile(r"[^\x00-\x7f]|%[89A-Fa-f]|[Xx][Nn]--")
 # A whole message or payload is secret too: a sender may have written it as text, with the code in it.
 _SECRET_POINTERS = ("", "/payload", "/payload/code", "/payload/link")
 
@@ -124,8 +127,10 @@ class Validator:
 
         self.revision = revision
         self.layer = layer
-        self._schema = dict(catalogue.schema(revision, layer))
-        self._is_valid = jsonschema_rs.validator_for(self._schema).is_valid
+        self._schema = _parse_urls(dict(catalogue.schema(revision, layer)))
+        self._is_valid = jsonschema_rs.validator_for(
+            self._schema, formats={_URL_FORMAT: _is_parsable}, validate_formats=True
+        ).is_valid
         self._explaining: Explainer | None = None
 
     def accepts(self, value: Any) -> bool:
@@ -176,9 +181,13 @@ class Validator:
 
     def _errors(self, value: Any) -> Iterator[ValidationError]:
         if self._explaining is None:
+            from jsonschema import FormatChecker
+
             from .terse_validator import TerseValidator
 
-            self._explaining = TerseValidator(self._schema)
+            formats = FormatChecker(formats=())
+            formats.checks(_URL_FORMAT)(_is_parsable)
+            self._explaining = TerseValidator(self._schema, format_checker=formats)
         return self._explaining.iter_errors(value)
 
     def _explain(self, error: ValidationError, missing: str | None) -> Finding:
@@ -208,6 +217,31 @@ class Validator:
             return tokens[0] if tokens and tokens[0] in ("to", "type", "payload", "ip") else "object"
         slug = re.sub("[A-Z]", lambda capital: f"-{capital[0].lower()}", tokens[1])
         return slug if f"message/{self.layer}/{slug}" in catalogue.rules() else "values"
+
+
+def _parse_urls(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema whose URLs of logos are parsed too, where its patterns find no fault in them.
+
+    The schema in the file cannot say so: other validators do not know the format.
+    """
+    definitions = schema.get("$defs", {})
+    if "BrandingUrl" not in definitions:
+        return schema
+    url = definitions["BrandingUrl"]
+    parsed = {"allOf": [url, {"if": url, "then": {"format": _URL_FORMAT}}]}
+    return {**schema, "$defs": {**definitions, "BrandingUrl": parsed}}
+
+
+# Few, since each may be megabytes long: a tenant has a handful of logos.
+@lru_cache(maxsize=16)
+def _is_parsable(text: str) -> bool:
+    """Return False for text that no Node's URL parser accepts."""
+    if _DISPUTED.search(text):
+        return True
+    # Not above: the import takes longer than that of this module.
+    import ada_url
+
+    return ada_url.check_url(text)
 
 
 def _find_surrogates(message: Any) -> Iterator[tuple[str, str]]:
@@ -370,6 +404,8 @@ def _format_outcomes(
         case "pattern":
             title = f"{schema['title']}: " if "title" in schema else ""
             return (f"{title}text that matches {escape_unprintable(value)}",), actual
+        case "format":
+            return ("text that a URL parser accepts",), actual
         case "not" if "$ref" in value or "description" in value:
             refused = definitions[value["$ref"].rpartition("/")[2]] if "$ref" in value else value
             meaning = refused["description"].removesuffix(".")
