@@ -42,7 +42,7 @@ TEXTS = {
 }
 GENERAL = ("Your verification", "Use this to go on")
 # Mail libraries read quoted names, lists and comments differently: such a recipient is refused.
-ATOM = r'[^ .@"(),:;<>\[\\\]]+'
+ATOM = r'[^ .@"(),:;<>\[\\\]\ufffd]+'
 ADDRESS = re.compile(rf"{ATOM}(?:\.{ATOM})*@{ATOM}(?:\.{ATOM})*")
 
 
@@ -147,8 +147,14 @@ def create_app(environment: Mapping[str, str] = os.environ) -> FastAPI:
             await run_in_threadpool(send, mail)
         except Refused as problem:
             raise HTTPException(422, str(problem)) from None
-        except smtplib.SMTPRecipientsRefused:
-            raise HTTPException(422, "The recipient was refused") from None
+        except smtplib.SMTPRecipientsRefused as problem:
+            # The error names the recipient, which belongs in no log.
+            ((code, _),) = problem.recipients.values()
+            log.error("The SMTP server answered %d to the recipient", code)  # noqa: TRY400 - for that reason
+            # A code below 500 asks to try again later.
+            if code >= 500:
+                raise HTTPException(422, "The recipient was refused") from None
+            raise HTTPException(503, "The mail was not sent") from None
         except (smtplib.SMTPException, OSError):
             log.exception("The mail was not sent")
             raise HTTPException(503, "The mail was not sent") from None

@@ -36,7 +36,7 @@ PURPOSES = {
 }
 
 # Mail libraries read quoted names, lists and comments differently: such a recipient is refused.
-ATOM = r'[^ .@"(),:;<>\[\\\]]+'
+ATOM = r'[^ .@"(),:;<>\[\\\]\ufffd]+'
 ADDRESS = re.compile(rf"{ATOM}(?:\.{ATOM})*@{ATOM}(?:\.{ATOM})*")
 
 SUBJECT = (
@@ -167,8 +167,14 @@ def create_app(environment: Mapping[str, str] = os.environ) -> Flask:
             # Logto's user waits for this response, and gives up after 10 seconds.
             with smtplib.SMTP(host, port, timeout=5) as smtp:
                 smtp.send_message(mail)
-        except smtplib.SMTPRecipientsRefused:
-            abort(422, "the recipient was refused")
+        except smtplib.SMTPRecipientsRefused as problem:
+            # The error names the recipient, which belongs in no log.
+            ((code, _),) = problem.recipients.values()
+            app.logger.error("the SMTP server answered %d", code)  # noqa: TRY400 - for that reason
+            # A code below 500 asks to try again later.
+            if code >= 500:
+                abort(422, "the recipient was refused")
+            abort(503, "the mail was not sent")
         except (smtplib.SMTPException, OSError):
             app.logger.exception("the mail was not sent")
             abort(503, "the mail was not sent")

@@ -8,11 +8,11 @@
 import com.fasterxml.jackson.core.JacksonException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.sun.mail.smtp.SMTPAddressFailedException;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import jakarta.mail.Message.RecipientType;
 import jakarta.mail.MessagingException;
-import jakarta.mail.SendFailedException;
 import jakarta.mail.Session;
 import jakarta.mail.Transport;
 import jakarta.mail.internet.InternetAddress;
@@ -50,7 +50,8 @@ public final class Receiver {
         "BindMfa", "Your code to set up a second factor");
 
     // Mail libraries read quoted names, lists and comments differently: such a recipient is refused.
-    static final Pattern ADDRESS = Pattern.compile("([^\\s@\"(),:;<>\\[\\\\\\]\\p{C}]+)@([^\\s@\"(),:;<>\\[\\\\\\]\\p{C}]+)");
+    static final Pattern ADDRESS = Pattern.compile(
+        "[^\\s@\"(),:;<>\\[\\\\\\]\\p{C}\\p{Z}\ufffd]+@[^\\s@\"(),:;<>\\[\\\\\\]\\p{C}\\p{Z}\ufffd]+");
     static final Pattern NOT_PRINTABLE = Pattern.compile("[\\p{C}\\p{Z}\\s]+");
 
     static final JsonMapper JSON = new JsonMapper();
@@ -163,6 +164,16 @@ public final class Receiver {
         return mail;
     }
 
+    static boolean isRecipientRefused(MessagingException problem) {
+        for (Exception cause = problem; cause instanceof MessagingException next; cause = next.getNextException()) {
+            // A code below 500 asks to try again later.
+            if (cause instanceof SMTPAddressFailedException refusal && refusal.getReturnCode() >= 500) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     void receive(HttpExchange exchange) throws IOException, Refused, MessagingException {
         // Read the whole body first, also before a refusal: else the connection cannot carry the next request.
         byte[] body = exchange.getRequestBody().readNBytes(MAX_BYTES + 1);
@@ -187,7 +198,7 @@ public final class Receiver {
             Transport.send(mail);
         } catch (MessagingException problem) {
             System.err.println("The mail was not sent: " + problem);
-            throw problem instanceof SendFailedException
+            throw isRecipientRefused(problem)
                 ? new Refused(422, "The recipient was refused")
                 : new Refused(503, "The mail was not sent");
         }
@@ -219,8 +230,10 @@ public final class Receiver {
 
     public static void main(String[] arguments) throws IOException {
         InetSocketAddress address = new InetSocketAddress(InetAddress.getLoopbackAddress(), Integer.parseInt(setting("PORT", "3000")));
+        // A request that stalls holds a thread: limit its seconds, and not the number of threads.
+        System.setProperty("sun.net.httpserver.maxReqTime", "30");
         HttpServer server = HttpServer.create(address, 0);
-        server.setExecutor(Executors.newFixedThreadPool(16));
+        server.setExecutor(Executors.newCachedThreadPool());
         server.createContext("/", new Receiver()::handle);
         server.start();
         System.out.println("Listening on http://127.0.0.1:" + server.getAddress().getPort() + PATH);

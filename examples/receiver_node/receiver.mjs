@@ -102,7 +102,7 @@ const parse = (body) => {
 
 const compose = ({ to, type, payload }) => {
   // Mail libraries read quoted names, lists and comments differently: refuse them.
-  if (!/^[^\s@"(),:;<>[\\\]\p{Cc}]+@[^\s@"(),:;<>[\\\]\p{Cc}]+$/u.test(to) || !to.isWellFormed()) {
+  if (!/^[^@"(),:;<>[\\\]\p{C}\p{Z}\uFFFD]+@[^@"(),:;<>[\\\]\p{C}\p{Z}\uFFFD]+$/u.test(to)) {
     throw new Refused(422, 'No mail can be sent to this recipient');
   }
   const secret = type === 'OrganizationInvitation' ? payload.link : payload.code ?? payload.link;
@@ -148,7 +148,8 @@ const handle = async (request) => {
   try {
     await transport.sendMail(mail);
   } catch (error) {
-    if (error.code === 'EENVELOPE') {
+    // A code below 500 asks to try again later.
+    if (error.command === 'RCPT TO' && error.responseCode >= 500) {
       throw new Refused(422, 'The recipient was refused');
     }
     console.error(error.code, error.message);

@@ -18,8 +18,10 @@ require 'libphp-phpmailer/autoload.php';
 // Logto shows the response to the user: a warning of PHP must not stand in it.
 ini_set('display_errors', '0');
 ini_set('log_errors', '1');
+header_remove('X-Powered-By');
 
 const MAX_BYTES = 2 * 1024 * 1024;
+const MAX_SMTP_SECONDS = 5;
 
 // Later Logto releases add template types: a type that is not listed becomes a general mail.
 const SUBJECTS = [
@@ -34,20 +36,44 @@ const SUBJECTS = [
 ];
 
 // Mail libraries read quoted names, lists and comments differently: such a recipient is refused.
-const ADDRESS = '/\A[^\s@"(),:;<>[\\\\\]\pC]+@[^\s@"(),:;<>[\\\\\]\pC]+\z/u';
+const ADDRESS = '/\A[^\s@"(),:;<>[\\\\\]\pC\pZ\x{FFFD}]+@[^\s@"(),:;<>[\\\\\]\pC\pZ\x{FFFD}]+\z/u';
 
 /** Ends a request with an error status. Its text repeats nothing of the message and nothing of this program. */
 final class Refused extends Exception
 {
 }
 
-/** PHPMailer asks for no SMTPUTF8, which an address beyond ASCII needs. */
-final class InternationalSmtp extends SMTP
+/** One session with the SMTP server. It lasts 5 seconds, since Logto gives up after 10. */
+final class Session extends SMTP
 {
+    /** The server's answer to a recipient that it refused: 0 if there was none, null if it refused no recipient. */
+    public ?int $refusal = null;
+    private readonly int $end;
+
+    public function __construct()
+    {
+        $this->end = time() + MAX_SMTP_SECONDS;
+    }
+
     public function mail($from)
     {
+        // PHPMailer asks for no SMTPUTF8, which an address beyond ASCII needs.
         $utf8 = $this->getServerExt('SMTPUTF8') ? ' SMTPUTF8' : '';
         return $this->sendCommand('MAIL FROM', "MAIL FROM:<{$from}>{$utf8}", 250);
+    }
+
+    public function recipient($address, $dsn = '')
+    {
+        $isAccepted = parent::recipient($address, $dsn);
+        $this->refusal = $isAccepted ? null : (int) $this->getError()['smtp_code'];
+        return $isAccepted;
+    }
+
+    protected function get_lines()
+    {
+        // PHPMailer waits so long for each answer, and overrides a shorter time-out. 0 would wait forever.
+        $this->Timelimit = max(1, $this->end - time());
+        return parent::get_lines();
     }
 }
 
@@ -77,7 +103,7 @@ function parse(string $body): array
     $message = json_decode($body, true);
     if (json_last_error() === JSON_ERROR_UTF16) {
         // Logto writes half of a surrogate pair as "\ud83d", and json_decode refuses it.
-        $message = json_decode(preg_replace('/(?<!\\\\)(?:\\\\\\\\)*\K\\\\ud[89a-f]../i', '\ufffd', $body), true);
+        $message = json_decode(preg_replace('/(?<!\\\\)(?:\\\\\\\\)*+\K\\\\ud[89a-f]../i', '\ufffd', $body), true);
     }
     if (!is_string($message['to'] ?? null) || !is_string($message['type'] ?? null) || !is_array($message['payload'] ?? null)) {
         throw new Refused('The body is no message', 400);
@@ -121,11 +147,11 @@ function make_mail(): PHPMailer
 {
     $mail = new PHPMailer(true);
     $mail->isSMTP();
-    $mail->setSMTPInstance(new InternationalSmtp());
+    $mail->setSMTPInstance(new Session());
     $mail->Host = getenv('SMTP_HOST') ?: 'localhost';
     $mail->Port = (int) (getenv('SMTP_PORT') ?: 25);
-    // Logto's user waits for the response, and gives up after 10 seconds.
-    $mail->Timeout = 5;
+    // This limits the connecting alone.
+    $mail->Timeout = MAX_SMTP_SECONDS;
     $mail->CharSet = PHPMailer::CHARSET_UTF8;
     $mail->Encoding = PHPMailer::ENCODING_QUOTED_PRINTABLE;
     // The address has been checked, and PHPMailer's own check knows ASCII only.
@@ -157,8 +183,10 @@ function receive(): void
     try {
         $mail->send();
     } catch (MailProblem $problem) {
-        error_log($problem->getMessage());
-        throw new Refused('The mail was not sent', 503);
+        $refusal = $mail->getSMTPInstance()->refusal;
+        // PHPMailer's message about a refused recipient has the address, which belongs in no log.
+        error_log($refusal === null ? $problem->getMessage() : "The SMTP server answered {$refusal} to the recipient");
+        throw $refusal >= 500 ? new Refused('The recipient was refused', 422) : new Refused('The mail was not sent', 503);
     }
 }
 

@@ -88,7 +88,7 @@ const parse = (body: string) => {
 
 const compose = ({ to, type, payload }: ReturnType<typeof parse>): Mail => {
   // Mail libraries read quoted names, lists and comments differently: refuse them.
-  if (!/^[^\s@"(),:;<>[\\\]\p{Cc}]+@[^\s@"(),:;<>[\\\]\p{Cc}]+$/u.test(to) || !to.isWellFormed()) {
+  if (!/^[^@"(),:;<>[\\\]\p{C}\p{Z}\uFFFD]+@[^@"(),:;<>[\\\]\p{C}\p{Z}\uFFFD]+$/u.test(to)) {
     throw new Refused(422, 'No mail can be sent to this recipient');
   }
   const secret = type === 'OrganizationInvitation' ? payload.link : (payload.code ?? payload.link);
@@ -132,7 +132,8 @@ const receive = async (request: Request, { authorization, send }: Settings) => {
     if (error instanceof Refused) {
       throw error;
     }
-    console.error('The mail was not sent:', error);
+    // Not the error itself: a mail library's has the recipient, which belongs in no log.
+    console.error('The mail was not sent:', error instanceof Error ? error.message : 'no error');
     throw new Refused(503, 'The mail was not sent');
   }
 };

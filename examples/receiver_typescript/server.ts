@@ -35,9 +35,9 @@ const fetch = createHandler({
         disableUrlAccess: true,
       });
     } catch (error) {
-      throw error instanceof Error && 'code' in error && error.code === 'EENVELOPE'
-        ? new Refused(422, 'The recipient was refused')
-        : error;
+      const { command, responseCode = 0 } = error as { command?: string; responseCode?: number };
+      // A code below 500 asks to try again later.
+      throw command === 'RCPT TO' && responseCode >= 500 ? new Refused(422, 'The recipient was refused') : error;
     }
   },
 });

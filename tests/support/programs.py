@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def serving_program(*command: str | Path, environment: Mapping[str, str] | None = None) -> Iterator[str]:
+def serving_program(
+    *command: str | Path, environment: Mapping[str, str] | None = None, output: list[str] | None = None
+) -> Iterator[str]:
     """Run a server program and yield its origin, for example ``http://127.0.0.1:3000``.
 
     Args:
         command: The program and its arguments. It prints a URL of 127.0.0.1 as soon as it listens.
         environment: Variables to set for it, beside those of this process.
+        output: Gets each line that it prints, on standard output or standard error.
 
     Raises:
         RuntimeError: The program ended before it listened. The message has its output.
@@ -37,16 +40,21 @@ def serving_program(*command: str | Path, environment: Mapping[str, str] | None 
     ) as server:
         assert server.stdout is not None
         lines = server.stdout
-        output = []
+        printed = [] if output is None else output
+        drain: threading.Thread | None = None
         try:
             for line in lines:
-                output.append(line)
+                printed.append(line)
                 if match := re.search(r"http://127\.0\.0\.1:\d+", line):
                     # Drain the output: a full pipe would block the program.
-                    threading.Thread(target=lambda: [None for _ in lines], daemon=True).start()
+                    drain = threading.Thread(target=printed.extend, args=(lines,), daemon=True)
+                    drain.start()
                     yield match[0]
                     return
-            raise RuntimeError(f"{command} ended:\n{''.join(output)}")
+            raise RuntimeError(f"{command} ended:\n{''.join(printed)}")
         finally:
             # The whole group: PHP's server has workers.
             os.killpg(server.pid, signal.SIGKILL)
+            if drain is not None:
+                # It reads the pipe, which is closed next.
+                drain.join()
