@@ -24,11 +24,20 @@ if TYPE_CHECKING:
 FOLDERS_WITH_PAGES = ("", "docs", "schemas", "examples/e2e", "examples/logto")
 PAGES = [page for folder in FOLDERS_WITH_PAGES for page in sorted((ROOT / folder).glob("*.md"))]
 
+# A page of a language is executed with this at its end, which misuses the receiver that it has started.
+MISUSE = f"""
+```console
+$ python {ROOT}/tests/support/misuse_receiver.py 8600
+```
+"""
+PAGES_OF_LANGUAGES = ("go.md", "java.md", "php.md", "python.md", "typescript.md")
+
 
 @pytest.mark.parametrize("document", documents(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_example_works_as_documented(document: Path, tmp_path: Path) -> None:
     with Execution(tmp_path) as execution:
-        execution.execute(document.read_text(encoding="utf-8"))
+        more = MISUSE if document.name in PAGES_OF_LANGUAGES else ""
+        execution.execute(document.read_text(encoding="utf-8") + more)
 
 
 def anchors(text: str) -> set[str]:

@@ -256,6 +256,8 @@ class Execution:
             "NO_COLOR": "1",
             # Write no caches: a page may list the folder.
             "PYTHONDONTWRITEBYTECODE": "1",
+            # A page's receiver writes its log at once.
+            "PYTHONUNBUFFERED": "1",
             "PYTEST_ADDOPTS": "-p no:cacheprovider",
         }
 
