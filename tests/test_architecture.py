@@ -31,7 +31,7 @@ SOURCES = {
 
 # Lowest first. A package imports those of lower levels, not those of its own level.
 LEVELS = (
-    {"clock"},
+    {"clock", "program"},
     {"masking"},
     {"findings"},
     {"catalogue"},

@@ -6,6 +6,7 @@ import os
 import sys
 
 from ..masking import escape_unprintable
+from ..program import read_program_name
 
 PASSED, FAILED, WRONG_USE, UNREACHABLE, OWN_FAULT, NOTHING_RUN, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
@@ -25,7 +26,7 @@ def say(line: str, *more: str) -> None:
         line: The line.
         more: Lines that belong to it.
     """
-    sys.stderr.write("\n".join(map(escape_unprintable, (f"mail-contract: {line}", *more))) + "\n")
+    sys.stderr.write("\n".join(map(escape_unprintable, (f"{read_program_name()}: {line}", *more))) + "\n")
 
 
 def read_authorization(name: str | None) -> str | None:

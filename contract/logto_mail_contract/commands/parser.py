@@ -10,6 +10,7 @@ import argparse
 from .. import __version__
 from ..catalogue import LAYERS
 from ..masking import escape_unprintable
+from ..program import read_program_name
 
 # As in catalogue: typing is not worth a tenth of the command's start.
 TYPE_CHECKING = False
@@ -30,14 +31,15 @@ A job without a configured Authorization has no member authorization. COMMAND mu
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; the name of the command is in the attribute ``subcommand`` of what it parses."""
+    program = read_program_name()
     parser = _Parser(
-        prog="mail-contract",
+        prog=program,
         description="Contract tests for Logto's HTTP email webhook.",
         epilog="Exit codes: 0 passed, 1 failed, 2 wrong use, unreadable input or unwritable output, "
         "3 target not reachable, 4 a fault of mail-contract, 5 nothing failed but something was not judged, "
         "130 interrupted, 143 terminated.",
     )
-    parser.add_argument("--version", action="version", version=f"mail-contract {__version__}")
+    parser.add_argument("--version", action="version", version=f"{program} {__version__}")
     commands = parser.add_subparsers(title="commands", dest="subcommand", required=True, metavar="COMMAND")
     revision, authorization, receiver, seed, rules, run = _shared_options()
 
@@ -105,7 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
         "verify-sender",
         parents=[revision, rules, seed, run],
         help="run the rules for senders at a sender",
-        usage="mail-contract verify-sender [options] -- COMMAND...",
+        usage=f"{program} verify-sender [options] -- COMMAND...",
         description=_SENDER_JOBS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -221,7 +223,7 @@ def _shared_options() -> tuple[_Parser, ...]:
         nargs="+",
         action="extend",
         metavar="GLOB",
-        help="run only these rules; mail-contract rules lists them",
+        help=f"run only these rules; {read_program_name()} rules lists them",
     )
     rules.add_argument(
         "--exclude", nargs="+", action="extend", metavar="GLOB", default=[], help="do not run these rules"

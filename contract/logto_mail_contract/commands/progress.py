@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from ..clock import read_monotonic
 from ..masking import count_noun
+from ..program import read_program_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,7 +135,7 @@ class Progress:
             if is_first_estimate or read_monotonic() >= due:
                 is_estimated = is_estimated or is_first_estimate
                 due = read_monotonic() + self._plain_seconds
-                sys.stderr.write(f"mail-contract: {step}\n")
+                sys.stderr.write(f"{read_program_name()}: {step}\n")
                 sys.stderr.flush()
 
     def _show_bar(self) -> None:

@@ -8,6 +8,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from .. import catalogue
+from ..program import read_program_name
 from .exit_codes import PASSED, WrongUse
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
         return PASSED
     if options.id not in known:
         near = difflib.get_close_matches(options.id, known, 1)
-        advice = f"did you mean {near[0]}?" if near else "mail-contract rules lists them"
+        advice = f"did you mean {near[0]}?" if near else f"{read_program_name()} rules lists them"
         raise WrongUse(f"there is no rule {options.id!r}: {advice}")
     sys.stdout.write(_format(known[options.id]))
     return PASSED

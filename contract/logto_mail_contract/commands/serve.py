@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from .. import __version__, catalogue
 from ..inbox.store import StoreProblem
 from ..masking import count_noun, escape_unprintable
+from ..program import read_program_name
 from ..serve.app import StandingApp
 from ..serve.endpoint import StandingEndpoint
 from ..serve.log import PrintedLog
@@ -120,7 +121,7 @@ def _format_start(options: argparse.Namespace, endpoint: StandingEndpoint, url: 
     if options.store != "memory":
         messages += f", {count_noun(endpoint.store.total, 'message')} so far"
     return (
-        f"mail-contract serve {__version__}: revision {endpoint.revision}, layer {endpoint.layer}\n"
+        f"{read_program_name()} serve {__version__}: revision {endpoint.revision}, layer {endpoint.layer}\n"
         f"  endpoint for Logto's HTTP email connector  {url}\n"
         f"  Authorization                              {authorization}\n"
         f"  inbox                                      {url}\n"

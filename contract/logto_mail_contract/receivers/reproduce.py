@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..connector.channel import UrlTarget
 from ..connector.encoding import list_call_secrets
+from ..program import read_program_name
 from ..suite.reproduce import format_options, format_pytest_command, quote_argument
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS
 from .checks import sends_drawn
@@ -108,7 +109,7 @@ def _verify_command(
     rules: Sequence[str], receiver: Receiver, settings: Settings, url: str, sink_port: int | None
 ) -> str:
     """Return the command line that tries rules again, with the options that are not the usual ones."""
-    line = f"mail-contract verify {url} --rules {' '.join(rules)}"
+    line = f"{read_program_name()} verify {url} --rules {' '.join(rules)}"
     if receiver.authorization:
         line += f" --authorization-env {receiver.authorization_name}"
     if receiver.ca_file:

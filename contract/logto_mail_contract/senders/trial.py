@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..program import read_program_name
 from ..suite.reproduce import format_options, format_pytest_command, quote_argument
 from ..suite.results import NotJudged
 from ..suite.search import MAX_SHRINK_SECONDS, find_smallest
@@ -102,7 +103,7 @@ class SenderTrial(Trial[Attempt]):
             return format_pytest_command(self.rule.id)
         names = ("seed", "examples", "slow", "patience")
         options = format_options(self.run.settings, names, sender.revision)
-        command = f"mail-contract verify-sender --rules {self.rule.id}{options}"
+        command = f"{read_program_name()} verify-sender --rules {self.rule.id}{options}"
         return f"{command} -- {' '.join(map(quote_argument, sender.arguments))}"
 
     def mask(self, text: str) -> str:

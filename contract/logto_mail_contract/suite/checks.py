@@ -6,6 +6,7 @@ import fnmatch
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from .. import catalogue
+from ..program import read_program_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -84,7 +85,9 @@ def select_rules(role: str, wanted: Sequence[str] | None, excluded: Sequence[str
     known = list_rule_ids(role)
     for glob in [*(wanted or []), *excluded]:
         if not fnmatch.filter(known, glob):
-            raise UnknownRule(f"no rule for {role}s matches {glob!r}; `mail-contract rules` lists them")
+            raise UnknownRule(
+                f"no rule for {role}s matches {glob!r}; `{read_program_name()} rules` lists them"
+            )
 
     def is_chosen(rule: str) -> bool:
         return wanted is None or any(fnmatch.fnmatchcase(rule, glob) for glob in wanted)
