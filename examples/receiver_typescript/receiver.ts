@@ -69,6 +69,17 @@ const isAuthorized = async (request: Request, authorization: string) => {
   return one.every((byte, place) => byte === other[place]);
 };
 
+// To its end, or else the connection cannot carry the next request. No more of it is held than a message may have.
+const read = async (request: Request) => {
+  const decoder = new TextDecoder();
+  let [text, bytes] = ['', 0];
+  for await (const chunk of request.body ?? []) {
+    bytes += chunk.byteLength;
+    text = bytes > maxBytes ? '' : text + decoder.decode(chunk, { stream: true });
+  }
+  return { text: text + decoder.decode(), bytes };
+};
+
 const parse = (body: string) => {
   let message: unknown;
   try {
@@ -111,8 +122,7 @@ const compose = ({ to, type, payload }: ReturnType<typeof parse>): Mail => {
 };
 
 const receive = async (request: Request, { authorization, send }: Settings) => {
-  // Read the body first, also before a refusal: else the connection cannot carry the next request.
-  const body = await request.arrayBuffer();
+  const { text, bytes } = await read(request);
   if (new URL(request.url).pathname !== path) {
     throw new Refused(404, 'There is nothing here');
   }
@@ -122,10 +132,10 @@ const receive = async (request: Request, { authorization, send }: Settings) => {
   if (!(await isAuthorized(request, authorization))) {
     throw new Refused(401, 'Wrong authorization');
   }
-  if (body.byteLength > maxBytes) {
+  if (bytes > maxBytes) {
     throw new Refused(413, 'The message is too large');
   }
-  const mail = compose(parse(new TextDecoder().decode(body)));
+  const mail = compose(parse(text));
   try {
     await send(mail);
   } catch (error) {
