@@ -82,6 +82,28 @@ def test_the_job_starts_the_receiver_with_what_verify_expects(name: str) -> None
     assert options.authorization_env in job["env"]
 
 
+# The page of .NET has no commands that run.
+@pytest.mark.parametrize("name", sorted(LANGUAGES.keys() - {"dotnet"}))
+def test_the_job_starts_what_the_page_starts(name: str) -> None:
+    """The page makes the program: a job with another name of it fails."""
+    page = PAGES[name]
+    (in_job,) = re.findall(r"- run: SMTP_HOST=\S+ SMTP_PORT=\d+ (.*) &$", page, re.MULTILINE)
+    (on_page,) = re.findall(r"^\$ .*'Bearer s3cret';? (.*) > receiver\.log 2>&1 &$", page, re.MULTILINE)
+    assert in_job == on_page.removeprefix("PORT=8600 ").replace("8600", "3000")
+
+
+# PHP reads into arrays and TypeScript checks nothing at run time: both take such an invitation.
+@pytest.mark.parametrize("name", sorted(LANGUAGES.keys() - {"php"}))
+def test_a_page_says_what_becomes_of_overridden_context(name: str) -> None:
+    assert "](../schemas/receiver-exceptions.json)" in PAGES[name]
+
+
+# JavaScript reads JSON as Logto does.
+@pytest.mark.parametrize("name", sorted(LANGUAGES.keys() - {"typescript"}))
+def test_a_page_says_how_the_language_differs_from_logto(name: str) -> None:
+    assert "differs from Logto in" in PAGES[name]
+
+
 def without_directives(page: str) -> str:
     """Return a page without the comments that ``blocks`` does not know."""
     return re.sub(r"<!-- (?:needs|ports): .* -->", "", page)
