@@ -255,17 +255,8 @@ class SqliteStore:
 
     def _to_condition(self, query: Query) -> tuple[str, list[Any]]:
         """Return a condition of SQL, all that of a query that SQLite can check, and its values."""
-        recipient, value = "recipient = ?", _blob(query.to)
-        if not query.has_exact_recipient:
-            self._database.create_function("wants", 1, lambda blob: query.wants_recipient(_text(blob)))
-            # The length first: SQLite knows it without reading a long recipient.
-            recipient = f"(recipient = ? OR (length(recipient) <= {_MAX_ADDRESS_BYTES} AND wants(recipient)))"
-        if query.near:
-            recipient = "(near_key = ? AND NOT wants(recipient))"
-            # Without a key nothing is near: no text in UTF-8 is this byte.
-            value = b"\xff" if query.near_key is None else _blob(query.near_key)
         wanted = [
-            (recipient, value),
+            _to_recipient_condition(self._database, query),
             ("type = ?", _blob(query.type)),
             ("arrived >= ?", query.since),
             ("id > ?", query.after),
@@ -342,6 +333,20 @@ def _blob(text: str | None) -> bytes | None:
 
 def _text(blob: bytes | None) -> str | None:
     return None if blob is None else blob.decode("utf-8", "surrogatepass")
+
+
+def _to_recipient_condition(database: sqlite3.Connection, query: Query) -> tuple[str, bytes | None]:
+    """Return a condition of SQL for the recipients that a query wants, and its value; None for all."""
+    if query.has_exact_recipient:
+        return "recipient = ?", _blob(query.to)
+    database.create_function("wants", 1, lambda blob: query.wants_recipient(_text(blob)))
+    if query.near:
+        # Without a key nothing is near: no text in UTF-8 is this byte.
+        key = b"\xff" if query.near_key is None else _blob(query.near_key)
+        return "(near_key = ? AND NOT wants(recipient))", key
+    # The length first: SQLite knows it without reading a long recipient.
+    fits = f"length(recipient) <= {_MAX_ADDRESS_BYTES}"
+    return f"(recipient = ? OR ({fits} AND wants(recipient)))", _blob(query.to)
 
 
 def _to_sql(recorded: Recorded) -> tuple[object, ...]:
