@@ -21,7 +21,7 @@ from logto_mail_contract.inbox.store import MemoryStore
 from logto_mail_contract.judging.javascript_json import parse, stringify
 from logto_mail_contract.judging.requests import MAX_FINDINGS
 from logto_mail_contract.serve.connection import Limits
-from logto_mail_contract.serve.event_stream import Backlog
+from logto_mail_contract.serve.event_stream import ApiLimits, Backlog
 from logto_mail_contract.wire.request_reader import Received, RequestReader
 
 if TYPE_CHECKING:
@@ -464,6 +464,73 @@ def test_an_idle_connection_keeps_no_large_request() -> None:
     assert (reader.held, reader.buffered) == (10, 10)
     reader.feed(SMALL[10:])
     assert isinstance(reader.next_event(), Received)
+
+
+# Clients that do not read.
+
+WHOLE = json.dumps({**MESSAGE, "payload": {"code": "é" * 900_000}}, ensure_ascii=False).encode()
+MEDIUM = json.dumps({**MESSAGE, "payload": {"code": "1" * 9000}}).encode()
+PATIENT = Limits(request_seconds=1000, sweep_seconds=0.05)
+
+
+@contextmanager
+def leaving_unread(server: Serving, path: str, count: int) -> Iterator[list[Client]]:
+    """Ask for a large response on each of some connections, and read none of them."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Client(server.url)) for _ in range(count)]
+        for client in clients:
+            client.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        yield clients
+
+
+def deliver_large_and_medium(server: Serving) -> None:
+    for body in (WHOLE, MEDIUM):
+        assert b" 200 OK" in exchange(server.url, to_request(body))
+
+
+@pytest.mark.parametrize("path", ["/api/messages/1", "/api/messages/latest?to=none@example.com"])
+def test_clients_that_do_not_read_delay_no_others_details(path: str) -> None:
+    # Without room made for the new ones, they would wait for as long as a client may stall.
+    api_limits = ApiLimits(max_unread_bytes=10_000_000, read_seconds=0.05)
+    with serving(limits=PATIENT, api_limits=api_limits) as server:
+        deliver_large_and_medium(server)
+        with leaving_unread(server, path, 24):
+            assert server.api.get("/api/messages/2")["code"] == "1" * 9000
+            assert server.api.get("/api/messages/1")["code"] == "é" * 900_000
+            assert server.api.read_refusal("/api/messages/latest?to=other@example.com", 404)
+            assert len(server.server.connections) < 24
+
+
+def test_a_medium_detail_does_not_wait_behind_large_ones() -> None:
+    with serving(limits=PATIENT, api_limits=ApiLimits(max_unread_bytes=0, read_seconds=1000)) as server:
+        deliver_large_and_medium(server)
+        with leaving_unread(server, "/api/messages/1", 3) as clients:
+            assert clients[0].head()[0] == 200
+            assert server.api.get("/api/messages/2")["code"] == "1" * 9000
+            assert len(server.server.connections) >= 3
+
+
+def test_a_detail_waits_for_clients_that_read() -> None:
+    with serving(api_limits=ApiLimits(max_unread_bytes=0, read_seconds=1000)) as server:
+        deliver_large_and_medium(server)
+        with leaving_unread(server, "/api/messages/1", 4) as clients:
+            for client in clients:
+                assert client.read_response().json["code"] == "é" * 900_000
+
+
+def test_a_response_that_is_not_read_whole_in_time_is_cut_but_no_stream_and_no_wait() -> None:
+    limits = Limits(request_seconds=1000, response_seconds=0.05, sweep_seconds=0.01)
+    with serving(limits=limits) as server, server.api.events("/api/events") as stream:
+        assert stream.read_event()[0] == "hello"
+        with server.api.send("GET", "/api/messages/latest?wait=30&to=late@example.com") as waiting:
+            assert b" 200 OK" in exchange(server.url, to_request(WHOLE))
+            assert stream.read_event()[0] == "message"
+            with leaving_unread(server, "/api/messages/1", 1) as (client,):
+                assert client.head()[0] == 200
+                wait_until(lambda: len(server.server.connections) == 2)
+            assert server.deliver({**MESSAGE, "to": "late@example.com"}).status == 200
+            assert waiting.read_response().json["id"] == 2
+            assert stream.read_event()[0] == "message"
 
 
 # The cursor of a listing.

@@ -40,6 +40,7 @@ class Limits:
 
     Attributes:
         request_seconds: Time in which a request must come whole, and in which a client must read on.
+        response_seconds: Time in which a client must read a whole response, but for a stream.
         keep_alive_seconds: Time for which a connection stays open without a request.
         half_closed_seconds: Time for which a held request stays open after the client has ended its side.
         drain_seconds: Time without a byte after which a refused client is closed.
@@ -54,6 +55,7 @@ class Limits:
     """
 
     request_seconds: float = 15.0
+    response_seconds: float = 120.0
     keep_alive_seconds: float = 75.0
     half_closed_seconds: float = 0.5
     drain_seconds: float = 1.0
@@ -240,7 +242,8 @@ class Connection(asyncio.Protocol):
             now: The time of the event loop.
         """
         limits, most = self._limits, self._limits.request_seconds
-        if _is_over(self._stalled, most, now):
+        began = self._exchange.began if self._exchange else None
+        if _is_over(self._stalled, most, now) or _is_over(began, limits.response_seconds, now):
             self._writer.abort()
         elif self.state is State.DRAINING:
             if _is_over(self._discarded, limits.drain_seconds, now) or _is_over(self._started, most, now):

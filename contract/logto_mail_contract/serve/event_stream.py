@@ -35,12 +35,17 @@ class ApiLimits:
         max_listed: How many deliveries one response lists.
         max_queued_events: How many events wait for a slow client; at that number its stream ends.
         keep_alive_seconds: Seconds without an event after which a stream sends a comment.
+        max_unread_bytes: Beyond how many bytes of large details that clients have still to read a new one
+            waits for room; those of more than 64 KB count apart from smaller ones.
+        read_seconds: For how long a client may read one of them before it can be disconnected for room.
     """
 
     max_wait_seconds: float = 300.0
     max_listed: int = 1000
     max_queued_events: int = 1000
     keep_alive_seconds: float = 15.0
+    max_unread_bytes: int = 64 * 1024 * 1024
+    read_seconds: float = 1.0
 
 
 class EventStreams:

@@ -31,6 +31,7 @@ class Exchange:
         size: How many bytes the request's body has.
         is_complete: Whether the response is written to its end.
         is_held: Whether the application waits for the client to leave, and not only works on its response.
+        began: The loop time at which the client could begin to read a response that is not held; else None.
     """
 
     def __init__(self, request: Request, writer: ResponseWriter, date: bytes, *, close: bool) -> None:
@@ -48,6 +49,7 @@ class Exchange:
         self.size = len(request.body)
         self.is_complete = False
         self.is_held = False
+        self.began: float | None = None
         self._writer = writer
         self._lines = [b"Date: %s" % date, *([b"Connection: close"] if close else [])]
         self._has_begun = False
@@ -71,12 +73,17 @@ class Exchange:
 
     async def receive(self) -> dict[str, Any]:
         """Wait until the client has left; the body is in the request already."""
-        self.is_held = True
+        self.is_held, self.began = True, None
         try:
             await self._disconnected.wait()
         finally:
             self.is_held = False
+            self._note_begin()
         return {"type": "http.disconnect"}
+
+    def _note_begin(self) -> None:
+        if self._has_begun and not self.is_held:
+            self.began = asyncio.get_running_loop().time()
 
     async def send(self, message: Any) -> None:
         """Send the next part of the response; parts after the client has left are discarded.
@@ -102,6 +109,7 @@ class Exchange:
         if self._has_begun:
             raise RuntimeError("the response has begun")
         self._has_begun = True
+        self._note_begin()
         lines = [status_line(status).encode(), *self._lines, *(b"%s: %s" % pair for pair in headers)]
         has_length = any(name == b"content-length" for name, _ in headers)
         self._chunked = not has_length and self.scope["method"] != "HEAD"

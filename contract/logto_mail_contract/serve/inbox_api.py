@@ -32,19 +32,21 @@ from .endpoint import Stopping
 from .event_stream import ApiLimits, EventStreams
 from .listing import send_listing
 from .origins import FOREIGN_PAGE, is_foreign
+from .unread_responses import UnreadResponses
 from .worker import MAX_INLINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from ..inbox.core import InboxCore
     from ..inbox.recorded import Recorded
     from ..wire.replies import Reply
     from ..wire.requests import Request
     from .api_request import Receive, Scope, Send
     from .endpoint import StandingEndpoint
 
-MAX_LARGE_RESPONSES = 8
-"""How many deliveries that are large are shown at a time."""
+MAX_MEDIUM_BYTES = 64 * 1024
+"""Bytes of a delivery that is not shown in one line with the largest."""
 
 MAX_ARRIVED_BYTES = 2 * 1024 * 1024
 """Bytes of the deliveries that a 404 lists, as they came; it always lists one."""
@@ -85,8 +87,9 @@ class InboxApi:
         self._limits = limits or ApiLimits()
         self._turns = asyncio.Lock()
         self._events = EventStreams(endpoint.inbox, self._limits, self._turns)
-        # Each holds many times its size until its client has read it.
-        self._large_responses = asyncio.Semaphore(MAX_LARGE_RESPONSES)
+        bounds = self._limits.max_unread_bytes, self._limits.read_seconds
+        # Medium ones and large ones.
+        self._unread = (UnreadResponses(*bounds), UnreadResponses(*bounds))
         one, nothing = r"/api/messages/([0-9]{1,15})", ()
         routes: dict[str, dict[str, Route]] = {
             "/healthz": {"GET": Route(self._health, nothing)},
@@ -232,29 +235,32 @@ class InboxApi:
             leaving.cancel()
         if recorded is not None:
             return await self._show(asked, recorded, _to_detail)
-        near, recent = self._endpoint.inbox.find_near(query), self._endpoint.inbox.recent(query)
-        while len(recent) > 1 and sum(map(_size, recent)) > MAX_ARRIVED_BYTES:
-            del recent[0]
-        if sum(map(_size, recent)) <= MAX_INLINE_BYTES:
+        near, recent = _find_what_came(self._endpoint.inbox, query)
+        size = sum(map(_size, recent))
+        if size <= MAX_INLINE_BYTES:
             raise _nothing_came(query, wait, near, recent)
-        async with self._large_responses:
-            refused = await self._endpoint.worker.run(_nothing_came, query, wait, near, recent)
-            await respond(asked.send, refused.content, head_only=asked.scope["method"] == "HEAD")
+        # Those that wait hold nothing.
+        del recent
+
+        async def refuse() -> Content:
+            came = _find_what_came(self._endpoint.inbox, query)
+            return (await self._endpoint.worker.run(_nothing_came, query, wait, *came)).content
+
+        await self._unread[size > MAX_MEDIUM_BYTES].send(asked, refuse)
         return None
 
     async def _show(
         self, asked: ApiRequest, recorded: Recorded, show: Callable[[Recorded], Content]
     ) -> Content | None:
-        """Return what shows a delivery, or respond with it if it is large: with few of these at a time."""
-        if _size(recorded) <= MAX_INLINE_BYTES:
+        """Return what shows a delivery, or respond with it if it is large."""
+        id, size = recorded.id, _size(recorded)
+        if size <= MAX_INLINE_BYTES:
             return show(recorded)
-        id = recorded.id
         # Those that wait hold nothing.
         del recorded
-        async with self._large_responses:
-            if not asked.scope["state"]["writer"].is_closing():
-                content = await self._endpoint.worker.run(show, self._find(id))
-                await respond(asked.send, content, head_only=asked.scope["method"] == "HEAD")
+        await self._unread[size > MAX_MEDIUM_BYTES].send(
+            asked, lambda: self._endpoint.worker.run(show, self._find(id))
+        )
         return None
 
     def _one(self, asked: ApiRequest) -> Recorded:
@@ -314,6 +320,13 @@ class InboxApi:
         if (seen := asked.header(b"last-event-id")) is not None:
             query = replace(query, after=parse_cursor("Last-Event-ID", seen.decode("latin-1")))
         await self._events.send(asked, query)
+
+
+def _find_what_came(inbox: InboxCore, query: Query) -> tuple[list[str], list[Recorded]]:
+    near, recent = inbox.find_near(query), inbox.recent(query)
+    while len(recent) > 1 and sum(map(_size, recent)) > MAX_ARRIVED_BYTES:
+        del recent[0]
+    return near, recent
 
 
 def _size(recorded: Recorded) -> int:
