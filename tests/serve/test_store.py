@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import sqlite3
 import stat
 import tempfile
@@ -198,14 +199,17 @@ def test_deleting_by_recipient_leaves_the_others(open_one: Opens) -> None:
     st.lists(st.sampled_from(["a", "b", (), ("a",), ("b",), ("a", "b")]), max_size=30),
     st.integers(1, 5),
     st.integers(0, 4),
+    st.sampled_from([1, 10**6]),
 )
 def test_the_file_store_behaves_as_the_memory_store(
-    steps: list[str | tuple[str, ...]], limit: int, surplus: int
+    steps: list[str | tuple[str, ...]], limit: int, surplus: int, removed: int
 ) -> None:
     """A letter is a message to it. A tuple deletes the messages to its letters, or all if it is empty."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        closing(SqliteStore(str(Path(folder) / "inbox"), limit, max_surplus=surplus)) as file,
+        closing(
+            SqliteStore(str(Path(folder) / "inbox"), limit, max_surplus=surplus, max_removed_bytes=removed)
+        ) as file,
     ):
         memory = MemoryStore(limit)
         for number, step in enumerate(steps, 1):
@@ -255,8 +259,59 @@ def test_dropped_deliveries_are_deleted_together(path: Path) -> None:
         connecting.connection.set_trace_callback(statements.append)
         for number in range(1, 14):
             add_all(store, recorded(number))
-        assert len([one for one in statements if one.startswith("DELETE")]) == 2
+        assert len([one for one in statements if one.startswith("DELETE FROM deliveries")]) == 2
         assert (ids(store), store.dropped) == ([11, 12, 13], 10)
+
+
+def test_a_commit_removes_few_bytes_from_the_file_and_closing_the_rest(path: Path) -> None:
+    connecting = Connecting()
+
+    def count_rows() -> int:
+        ((count,),) = connecting.connection.execute("SELECT count(*) FROM deliveries")
+        return int(count)
+
+    def large(number: int) -> Recorded:
+        return recorded(number, f"{number % 2}@example.com", body=bytes(40_000))
+
+    removed: list[int] = []
+    with closing(
+        SqliteStore(str(path), 20, max_surplus=4, max_removed_bytes=100_000, connect=connecting)
+    ) as store:
+        for number in range(1, 61):
+            before = count_rows()
+            add_all(store, large(number))
+            removed.append(before + 1 - count_rows())
+        assert max(removed) == 2
+        assert sum(removed) >= 35
+        assert (ids(store), store.total, store.dropped) == (list(range(41, 61)), 20, 40)
+        before = count_rows()
+        assert store.delete(frozenset({"0@example.com"})) == 10
+        assert before - count_rows() <= 2
+        assert ids(store) == list(range(41, 61, 2))
+        before = count_rows()
+        assert store.delete(None) == 10
+        assert store.delete(None) == 0
+        assert 0 < before - count_rows() <= 4
+        assert (ids(store), store.recipients(Query()), store.get(59)) == ([], [], None)
+        # As after a crash.
+        for name in (path.name, f"{path.name}-wal"):
+            shutil.copy(path.with_name(name), path.with_name(f"copied-{name}"))
+        with closing(SqliteStore(str(path.with_name(f"copied-{path.name}")), 100)) as copied:
+            assert (ids(copied), copied.total, copied.last, copied.dropped) == ([], 0, 60, 40)
+        add_all(store, large(61))
+        assert (ids(store), store.total) == ([61], 1)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT id FROM deliveries").fetchall() == [(61,)]
+        assert database.execute("SELECT id FROM hidden").fetchall() == []
+
+
+def test_a_commit_removes_as_many_bytes_as_it_adds(path: Path) -> None:
+    connecting = Connecting()
+    with closing(SqliteStore(str(path), 10, max_surplus=0, max_removed_bytes=1, connect=connecting)) as store:
+        for start in range(1, 200, 10):
+            add_all(store, *(recorded(number, body=bytes(5000)) for number in range(start, start + 10)))
+        ((count,),) = connecting.connection.execute("SELECT count(*) FROM deliveries")
+        assert count == 10
 
 
 def test_a_smaller_limit_applies_to_stored_deliveries(path: Path) -> None:

@@ -53,9 +53,16 @@ CREATE TABLE deliveries (
     more_findings INTEGER NOT NULL,
     body BLOB NOT NULL
 );
+CREATE TABLE hidden (id INTEGER PRIMARY KEY);
 CREATE TABLE state (last INTEGER NOT NULL, dropped INTEGER NOT NULL);
 INSERT INTO state VALUES (0, 0);
 """
+# Those that were dropped or deleted, and are still in the file.
+_SHOWN = "id NOT IN (SELECT id FROM hidden)"
+# Of a row, about; SQLite knows the length of a blob without reading it.
+_ROW_BYTES = "200 + length(body) + length(head) + length(findings) + " + " + ".join(
+    f"coalesce(length({name}), 0)" for name in ("recipient", "type", "code", "link", "locale")
+)
 
 
 class SqliteStore:
@@ -64,10 +71,15 @@ class SqliteStore:
     All that came within one turn of the event loop is committed together. A commit outlives the process. It
     outlives the machine once SQLite has moved it from its write-ahead log to the file.
 
+    Removing many large deliveries from the file would take seconds. So what is dropped or deleted is hidden
+    first. Each commit then removes some of it, and closing removes the rest.
+
     Args:
         path: The file; it is created where it does not exist.
         max_deliveries: How many deliveries it keeps.
         max_surplus: How many of those that were dropped may stay in the file for a while, unseen.
+        max_removed_bytes: How many bytes of hidden deliveries a commit removes, about; it always removes one
+            delivery, and as many bytes as it adds.
         connect: Opens the file, as ``sqlite3.connect`` does.
 
     Raises:
@@ -80,6 +92,7 @@ class SqliteStore:
         max_deliveries: int,
         *,
         max_surplus: int = 100,
+        max_removed_bytes: int = 1024 * 1024,
         connect: Callable[..., sqlite3.Connection] = sqlite3.connect,
     ) -> None:
         self._path = path
@@ -88,7 +101,8 @@ class SqliteStore:
         self._name = str(self._file)
         self._max_deliveries = max_deliveries
         self._max_surplus = max_surplus
-        # How many of the oldest in the file are dropped, but not deleted yet.
+        self._max_removed_bytes = max_removed_bytes
+        # How many of the oldest that are not hidden are dropped, but not hidden yet.
         self._surplus = 0
         self._waiting: list[tuple[Recorded, OnStored]] = []
         try:
@@ -143,7 +157,8 @@ class SqliteStore:
         ((self.last, self.dropped),) = run(
             "SELECT max(last, (SELECT coalesce(max(id), 0) FROM deliveries)), dropped FROM state"
         )
-        ((self.total,),) = run("SELECT count(*) FROM deliveries")
+        ((self._hidden,),) = run("SELECT count(*) FROM hidden")
+        ((self.total,),) = run(f"SELECT count(*) FROM deliveries WHERE {_SHOWN}")  # noqa: S608 - constants
         self._write([])
         self._identity = _identify(self._name)
 
@@ -175,28 +190,53 @@ class SqliteStore:
         excess = max(self.total + len(batch) - self._max_deliveries, 0)
         surplus = self._surplus + excess
         is_due = surplus > self._max_surplus
+        hidden = self._hidden + (surplus if is_due else 0)
         last = batch[-1].id if batch else self.last
         run = self._database.execute
         run("BEGIN IMMEDIATE")
         try:
             self._database.executemany(_INSERT, map(_to_sql, batch))
-            # Else the state stays as it is: deleting each time would triple what a commit writes.
+            # Else the state stays as it is: hiding each time would triple what a commit writes.
             if is_due:
-                self._delete_surplus(surplus, self.dropped + excess)
+                self._hide_surplus(surplus, self.dropped + excess)
+            if hidden:
+                hidden -= self._remove_hidden(batch)
             run("COMMIT")
         except sqlite3.Error:
             self._roll_back()
             raise
         self._surplus = 0 if is_due else surplus
+        self._hidden = hidden
         self.last = last
         self.dropped += excess
         self.total += len(batch) - excess
 
-    def _delete_surplus(self, surplus: int, dropped: int) -> None:
+    def _hide_surplus(self, surplus: int, dropped: int) -> None:
         self._database.execute(
-            "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries ORDER BY id LIMIT ?)", [surplus]
+            f"INSERT INTO hidden SELECT id FROM deliveries WHERE {_SHOWN} ORDER BY id LIMIT ?",  # noqa: S608 - constants
+            [surplus],
         )
         self._database.execute("UPDATE state SET dropped = ?", [dropped])
+
+    def _remove_hidden(self, batch: Sequence[Recorded] = ()) -> int:
+        """Remove some of the hidden deliveries from the file, and return how many."""
+        # A row can have the body's texts a second time.
+        added = sum(200 + len(one.head) + len(one.findings) + 2 * len(one.body) for one in batch)
+        most = max(self._max_removed_bytes, added)
+        count = last = size = 0
+        run = self._database.execute
+        # CROSS JOIN has SQLite begin with the table that it names first.
+        with closing(
+            run(f"SELECT id, {_ROW_BYTES} FROM hidden CROSS JOIN deliveries USING (id) ORDER BY id")  # noqa: S608 - constants
+        ) as rows:
+            for id, row_bytes in rows:
+                size += row_bytes
+                if count and size > most:
+                    break
+                count, last = count + 1, id
+        run("DELETE FROM deliveries WHERE id IN (SELECT id FROM hidden WHERE id <= ?)", [last])
+        run("DELETE FROM hidden WHERE id <= ?", [last])
+        return count
 
     def _roll_back(self) -> None:
         if self._database.in_transaction:
@@ -262,10 +302,13 @@ class SqliteStore:
             ("id > ?", query.after),
             ("valid = ?", 0 if query.invalid else None),
             ("status = ?", 200 if query.accepted else None),
-            ("id > (SELECT id FROM deliveries ORDER BY id LIMIT 1 OFFSET ? - 1)", self._surplus or None),
+            (
+                f"id > (SELECT id FROM deliveries WHERE {_SHOWN} ORDER BY id LIMIT 1 OFFSET ? - 1)",  # noqa: S608 - constants
+                self._surplus or None,
+            ),
         ]
         conditions = [(condition, value) for condition, value in wanted if value is not None]
-        where = " AND ".join(condition for condition, _ in conditions) or "1"
+        where = " AND ".join([*(condition for condition, _ in conditions), _SHOWN])
         return where, [value for _, value in conditions]
 
     def delete(self, recipients: frozenset[str] | None) -> int:
@@ -275,13 +318,16 @@ class SqliteStore:
             try:
                 # No id is used again, also where the last delivery is deleted.
                 run("UPDATE state SET last = ?", [self.last])
-                self._delete_surplus(self._surplus, self.dropped)
+                self._hide_surplus(self._surplus, self.dropped)
+                hide = f"INSERT INTO hidden SELECT id FROM deliveries WHERE {_SHOWN}"  # noqa: S608 - constants
                 if recipients is None:
-                    deleted = run("DELETE FROM deliveries").rowcount
+                    deleted = run(hide).rowcount
                 else:
                     gone = set(map(_blob, recipients))
                     self._database.create_function("gone", 1, lambda blob: blob in gone)
-                    deleted = run("DELETE FROM deliveries WHERE gone(recipient)").rowcount
+                    deleted = run(f"{hide} AND gone(recipient)").rowcount
+                hidden = self._hidden + self._surplus + deleted
+                hidden -= self._remove_hidden()
                 run("COMMIT")
             except sqlite3.Error:
                 self._roll_back()
@@ -289,14 +335,17 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise self._problem(error) from None
         self._surplus = 0
+        self._hidden = hidden
         self.total -= deleted
         return deleted
 
     def close(self) -> None:
         self.flush()
         self._max_surplus = 0
-        with suppress(sqlite3.Error):  # what is dropped now is dropped again when the file is opened
+        with suppress(sqlite3.Error):  # what is left is hidden when the file is opened again
             self._write([])
+            while self._hidden:
+                self._write([])
         # Also moves what was committed from the write-ahead log to the file.
         self._database.close()
 
