@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import quopri
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -43,6 +44,34 @@ FORMS = {
     "base64 in lines, as JSON": json.dumps(f"{PAIR[:20]}\n{PAIR[20:]}"),
     "hex": SECRET.encode().hex(),
     "hex in capitals": SECRET.encode().hex().upper(),
+    "an array of bytes": str(list(SECRET.encode()))[1:-1],
+    "an array of bytes in lines": json.dumps(list(SECRET.encode()), indent=2)[4:-2],
+    "an array of bytes, as JSON": json.dumps(dict(enumerate(SECRET.encode())))[6:-1],
+    "bytes of Go": str(list(SECRET.encode()))[1:-1].replace(",", ""),
+    "hex with blanks": SECRET.encode().hex(" "),
+    "hex with colons": SECRET.encode().hex(":"),
+    "hex with dashes, in capitals": SECRET.encode().hex("-").upper(),
+    "hex of C": ", ".join(map(hex, SECRET.encode())),
+    "hex in groups": SECRET.encode().hex(" ", 2),
+    "code points in braces": "".join(f"\\u{{{ord(mark):x}}}" for mark in SECRET),
+    "code points after a percent sign": "".join(f"%u{ord(mark):04x}" for mark in SECRET),
+    "octal": "".join(f"\\{byte:03o}" for byte in SECRET.encode()),
+    "octal in JSON": json.dumps("".join(f"\\{byte:03o}" for byte in SECRET.encode())),
+    "quoted-printable": "".join(f"={byte:02X}" for byte in SECRET.encode()),
+    "quoted-printable where it must be": quopri.encodestring(SECRET.encode()).decode(),
+    "quoted-printable in lines": "=\r\n".join((SECRET[:7], SECRET[7:])),
+    "HTML by numbers without semicolons": "".join(f"&#{ord(mark)}" for mark in SECRET),
+    "HTML by hexadecimal numbers without semicolons": "".join(f"&#x{ord(mark):x}" for mark in SECRET),
+    "base64 twice": base64.b64encode(PAIR.encode()).decode(),
+    "base64 twice, behind one byte": base64.b64encode(b"x" + base64.b64encode(SECRET.encode())).decode(),
+    "base32": base64.b32encode(SECRET.encode()).decode(),
+    "base32 behind one byte": base64.b32encode(f"x{SECRET}".encode()).decode(),
+    "wide letters": "".join(chr(ord(mark) + 0xFEE0) if "!" <= mark <= "~" else mark for mark in SECRET),
+    "with tags": "<b></b>".join(SECRET),
+    "with colors of a terminal": "\x1b[0m".join(SECRET),
+    "with colors of a terminal, as JSON": json.dumps("\x1b[0m".join(SECRET)),
+    "with characters without a width": "\u200b".join(SECRET),
+    "UTF-16 read as another encoding": SECRET.encode("utf-16-le").decode("latin-1"),
 }
 
 
@@ -74,6 +103,9 @@ def test_a_secret_that_was_cut_is_masked_too(end: int) -> None:
         "Bearer token required",
         "500 Internal Server Error after 12 ms, body: {'code': 'wrong'} 100% \\ &amp; &unknown; %zz \\u12",
         "s3cre and Tok&n too",
+        "<Buffer 7b 22 6d 65 73 73 61 67 65 22 3a 22 77 72 6f 6e 67>, 00:1a:2b:3c:4d:5e, [115, 51, 99, 114]",
+        "2026-01-02 03:04:05, 192.0.2.17, 0x1f 0x2e 0x3d 0x4c, ff00:1234::1, 2f0d8a6e-2c1b-4b6f-9d53",
+        "?a=12&b=ab&c=\\163\\u{}\\u{110000} &#99999999 &# %u00 =\n<b>x</b>\x1b[0m\x1b[ \u200b\xad\uff01",
         "",
     ],
 )
@@ -103,3 +135,28 @@ def test_of_a_short_secret_no_part_is_masked_inside_a_line() -> None:
 def test_the_beginning_of_a_secret_is_masked_where_a_line_was_cut(end: str, size: int) -> None:
     assert mask_secrets("not Abc123Def456"[: 4 + size] + end, {"Abc123Def456Ghi789x"}) == f"not (masked){end}"
     assert mask_secrets(f"not Abc{end}", {"Abc123Def456Ghi789x"}) == f"not Abc{end}"
+
+
+def test_a_short_secret_is_masked_where_it_looks_like_an_escape_with_what_precedes_it() -> None:
+    assert mask_secrets("?key=ab12-pass&x", {"ab12-pass"}) == "?key=(masked)&x"
+    assert mask_secrets("C:\\1234pass, %u0041x", {"1234pass", "u0041x"}) == "C:(masked), %(masked)"
+
+
+@pytest.mark.parametrize("secret", ["<tag>ab", "=41", "\\101b", "&#97"])
+def test_no_word_is_masked_that_a_secret_shrinks_to(secret: str) -> None:
+    assert mask_secrets(f"A tab, a cab; {secret}", {secret}) == "A tab, a cab; (masked)"
+
+
+def test_secrets_in_several_forms_are_masked_one_by_one() -> None:
+    forms = [form.encode().hex(" ") if number % 2 else form for number, form in enumerate([SECRET] * 4)]
+    assert mask_secrets("|".join(forms), {SECRET}) == "|".join(["(masked)"] * 4)
+
+
+def test_in_the_output_of_node_only_the_secret_is_masked() -> None:
+    data = f"Bearer {SECRET}!".encode()
+    shown = json.dumps({"type": "Buffer", "data": list(data)}, separators=(",", ":"))
+    masked = '{"type":"Buffer","data":[66,101,97,114,101,114,32,(masked),33]}'
+    assert mask_secrets(shown, {SECRET}) == masked
+    assert mask_secrets(json.dumps(shown), {SECRET}) == json.dumps(masked)
+    shown = f"<Buffer {data[:24].hex(' ')} ... 27 more bytes>"
+    assert mask_secrets(shown, {SECRET}) == "<Buffer 42 65 61 72 65 72 20 (masked) ... 27 more bytes>"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import re
+import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    _Places = list[tuple[int, int]]
 
 
 def escape_unprintable(text: str) -> str:
@@ -74,9 +77,9 @@ def format_names(members: Iterable[str]) -> str:
 def mask_secrets(text: str, secrets: Iterable[str]) -> str:
     """Return a text with ``(masked)`` in the place of each secret, and of each part of a long one.
 
-    A secret is found in any letter case, in base64 or hex, and in any mix of the escapes of URLs, JSON, HTML
-    and Python. Mask a text before you cut it: fewer than MIN_PART_BYTES of a secret are masked only where a
-    line ends with them.
+    A secret is found in any letter case, in base64, base32 or hex, as a list of the numbers of its bytes, and
+    in any mix of the escapes of URLs, mail, JSON, HTML and programs. Mask a text before you cut it: fewer
+    than MIN_PART_BYTES of a secret are masked only where a line ends with them.
 
     Args:
         text: The text.
@@ -86,18 +89,23 @@ def mask_secrets(text: str, secrets: Iterable[str]) -> str:
     parts = _list_parts(secrets)
     if not parts:
         return text
-    plain, places = _decode_escapes(text)
     hidden: list[list[int]] = []
-    for start in range(len(plain)):
-        for size, known in parts.items():
-            if plain[start : start + size] in known:
-                first, last = places[start][0], places[start + size - 1][1]
-                if hidden and first <= hidden[-1][1]:
-                    hidden[-1][1] = max(last, hidden[-1][1])
-                else:
-                    hidden.append([first, last])
-    for first, last in reversed(hidden):
-        text = f"{text[:first]}(masked){text[last:]}"
+    for plain, places in _list_readings(text):
+        for start in range(len(plain)):
+            for size, known in parts.items():
+                if plain[start : start + size] in known:
+                    first, last = places[start][0], places[start + size - 1][1]
+                    if hidden and hidden[-1][0] <= first <= hidden[-1][1]:
+                        hidden[-1][1] = max(last, hidden[-1][1])
+                    else:
+                        hidden.append([first, last])
+    shown: list[str] = []
+    end = -1
+    for first, last in sorted(hidden):
+        if first > end:
+            shown.append(text[max(end, 0) : first])
+        end = max(end, last)
+    text = "(masked)".join([*shown, text[max(end, 0) :]])
     return _compile_beginnings(secrets).sub("(masked)", text)
 
 
@@ -110,10 +118,29 @@ _MIN_LONG_BYTES = 12
 _MAX_ESCAPES = 3
 """How many escapes one inside the other are decoded, for example JSON in a JSON string in HTML."""
 
-_ESCAPE = re.compile(
+_ESCAPES = (
     rb"%[0-9A-Fa-f]{2}|(?:\\u[0-9A-Fa-f]{4})+|\\x[0-9A-Fa-f]{2}|\\.|"
-    rb"&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});",
+    rb"&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
+)
+_ESCAPE = re.compile(_ESCAPES, re.DOTALL)
+# These stand in ordinary text too, for example in `key=abc`: a text is read with them and without.
+_RARE_ESCAPE = re.compile(
+    rb"=[0-9A-Fa-f]{2}|(?P<octal>\\[0-3][0-7]{2})|"
+    rb"(?P<code>\\u\{[0-9A-Fa-f]{1,6}\}|%u[0-9A-Fa-f]{4})|&\#(?:[0-9]{1,7}+|[xX][0-9A-Fa-f]{1,6}+)(?!;)|"
+    # Soft line breaks of mail, colors of a terminal, tags, zero bytes, and characters without a width.
+    rb"(?P<nothing>=\r?\n|\x1b\[[0-9;]*+[A-Za-z]|<[^<>]{0,99}>|\x00|\xc2\xad|\xe2\x80[\x8b-\x8d]|\xef\xbb\xbf)|"
+    rb"(?P<wide>\xef(?:\xbc[\x81-\xbf]|\xbd[\x80-\x9e]))|" + _ESCAPES,
     re.DOTALL,
+)
+_WIDE_OFFSET = 0xFEE0
+# The bytes of a text as programs print them, for example `<Buffer 73 33>`, `0x73,0x33` or `{"0":115,"1":51}`.
+_NUMBERS = (
+    (re.compile(rb"[0-9a-f]{2}(?:[ :,]*+(?:0x)?[0-9a-f]{2}){3,}"), re.compile(rb"(?:0x)?([0-9a-f]{2})"), 16),
+    (
+        re.compile(rb'(?<![0-9])[0-9]{1,3}(?:[ ,;]++(?:"[0-9]++" ?: ?)?[0-9]{1,3}(?![0-9])){3,}'),
+        re.compile(rb'(?:"[0-9]+" ?: ?)?([0-9]+)'),
+        10,
+    ),
 )
 _CONTROL_LETTERS = b"nrtbf"
 # Forms write a blank as a plus; base64 for URLs has two other characters. Lines may be wrapped.
@@ -153,36 +180,62 @@ def _list_parts(secrets: frozenset[str]) -> dict[int, set[bytes]]:
 def _list_encodings(secret: bytes) -> Iterator[bytes]:
     yield secret
     # What looks like an escape in it is decoded in the text.
-    yield _decode_escapes(secret.decode("utf-8", "surrogatepass"))[0]
-    encoded = [secret.hex().encode()]
-    for before in range(3):
-        # Inside other text that is encoded too, three different texts stand for it. Those characters at
-        # both ends that its neighbours change are left out.
-        text = base64.b64encode(bytes(before) + secret).rstrip(b"=")
-        rest = (before + len(secret)) % 3
-        encoded.append(text[(0, 2, 3)[before] : len(text) - (1 if rest else 0)])
+    yield _decode_escapes(*_locate_bytes(secret.decode("utf-8", "surrogatepass")), _ESCAPE)[0]
+    encoded = [secret.hex().encode(), *_list_parts_in_base(secret, 32)]
+    encoded.append(_decode_escapes(*_locate_bytes(secret.decode("utf-8", "surrogatepass")), _RARE_ESCAPE)[0])
+    for once in _list_parts_in_base(secret, 64):
+        encoded += (once, *_list_parts_in_base(once, 64))
     # A shorter one may stand in a text by chance.
     yield from (text for text in encoded if len(text) >= MIN_PART_BYTES)
+
+
+def _list_parts_in_base(data: bytes, base: int) -> Iterator[bytes]:
+    """Yield what stands for some bytes in a longer text in base64 or base32, for each way that they fall."""
+    encode, bits, group = (base64.b64encode, 6, 3) if base == 64 else (base64.b32encode, 5, 5)
+    for before in range(group):
+        # Characters at both ends that the neighbours change are left out.
+        text = encode(bytes(before) + data).rstrip(b"=")
+        yield text[-(-before * 8 // bits) : (before + len(data)) * 8 // bits]
 
 
 def _level(data: bytes) -> bytes:
     return data.lower().translate(_SAME, _IGNORED)
 
 
-def _decode_escapes(text: str) -> tuple[bytes, list[tuple[int, int]]]:
-    """Return a text without escapes, leveled as secrets are, and for each byte its place in the text."""
+def _locate_bytes(text: str) -> tuple[bytes, _Places]:
+    """Return a text in UTF-8, and for each byte its place in the text."""
     data = text.encode("utf-8", "surrogatepass")
     if text.isascii():
-        places = [(start, start + 1) for start in range(len(text))]
-    else:
-        widths = (len(mark.encode("utf-8", "surrogatepass")) for mark in text)
-        places = [(start, start + 1) for start, width in enumerate(widths) for _ in range(width)]
+        return data, [(start, start + 1) for start in range(len(text))]
+    widths = (len(mark.encode("utf-8", "surrogatepass")) for mark in text)
+    return data, [(start, start + 1) for start, width in enumerate(widths) for _ in range(width)]
+
+
+def _list_readings(text: str) -> Iterator[tuple[bytes, _Places]]:
+    """Yield what a text may stand for, leveled as secrets are, and for each byte its place in the text."""
+    located = _locate_bytes(text)
+    plain, places = _decode_escapes(*located, _ESCAPE)
+    yield plain, places
+    rare = _decode_escapes(*located, _RARE_ESCAPE)
+    if rare[0] != plain:
+        yield rare
+    for run, number, base in _NUMBERS:
+        for numbers in run.finditer(plain):
+            found = [
+                (value, (places[each.start(1)][0], places[each.end(1) - 1][1]))
+                for each in number.finditer(plain, *numbers.span())
+                if (value := int(each[1], base)) < 256
+            ]
+            yield _level_located(bytes(value for value, _ in found), [place for _, place in found])
+
+
+def _decode_escapes(data: bytes, places: _Places, pattern: re.Pattern[bytes]) -> tuple[bytes, _Places]:
     for _ in range(_MAX_ESCAPES):
         decoded = bytearray()
-        moved: list[tuple[int, int]] = []
+        moved: _Places = []
         end = 0
-        for found in _ESCAPE.finditer(data):
-            value = _decode_escape(found[0])
+        for found in pattern.finditer(data):
+            value = _decode_escape(found)
             decoded += data[end : found.start()] + value
             moved += places[end : found.start()]
             moved += [(places[found.start()][0], places[found.end() - 1][1])] * len(value)
@@ -190,11 +243,24 @@ def _decode_escapes(text: str) -> tuple[bytes, list[tuple[int, int]]]:
         if not end:
             break
         data, places = bytes(decoded + data[end:]), moved + places[end:]
-    kept = [place for byte, place in zip(data, places, strict=True) if byte not in _IGNORED]
-    return _level(data), kept
+    return _level_located(data, places)
 
 
-def _decode_escape(escape: bytes) -> bytes:
+def _level_located(data: bytes, places: _Places) -> tuple[bytes, _Places]:
+    return _level(data), [place for byte, place in zip(data, places, strict=True) if byte not in _IGNORED]
+
+
+def _decode_escape(found: re.Match[bytes]) -> bytes:
+    escape = found[0]
+    match found.lastgroup:
+        case "nothing":
+            return b""
+        case "octal":
+            return bytes([int(escape[1:], 8)])
+        case "code":
+            return _encode_code(int(escape[2:].strip(b"{}"), 16))
+        case "wide":
+            return _encode_code(ord(escape.decode()) - _WIDE_OFFSET)
     if escape.startswith(b"&"):
         # Here: what every pytest run loads imports little.
         from html import unescape
@@ -203,10 +269,14 @@ def _decode_escape(escape: bytes) -> bytes:
     if escape.startswith(b"\\u") and len(escape) > 2:
         text: str = json.loads(f'"{escape.decode()}"')
         return text.encode("utf-8", "surrogatepass")
-    if escape.startswith((b"%", b"\\x")) and len(escape) > 2:
+    if escape.startswith((b"%", b"=", b"\\x")) and len(escape) > 2:
         return bytes.fromhex(escape[-2:].decode())
     mark = escape[1:]
     return b"" if mark in _CONTROL_LETTERS else mark
+
+
+def _encode_code(code: int) -> bytes:
+    return chr(code).encode("utf-8", "surrogatepass") if code <= sys.maxunicode else b""
 
 
 def credential_forms(authorization: str) -> set[str]:
