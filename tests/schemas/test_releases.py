@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 RELEASES = ROOT / "tools" / "contract_source" / "releases.json"
 # They may name a release although it is the newest: history, recordings, versions of other software.
 OTHERS = re.compile(
-    r"CHANGELOG\.md|constraints\.txt|tools/contract_source/.*|tests/schemas/data/.*|.*lock.*\.json"
+    r"CHANGELOG\.md|constraints\.txt|tools/contract_source/.*|tests/schemas/data/.*|tests/real_logto/.*|.*lock.*\.json"
 )
 
 
