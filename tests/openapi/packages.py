@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.logto.node import lacking, skip_or_fail
+from tests.support.examples import LACKING, build
 from tests.support.programs import serving_program
 from tests.support.small_receivers import AUTHORIZATION
 
@@ -37,18 +37,22 @@ def run_node(*arguments: str | Path, cwd: Path = FOLDER) -> subprocess.Completed
 
 
 @contextmanager
-def serving_example(name: str, sink: SmtpSink) -> Iterator[str]:
-    """Run a receiver of ``examples/`` that sends to a sink, and yield its origin."""
+def serving_example(name: str, sink: SmtpSink, folder: Path) -> Iterator[str]:
+    """Run a receiver of ``examples/`` that sends to a sink, and yield its origin.
+
+    It is skipped, or in CI fails, where what it needs is missing.
+
+    Args:
+        name: The file of a Python example, or the folder of another one.
+        sink: The SMTP server.
+        folder: Where to build it.
+    """
+    skip_or_fail(LACKING[name]() if name in LACKING else None)
     environment = {
         "MAIL_AUTHORIZATION": AUTHORIZATION,
         "SMTP_HOST": sink.host,
         "SMTP_PORT": str(sink.port),
         "PORT": "0",
     }
-    if name == "receiver_node":
-        require_packages("examples/receiver_node")
-        command: tuple[str | Path, ...] = ("node", ROOT / "examples/receiver_node/receiver.mjs")
-    else:
-        command = (sys.executable, ROOT / f"examples/{name}.py")
-    with serving_program(*command, environment=environment) as origin:
+    with serving_program(*build(name, folder), environment=environment) as origin:
         yield origin

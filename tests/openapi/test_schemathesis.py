@@ -44,9 +44,21 @@ def run_schemathesis(origin: str, folder: Path, *options: str) -> subprocess.Com
     )
 
 
-@pytest.mark.parametrize("name", ["receiver_flask", "receiver_fastapi", "receiver_node"])
+# Without PHP: its built-in server answers 501 with a page of HTML to a method that it does not know, and the
+# receiver never sees that request.
+@pytest.mark.parametrize(
+    "name",
+    [
+        "receiver_flask.py",
+        "receiver_fastapi.py",
+        "receiver_go",
+        "receiver_java",
+        "receiver_node",
+        "receiver_typescript",
+    ],
+)
 def test_schemathesis_finds_no_failure(name: str, tmp_path: Path) -> None:
-    with SmtpSink() as sink, serving_example(name, sink) as origin:
+    with SmtpSink() as sink, serving_example(name, sink, tmp_path) as origin:
         result = run_schemathesis(origin, tmp_path)
     assert result.returncode == 0, result.stdout
     counted = re.search(r"(\d+) generated, (\d+) passed", result.stdout)

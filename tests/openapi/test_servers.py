@@ -31,7 +31,7 @@ def serving_in_front(server: str, file: Path) -> Iterator[tuple[Receiver, SmtpSi
     require_packages("tests/openapi")
     with (
         SmtpSink() as sink,
-        serving_example("receiver_node", sink) as behind,
+        serving_example("receiver_node", sink, FOLDER) as behind,
         serving_program("node", FOLDER / server, file, f"{behind}{PATH}") as origin,
         closing(Receiver.url(f"{origin}{PATH}", authorization=AUTHORIZATION)) as receiver,
     ):

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from functools import cache, partial
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from tests.logto.node import skip_or_fail
-from tests.support.languages import (
-    GO_ENVIRONMENT,
-    JARS,
-    find_go,
-    lacks_go,
-    lacks_java,
-    lacks_node,
-    lacks_php,
-)
+from tests.support.examples import EXAMPLES, LACKING, build
 from tests.support.programs import serving_program
 from tests.support.runs import try_rule, try_rules
 from tests.support.silent_smtp import STEPS, silent_smtp
@@ -41,10 +29,9 @@ from logto_mail_contract.wire.outcomes import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     FindCommand = Callable[[str], list[str | Path] | None]
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 class Running(NamedTuple):
@@ -55,46 +42,6 @@ class Running(NamedTuple):
     """The SMTP server to which it sends its mails."""
     output: list[str]
     """The lines that it prints; none in process."""
-
-
-LACKING: dict[str, Callable[[], str | None]] = {
-    "receiver_go": lacks_go,
-    "receiver_java": lacks_java,
-    "receiver_node": lambda: lacks_node("examples/receiver_node"),
-    "receiver_php": lacks_php,
-    "receiver_typescript": lambda: lacks_node("examples/receiver_typescript"),
-}
-
-
-def build(name: str, into: Path) -> list[str | Path]:
-    """Compile an example if it must be, and return the command that runs it, which the example documents."""
-    folder = EXAMPLES / name
-    match name:
-        case "receiver_go":
-            subprocess.run(
-                [str(find_go()), "build", "-o", str(into / "receiver"), "."],
-                cwd=folder,
-                env={**os.environ, **GO_ENVIRONMENT},
-                check=True,
-            )
-            return [into / "receiver"]
-        case "receiver_java":
-            # Quick to start, and light on the cores that the other tests need too.
-            light = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
-            return ["java", *light, "-cp", os.pathsep.join(map(str, JARS)), folder / "Receiver.java"]
-        case "receiver_php":
-            return ["php", "-S", "127.0.0.1:0", folder / "receiver.php"]
-        case "receiver_typescript":
-            # Beside its packages, where Node looks for them.
-            (into / "node_modules").symlink_to(folder / "node_modules")
-            compiler = str(folder / "node_modules/typescript/bin/tsc")
-            subprocess.run(["node", compiler, "--project", str(folder), "--outDir", str(into)], check=True)
-            (into / "package.json").symlink_to(folder / "package.json")
-            return ["node", into / "server.js"]
-        case "receiver_node":
-            return ["node", folder / "receiver.mjs"]
-        case _:
-            return [sys.executable, EXAMPLES / name]
 
 
 @contextmanager
