@@ -123,6 +123,8 @@ def members(count: int, form: bytes) -> bytes:
 
 
 SMALL = post(message(b'{"code":"123456"}', b"foo@example.com"))
+LARGE = post(message(b'{"code":"%s"}' % ("é".encode() * (SIZE // 2))))
+DETAIL = get("/api/messages/latest?to=foo@example.com", last=False)
 BODIES = {
     "integer-like keys": message(
         members(SIZE // 20, b'"%d":1')[:-1] + b"," + members(SIZE // 20, b'"k%d":1')[1:]
@@ -159,6 +161,16 @@ def leave_unread(endpoint: Endpoint) -> None:
         client.close()
 
 
+def leave_details_unread(endpoint: Endpoint) -> None:
+    endpoint.exchange(LARGE)
+    clients = [endpoint.connect() for _ in range(24)]
+    for client in clients:
+        client.sendall(get("/api/messages/latest?to=large@example.com"))
+    time.sleep(0.2)
+    for client in clients:
+        client.close()
+
+
 def leave_unfinished(endpoint: Endpoint) -> None:
     clients = [endpoint.connect() for _ in range(200)]
     for client in clients:
@@ -180,7 +192,8 @@ SCRIPT = b"POST /api/replies HTTP/1.1\r\nHost: localhost\r\nContent-Type: applic
 PARSING = {f"a body of {name}, and its detail": parsing(body) for name, body in BODIES.items()} | {
     "a script of brackets": sending(
         SCRIPT + b"Content-Length: %d\r\n\r\n" % len(BODIES["brackets"]) + BODIES["brackets"]
-    )
+    ),
+    "large details left unread": leave_details_unread,
 }
 OTHERS = {
     "near misses in a full inbox": sending(get("/api/messages?to=NONE@example.com", last=False) * 200),
@@ -206,13 +219,14 @@ KINDS: dict[str, Callable[[Endpoint], None]] = {IDLE: lambda _: time.sleep(0.1),
 
 
 def probe(endpoint: Endpoint, ended: threading.Event, times: list[float]) -> None:
-    """Deliver small messages as a healthy client until the end, and note the milliseconds of each."""
+    """Deliver a small message and show it, again and again until the end; note the milliseconds of each."""
     with endpoint.connect() as client:
         while not ended.is_set():
-            begin = time.perf_counter()
-            client.sendall(SMALL)
-            assert b" 200 OK" in client.recv(1 << 16)
-            times.append((time.perf_counter() - begin) * 1000)
+            for request in (SMALL, DETAIL):
+                begin = time.perf_counter()
+                client.sendall(request)
+                assert b" 200 OK" in client.recv(1 << 16)
+                times.append((time.perf_counter() - begin) * 1000)
             time.sleep(0.002)
 
 
