@@ -129,31 +129,7 @@ class SqliteStore:
         run = self._database.execute
         # One process at a time: two would give the same ids.
         run("PRAGMA locking_mode = EXCLUSIVE")
-        ((application,),) = run("PRAGMA application_id")
-        ((version,),) = run("PRAGMA user_version")
-        ((tables,),) = run("SELECT count(*) FROM sqlite_schema")
-        if application != _APPLICATION and (tables or application):
-            raise StoreProblem(
-                f"{self._path} is a SQLite file of something else, and was left as it is. "
-                "Name another file; it is created where it does not exist."
-            )
-        if version > _VERSION:
-            raise StoreProblem(
-                f"{self._path} was written by a newer mail-contract (its format is {version}, this one "
-                f"knows {_VERSION}), and was left as it is. Update mail-contract, or name another file."
-            )
-        if tables and version < _VERSION:
-            raise StoreProblem(
-                f"{self._path} was written by an older mail-contract (its format is {version}, this one "
-                f"knows {_VERSION}), and was left as it is. Delete it, or name another file."
-            )
-        run("PRAGMA journal_mode = WAL")
-        run("PRAGMA synchronous = NORMAL")
-        if not tables:
-            self._database.executescript(
-                f"BEGIN; {_TABLES} PRAGMA application_id = {_APPLICATION}; "
-                f"PRAGMA user_version = {_VERSION}; COMMIT;"
-            )
+        _prepare(self._path, self._database)
         ((self.last, self.dropped),) = run(
             "SELECT max(last, (SELECT coalesce(max(id), 0) FROM deliveries)), dropped FROM state"
         )
@@ -200,7 +176,7 @@ class SqliteStore:
             if is_due:
                 self._hide_surplus(surplus, self.dropped + excess)
             if hidden:
-                hidden -= self._remove_hidden(batch)
+                hidden -= _remove_hidden(self._database, self._max_removed_bytes, batch)
             run("COMMIT")
         except sqlite3.Error:
             self._roll_back()
@@ -217,26 +193,6 @@ class SqliteStore:
             [surplus],
         )
         self._database.execute("UPDATE state SET dropped = ?", [dropped])
-
-    def _remove_hidden(self, batch: Sequence[Recorded] = ()) -> int:
-        """Remove some of the hidden deliveries from the file, and return how many."""
-        # A row can have the body's texts a second time.
-        added = sum(200 + len(one.head) + len(one.findings) + 2 * len(one.body) for one in batch)
-        most = max(self._max_removed_bytes, added)
-        count = last = size = 0
-        run = self._database.execute
-        # CROSS JOIN has SQLite begin with the table that it names first.
-        with closing(
-            run(f"SELECT id, {_ROW_BYTES} FROM hidden CROSS JOIN deliveries USING (id) ORDER BY id")  # noqa: S608 - constants
-        ) as rows:
-            for id, row_bytes in rows:
-                size += row_bytes
-                if count and size > most:
-                    break
-                count, last = count + 1, id
-        run("DELETE FROM deliveries WHERE id IN (SELECT id FROM hidden WHERE id <= ?)", [last])
-        run("DELETE FROM hidden WHERE id <= ?", [last])
-        return count
 
     def _roll_back(self) -> None:
         if self._database.in_transaction:
@@ -327,7 +283,7 @@ class SqliteStore:
                     self._database.create_function("gone", 1, lambda blob: blob in gone)
                     deleted = run(f"{hide} AND gone(recipient)").rowcount
                 hidden = self._hidden + self._surplus + deleted
-                hidden -= self._remove_hidden()
+                hidden -= _remove_hidden(self._database, self._max_removed_bytes)
                 run("COMMIT")
             except sqlite3.Error:
                 self._roll_back()
@@ -353,6 +309,68 @@ class SqliteStore:
         name = getattr(error, "sqlite_errorname", "")
         advice = next((text for start, text in _ADVICE.items() if name.startswith(start)), "")
         return StoreProblem(f"{self._path}: {error}{f' ({name})' if name else ''}. {advice}".strip())
+
+
+def _remove_hidden(database: sqlite3.Connection, max_bytes: int, batch: Sequence[Recorded] = ()) -> int:
+    """Remove some of the hidden deliveries from the file, and return how many.
+
+    Args:
+        database: The open file.
+        max_bytes: How many bytes of them, about.
+        batch: What the same commit adds; as many bytes may be removed.
+    """
+    # A row can have the body's texts a second time.
+    added = sum(200 + len(one.head) + len(one.findings) + 2 * len(one.body) for one in batch)
+    most = max(max_bytes, added)
+    count = last = size = 0
+    # CROSS JOIN has SQLite begin with the table that it names first.
+    with closing(
+        database.execute(
+            f"SELECT id, {_ROW_BYTES} FROM hidden CROSS JOIN deliveries USING (id) ORDER BY id"  # noqa: S608 - constants
+        )
+    ) as rows:
+        for id, row_bytes in rows:
+            size += row_bytes
+            if count and size > most:
+                break
+            count, last = count + 1, id
+    database.execute("DELETE FROM deliveries WHERE id IN (SELECT id FROM hidden WHERE id <= ?)", [last])
+    database.execute("DELETE FROM hidden WHERE id <= ?", [last])
+    return count
+
+
+def _prepare(path: str, database: sqlite3.Connection) -> None:
+    """Make the tables in a file that is empty.
+
+    Raises:
+        StoreProblem: The file is no inbox, or was written by another version.
+    """
+    run = database.execute
+    ((application,),) = run("PRAGMA application_id")
+    ((version,),) = run("PRAGMA user_version")
+    ((tables,),) = run("SELECT count(*) FROM sqlite_schema")
+    if application != _APPLICATION and (tables or application):
+        raise StoreProblem(
+            f"{path} is a SQLite file of something else, and was left as it is. "
+            "Name another file; it is created where it does not exist."
+        )
+    if version > _VERSION:
+        raise StoreProblem(
+            f"{path} was written by a newer mail-contract (its format is {version}, this one "
+            f"knows {_VERSION}), and was left as it is. Update mail-contract, or name another file."
+        )
+    if tables and version < _VERSION:
+        raise StoreProblem(
+            f"{path} was written by an older mail-contract (its format is {version}, this one "
+            f"knows {_VERSION}), and was left as it is. Delete it, or name another file."
+        )
+    run("PRAGMA journal_mode = WAL")
+    run("PRAGMA synchronous = NORMAL")
+    if not tables:
+        database.executescript(
+            f"BEGIN; {_TABLES} PRAGMA application_id = {_APPLICATION}; "
+            f"PRAGMA user_version = {_VERSION}; COMMIT;"
+        )
 
 
 _ADVICE = {
