@@ -217,6 +217,39 @@ def test_a_delivery_of_another_inbox_is_no_cursor(wait: str) -> None:
         getattr(inbox, wait)(after=later)
 
 
+@pytest.mark.parametrize("value", [math.nan, -1, -0.001, -math.inf, "1", None])
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        ("wait_for", "timeout"),
+        ("wait_for_async", "timeout"),
+        ("assert_empty", "within"),
+        ("assert_empty_async", "within"),
+    ],
+)
+def test_what_is_no_time_to_wait_is_refused(call: str, name: str, value: Any) -> None:
+    error = ValueError if isinstance(value, (int, float)) else TypeError
+    with pytest.raises(error, match=f"^{name} is a number of seconds from 0; it was {value!r}.$"):
+        getattr(Inbox(), call)(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "problem"),
+    [
+        ({"to": 5}, "to is a text; it was 5."),
+        ({"to": b"foo@example.com"}, "to is a text; it was b'foo@example.com'."),
+        ({"type": ["SignIn"]}, "type is a text; it was ['SignIn']."),
+        ({"payload": "code"}, "payload is a dict of variables; it was 'code'."),
+    ],
+)
+@pytest.mark.parametrize("call", ["count", "latest", "assert_empty", "wait_for", "wait_for_async"])
+def test_an_argument_of_another_kind_is_refused(call: str, wanted: dict[str, Any], problem: str) -> None:
+    inbox = Inbox()
+    deliver(inbox)
+    with pytest.raises(TypeError, match=f"^{re.escape(problem)}$"):
+        getattr(inbox, call)(**wanted)
+
+
 def test_a_delivery_that_is_no_message_matches_only_an_empty_query() -> None:
     inbox = Inbox(lenient=True)
     deliver(inbox, b"no json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..clock import read_monotonic
@@ -12,10 +13,11 @@ from .delivery import Delivery, MailNotReceived
 from .matching import Query, check_type, parse_body
 from .store import MAX_STORED_BYTES, MemoryStore, StoreProblem
 from .violations import ExpectedViolation, Violations
+from .waiting import require_seconds
 from .waits import Waits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Iterator
 
     from ..findings import ContractViolation
     from ..judging.requests import Verdict
@@ -284,6 +286,7 @@ class Inbox:
         ignore_case: bool,
     ) -> Query:
         __tracebackhide__ = True
+        _require_kinds(to, type, payload)
         if after is not None and after.number > (last := self._core.store.last):
             raise ValueError(
                 f"after is delivery {after.number}, and {self._label} has had {last}: it is of another "
@@ -316,7 +319,7 @@ class Inbox:
             type: The template type.
             payload: Variables that the payload must have; objects in it may have more members.
             after: Look only at what arrived after this delivery, for example when a code is asked for again.
-            timeout: Seconds to wait.
+            timeout: Seconds to wait, from 0; infinity is allowed.
             ignore_case: Ignore the letter case of the recipient.
 
         Raises:
@@ -324,9 +327,11 @@ class Inbox:
             ContractViolation: A delivery broke the contract.
             ValueError: The endpoint's revision does not have the template type. A lenient endpoint waits for
                 any type, and so does one that expects the violation ``message/guard/type``. Or ``after`` is a
-                delivery of another inbox.
+                delivery of another inbox, or ``timeout`` is negative or NaN.
+            TypeError: An argument has a wrong type.
         """
         __tracebackhide__ = True
+        require_seconds("timeout", timeout)
         query = self._query(to, type, payload, after, ignore_case=ignore_case)
         return self._require(query, timeout, self._core.wait(query, timeout, self._raise_due))
 
@@ -348,6 +353,7 @@ class Inbox:
             RuntimeError: When it is awaited in another loop.
         """
         __tracebackhide__ = True
+        require_seconds("timeout", timeout)
         query = self._query(to, type, payload, after, ignore_case=ignore_case)
         return self._waits.track(self._wait_async(query, timeout), "wait_for_async", query)
 
@@ -379,6 +385,7 @@ class Inbox:
             ValueError: As ``wait_for``.
         """
         __tracebackhide__ = True
+        require_seconds("within", within)
         query = self._query(to, type, payload, ignore_case=ignore_case)
         self._require_none(query, self._core.wait(query, within, self._raise_due))
 
@@ -399,6 +406,7 @@ class Inbox:
             RuntimeError: When it is awaited in another loop.
         """
         __tracebackhide__ = True
+        require_seconds("within", within)
         query = self._query(to, type, payload, ignore_case=ignore_case)
         return self._waits.track(self._watch_async(query, within), "assert_empty_async", query)
 
@@ -469,3 +477,12 @@ class Inbox:
                 f"{MAX_STORED_BYTES // 1024**2} MiB."
             )
         return "\n".join([*lines, *self._surroundings()])
+
+
+def _require_kinds(to: object, type: object, payload: object) -> None:
+    __tracebackhide__ = True
+    for name, value in (("to", to), ("type", type)):
+        if not (value is None or isinstance(value, str)):
+            raise TypeError(f"{name} is a text; it was {value!r:.80}.")
+    if not (payload is None or isinstance(payload, Mapping)):
+        raise TypeError(f"payload is a dict of variables; it was {payload!r:.80}.")

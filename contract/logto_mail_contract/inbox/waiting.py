@@ -71,6 +71,27 @@ class LoopSignal:
         self._event = type(self._event)()
 
 
+def require_seconds(name: str, value: float) -> None:
+    """Refuse what is no time to wait.
+
+    Args:
+        name: The name of the argument.
+        value: The argument: seconds, from 0; infinity is allowed.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is negative or NaN.
+    """
+    __tracebackhide__ = True
+    problem = f"{name} is a number of seconds from 0; it was {value!r:.80}."
+    try:
+        is_time = value >= 0
+    except TypeError:
+        raise TypeError(problem) from None
+    if not is_time:
+        raise ValueError(problem)
+
+
 def start_timer(seconds: float, function: Callable[[], None]) -> Alarm:
     """Have a function called after some seconds, in a thread that does not outlive the process."""
     timer = threading.Timer(seconds, function)
