@@ -172,6 +172,13 @@ def test_no_message_exits_5(capsys: pytest.CaptureFixture[str]) -> None:
         (["valdate"], "invalid choice: 'valdate'"),
         ([], "the following arguments are required: COMMAND"),
         (["sample", "-n", "0"], "argument -n: invalid value '0': expected a whole number from 1"),
+        (["sample", "-n", "9" * 5000], "expected a whole number from 1"),
+        (["sample", "--seed", "1_0"], "argument --seed: invalid value '1_0': expected a whole number"),
+        (["sample", "--seed", "٣"], "argument --seed: invalid value '٣': expected a whole number"),
+        (
+            ["send", "http://localhost/", "--timeout", "1_0"],
+            "argument --timeout: invalid value '1_0': expected",
+        ),
         (["send", "http://127.0.0.1:1/", "--timeout", "nan"], "'nan': expected a number of seconds above 0"),
     ],
 )

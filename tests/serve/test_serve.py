@@ -439,7 +439,16 @@ def test_a_port_in_use_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
+        (["--port", "99999"], "; --port 0 chooses a free port"),
         (["--port", "99999"], "cannot listen at 127.0.0.1 port 99999"),
+        (["--port", "80_25"], "argument --port: invalid value '80_25': expected a whole number"),
+        (["--host", ""], "cannot listen at the empty host port 8025"),
+        (
+            ["--host", "no.such.host.invalid"],
+            "; name an address of this machine, for example --host 127.0.0.1",
+        ),
+        (["--host", "::ffff:127.0.0.1"], "; name an address of this machine, for example --host 127.0.0.1"),
+        (["--host", "192.0.2.1"], "; name an address of this machine, for example --host 127.0.0.1"),
         (["--host", "no.such.host.invalid"], "cannot listen at no.such.host.invalid port 8025"),
         (["--revision", "1.21"], "There is no contract revision '1.21'"),
         (["--revision", "1.22", "--layer", "documented"], "Revision 1.22 has no layer 'documented'"),

@@ -6,6 +6,7 @@ It imports no command: ``mail-contract --help`` must not wait for what the comma
 from __future__ import annotations
 
 import argparse
+import re
 
 from .. import __version__
 from ..catalogue import LAYERS
@@ -98,7 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verify.add_argument(
         "--smtp-sink",
-        type=int,
+        type=_whole_number,
         metavar="PORT",
         help="receive the receiver's mails by SMTP at this port of 127.0.0.1, and judge them too",
     )
@@ -133,7 +134,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen at (127.0.0.1)")
     serve.add_argument(
-        "--port", type=int, default=8025, metavar="N", help="port; 0 chooses a free one (8025)"
+        "--port", type=_whole_number, default=8025, metavar="N", help="port; 0 chooses a free one (8025)"
     )
     serve.add_argument("--lenient", action="store_true", help="exit with 0 even after an invalid message")
     serve.add_argument("--redact", action="store_true", help="print no codes and no links")
@@ -217,7 +218,7 @@ def _shared_options() -> tuple[_Parser, ...]:
     receiver.add_argument("url", metavar="URL", help="the receiver's endpoint")
     receiver.add_argument("--ca-file", metavar="FILE", help="authorities to trust for https, PEM")
     receiver.add_argument("--allow-remote", action="store_true", help="allow a receiver on another machine")
-    seed.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the messages (0)")
+    seed.add_argument("--seed", type=_whole_number, default=0, metavar="N", help="seed of the messages (0)")
     rules.add_argument(
         "--rules",
         nargs="+",
@@ -289,7 +290,8 @@ def _rate(text: str) -> float:
 
 def _positive(text: str, expected: str) -> float:
     try:
-        value = float(text)
+        # float() reads 1_0 and digits of any script too.
+        value = float(text) if text.isascii() and "_" not in text else 0.0
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
@@ -297,7 +299,13 @@ def _positive(text: str, expected: str) -> float:
     return value
 
 
+def _whole_number(text: str) -> int:
+    if not re.fullmatch("-?[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError(f"invalid value {text!r}: expected a whole number")
+    return int(text)
+
+
 def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text)):
+    if not (re.fullmatch("[0-9]{1,18}", text) and int(text)):
         raise argparse.ArgumentTypeError(f"invalid value {text!r}: expected a whole number from 1")
     return int(text)

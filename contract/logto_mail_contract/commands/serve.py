@@ -154,10 +154,10 @@ def _listen(host: str, port: int) -> list[socket.socket]:
         problem: Exception = OSError(errno.EADDRINUSE, "no port is free for IPv4 and IPv6")
     except (OSError, OverflowError, UnicodeError) as error:
         problem = error
-    raise WrongUse(
-        f"cannot listen at {host} port {port}: {problem}; --port 0 chooses a free port, "
-        "and --port-file writes it to a file"
-    )
+    advice = "name an address of this machine, for example --host 127.0.0.1"
+    if isinstance(problem, OverflowError) or getattr(problem, "errno", 0) in (errno.EADDRINUSE, errno.EACCES):
+        advice = "--port 0 chooses a free port, and --port-file writes it to a file"
+    raise WrongUse(f"cannot listen at {host or 'the empty host'} port {port}: {problem}; {advice}")
 
 
 def _add_ipv4(listening: socket.socket, *, is_free: bool) -> list[socket.socket]:
