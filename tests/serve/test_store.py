@@ -374,6 +374,30 @@ def test_a_file_of_a_newer_version_is_not_changed(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("ALTER TABLE deliveries DROP COLUMN more_findings", "no such column: more_findings"),
+        ("ALTER TABLE state DROP COLUMN dropped", "no such column: dropped"),
+        ("DROP TABLE deliveries", "no such table: deliveries"),
+        ("DROP TABLE state", "no such table: state"),
+        ("DELETE FROM state", "its table state has not one row"),
+    ],
+)
+def test_a_file_that_lacks_a_part_is_refused_and_not_changed(path: Path, change: str, problem: str) -> None:
+    with closing(SqliteStore(str(path), 10)) as store:
+        add_all(store, recorded(1))
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = DELETE")
+        database.executescript(f"{change};")
+    before = path.read_bytes()
+    with pytest.raises(
+        StoreProblem, match=rf"{problem}.*\. It is not as mail-contract made it.* another file"
+    ):
+        SqliteStore(str(path), 10)
+    assert path.read_bytes() == before
+
+
 def test_a_file_of_an_older_version_is_not_changed(path: Path) -> None:
     with closing(SqliteStore(str(path), 10)) as store:
         add_all(store, recorded(1))

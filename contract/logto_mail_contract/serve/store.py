@@ -343,7 +343,8 @@ def _prepare(path: str, database: sqlite3.Connection) -> None:
     """Make the tables in a file that is empty.
 
     Raises:
-        StoreProblem: The file is no inbox, or was written by another version.
+        StoreProblem: The file is no inbox, was written by another version, or has no state.
+        sqlite3.Error: It lacks a table or a column.
     """
     run = database.execute
     ((application,),) = run("PRAGMA application_id")
@@ -364,6 +365,11 @@ def _prepare(path: str, database: sqlite3.Connection) -> None:
             f"{path} was written by an older mail-contract (its format is {version}, this one "
             f"knows {_VERSION}), and was left as it is. Delete it, or name another file."
         )
+    if tables:
+        # Here, where it can be refused: each delivery would fail later.
+        run(f"SELECT {_COLUMNS}, last, dropped FROM deliveries, state LIMIT 0")  # noqa: S608 - constants
+        if run("SELECT count(*) FROM state").fetchone() != (1,):
+            raise StoreProblem(f"{path}: its table state has not one row. {_ADVICE['SQLITE_ERROR']}")
     run("PRAGMA journal_mode = WAL")
     run("PRAGMA synchronous = NORMAL")
     if not tables:
@@ -379,6 +385,7 @@ _ADVICE = {
     "SQLITE_BUSY": "Another process has the file open, for example another mail-contract serve: stop it.",
     "SQLITE_NOTADB": "It is no SQLite file and was left as it is; name another file.",
     "SQLITE_CANTOPEN": "The folder must exist and be writable.",
+    "SQLITE_ERROR": "It is not as mail-contract made it, and was left as it is; name another file.",
     "SQLITE_CORRUPT": "The file is damaged; keep a copy of it, and name another file.",
     "SQLITE_IOERR": "The disk failed or is full. Nothing stored before is lost.",
 }
