@@ -517,6 +517,15 @@ def test_since_is_a_time_with_a_zone(served: Serving, shape: Callable[[datetime]
 
 
 @pytest.mark.parametrize(
+    "time", ["2016-12-31T23:59:60Z", "2016-12-31t23:59:60.5z", "2017-01-01T00:59:60%2B01:00"]
+)
+def test_since_can_be_a_leap_second(served: Serving, time: str) -> None:
+    served.deliver()
+    assert codes(served.api.get(f"/api/messages?since={time}"))
+    assert not codes(served.api.get(f"/api/messages?since={time.replace('201', '221')}"))
+
+
+@pytest.mark.parametrize(
     ("query", "error"),
     [
         ("limit=0", "limit is a whole number from 1 to 1000"),
@@ -539,6 +548,10 @@ def test_since_is_a_time_with_a_zone(served: Serving, shape: Callable[[datetime]
         ("since=20260131T120000Z", "RFC 3339"),
         ("since=2026-13-31T12:00:00Z", "RFC 3339"),
         ("since=1764000000", "RFC 3339"),
+        ("since=2016-12-31T12:59:60Z", "RFC 3339"),
+        ("since=2016-12-31T23:59:60%2B01:00", "RFC 3339"),
+        ("since=2016-12-31T23:60:60Z", "RFC 3339"),
+        ("since=2016-12-31T23:59:61Z", "RFC 3339"),
         ("from=x", 'no parameter "from" here; there is: to, toCaseInsensitive, type, since, after, limit'),
         ("To=x", 'no parameter "To"'),
         ("wait=1", 'no parameter "wait"'),

@@ -9,7 +9,7 @@ import asyncio
 import json
 import re
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -151,8 +151,12 @@ def _parse_time(text: str | None) -> float | None:
     if found := _RFC_3339.fullmatch(text):
         # In a query, a plus that was not escaped is a space.
         zone = found["zone"].upper().replace(" ", "+")
+        # Python reads no leap second. It is the last of a day of UTC.
+        time, leap = re.subn("(?<=:59):60", ":59", found["time"])
         with suppress(ValueError):
-            return datetime.fromisoformat(f"{found['date']}T{found['time']}{zone}").timestamp()
+            moment = datetime.fromisoformat(f"{found['date']}T{time}{zone}").astimezone(UTC)
+            if not leap or (moment.hour, moment.minute) == (23, 59):
+                return moment.timestamp() + leap
     raise Refused(
         400, f"since is a time as in RFC 3339, for example 2026-01-31T12:00:00Z; it was {format_value(text)}."
     )
