@@ -381,6 +381,7 @@ def test_a_file_of_a_newer_version_is_not_changed(path: Path) -> None:
         ("ALTER TABLE state DROP COLUMN dropped", "no such column: dropped"),
         ("DROP TABLE deliveries", "no such table: deliveries"),
         ("DROP TABLE state", "no such table: state"),
+        ("DROP TABLE hidden", "no such table: hidden"),
         ("DELETE FROM state", "its table state has not one row"),
     ],
 )

@@ -368,6 +368,7 @@ def _prepare(path: str, database: sqlite3.Connection) -> None:
     if tables:
         # Here, where it can be refused: each delivery would fail later.
         run(f"SELECT {_COLUMNS}, last, dropped FROM deliveries, state LIMIT 0")  # noqa: S608 - constants
+        run("SELECT id FROM hidden LIMIT 0")
         if run("SELECT count(*) FROM state").fetchone() != (1,):
             raise StoreProblem(f"{path}: its table state has not one row. {_ADVICE['SQLITE_ERROR']}")
     run("PRAGMA journal_mode = WAL")
