@@ -82,6 +82,8 @@ def read_code(send: Callable[[list[dict[str, Any]]], list[str]]) -> str:
             print(f"  GET {latest}\n  code: {code}")
         finally:
             server.terminate()
+            # Read to the end: serve says so when its output cannot be written.
+            server.communicate()
     return code
 
 
