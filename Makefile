@@ -35,7 +35,9 @@ help:
 	@echo 'make upstream compare the contract with the newest packages of Logto on npm'
 	@echo 'make clean    remove .venv, the Node packages and every cache'
 
-demo: install node
+# Only the packages that it runs: those of all tests take minutes to download.
+demo: install
+	@$(MAKE) --no-print-directory node NODE_PACKAGES=tests/logto/node_modules/.package-lock.json
 	@$(BIN)/python examples/demo.py
 
 test: lint types unit

@@ -263,3 +263,13 @@ def test_the_hooks_run_the_commands_of_lint_and_types() -> None:
     recipes = re.findall(r"^\t@\$\(BIN\)/((?:ruff|mypy).*)$", MAKEFILE, re.MULTILINE)
     assert hooks == [f".venv/bin/{recipe.removesuffix(' --check')}" for recipe in recipes]
     assert {hook["language"] for hook in repository["hooks"]} == {"system"}
+
+
+def test_the_demo_shows_the_code_and_complains_of_nothing() -> None:
+    """Without Node its sender is Python code; nothing else differs."""
+    result = subprocess.run(
+        [sys.executable, ROOT / "examples" / "demo.py"], capture_output=True, text=True, timeout=120
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "11 deliveries: 9 valid, 2 invalid." in result.stdout
+    assert result.stdout.endswith("  code: 042137\n")

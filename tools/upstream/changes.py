@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from tools.contract_source.vectors.values import NULL_USER
+
 REVISIONS = "tools/contract_source/schemas/revisions.py"
 GUARD = "tools/contract_source/schemas/guard.py"
 EMITTED = "tools/contract_source/schemas/emitted.py"
@@ -26,15 +28,7 @@ VARIABLES: dict[str, Any] = {
     "uiLocales": "en",
     "application": {"id": "demo-app", "name": "Live Preview", "branding": {}},
     "organization": {"id": "uavz4qsvncw7", "name": "x", "branding": {}},
-    "user": {
-        "id": "w13v2u89sxbs",
-        "avatar": None,
-        "name": None,
-        "primaryEmail": None,
-        "primaryPhone": None,
-        "username": None,
-        "profile": {},
-    },
+    "user": NULL_USER,
 }
 """A value for each variable that core sends."""
 
