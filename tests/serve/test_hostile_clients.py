@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 import tracemalloc
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,8 +21,8 @@ from logto_mail_contract.inbox.recorded import Recorded
 from logto_mail_contract.inbox.store import MemoryStore
 from logto_mail_contract.judging.javascript_json import parse, stringify
 from logto_mail_contract.judging.requests import MAX_FINDINGS
-from logto_mail_contract.serve.connection import Limits
 from logto_mail_contract.serve.event_stream import ApiLimits, Backlog
+from logto_mail_contract.serve.limits import Limits
 from logto_mail_contract.wire.request_reader import Received, RequestReader
 
 if TYPE_CHECKING:
@@ -208,6 +209,26 @@ def test_requests_before_the_end_of_a_connection_are_all_recorded() -> None:
             client.send(SMALL * 100)
         wait_until(lambda: len(server.log.deliveries) == 100)
         wait_until(lambda: not server.server.connections)
+
+
+@pytest.mark.parametrize("end", ["close", "reset", "time-out"])
+def test_requests_that_end_together_before_they_are_whole_are_recorded_in_turns(end: str) -> None:
+    limits = Limits(request_seconds=0.3 if end == "time-out" else TIMEOUT, sweep_seconds=0.1)
+    with serving(limits=limits) as server, ExitStack() as stack, watching(server) as watcher:
+        clients = [stack.enter_context(Client(server.url)) for _ in range(40)]
+        for client in clients:
+            client.send(HEAD + b"Content-Length: 1000\r\n\r\nx")
+        if end != "time-out":
+            wait_until(lambda: len(server.server.connections) == 40)
+            closed = threading.Event()
+            # The event loop finds all ends in one turn.
+            server.loop.call_soon_threadsafe(closed.wait)
+            for client in clients:
+                (client.reset if end == "reset" else client.close)()
+            closed.set()
+        wait_until(lambda: len(server.log.deliveries) == 40)
+        wait_until(lambda: end == "time-out" or not server.server.connections)
+    assert watcher.most_counted == 1
 
 
 def test_another_client_is_served_between_the_requests_of_one() -> None:

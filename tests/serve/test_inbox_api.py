@@ -24,9 +24,9 @@ from tests.support.serving import Event, Serving, Stream, check, document, servi
 from logto_mail_contract import __version__, catalogue
 from logto_mail_contract.inbox.matching import Query
 from logto_mail_contract.inbox.store import MemoryStore, StoreProblem
-from logto_mail_contract.serve.connection import Limits
 from logto_mail_contract.serve.event_stream import ApiLimits
 from logto_mail_contract.serve.inbox_api import InboxApi
+from logto_mail_contract.serve.limits import Limits
 from logto_mail_contract.serve.reply_wire import StandingWire
 from logto_mail_contract.wire.replies import Reset
 

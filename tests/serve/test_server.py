@@ -28,7 +28,8 @@ from tests.support.serving import Serving, serving
 from logto_mail_contract import MailServer
 from logto_mail_contract.inbox.store import MemoryStore
 from logto_mail_contract.judging.requests import judge_request
-from logto_mail_contract.serve.connection import TRANSITIONS, Limits, State
+from logto_mail_contract.serve.connection import TRANSITIONS, State
+from logto_mail_contract.serve.limits import Limits
 from logto_mail_contract.serve.reply_wire import StandingWire
 from logto_mail_contract.wire.replies import ScriptedResponse
 from logto_mail_contract.wire.requests import Request

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from logto_mail_contract.inbox.recorded import Recorded
     from logto_mail_contract.inbox.store import Store
     from logto_mail_contract.judging.requests import Verdict
-    from logto_mail_contract.serve.connection import Limits
     from logto_mail_contract.serve.event_stream import ApiLimits
+    from logto_mail_contract.serve.limits import Limits
 
     T = TypeVar("T")
 

@@ -7,6 +7,7 @@ and so does a delivery with a scripted reply. Nothing behind it is read before i
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, cast
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from ..inbox.store import StoreProblem
 from ..judging.requests import NO_REQUEST, response_headers
 from ..wire.replies import ScriptedResponse
-from ..wire.request_reader import ContinueExpected, Ended, Phase, ReadLimits, Received, Refused, RequestReader
+from ..wire.request_reader import ContinueExpected, Ended, Phase, Received, Refused, RequestReader
 from .app import NOT_RECORDED, OWN_FAULT
 from .exchange import Exchange
 from .writer import ResponseWriter
@@ -26,46 +27,13 @@ if TYPE_CHECKING:
     from ..wire.request_reader import Event
     from ..wire.requests import Request
     from .app import StandingApp
+    from .limits import Limits
 
 _ACCEPTED = b'{"accepted":true}'
 _ACCEPTED_RESPONSE = (
     b"HTTP/1.1 200 OK\r\nDate: %%s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
     % (len(_ACCEPTED), _ACCEPTED)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds on a client.
-
-    Attributes:
-        request_seconds: Time in which a request must come whole, and in which a client must read on.
-        response_seconds: Time in which a client must read a whole response, but for a stream.
-        keep_alive_seconds: Time for which a connection stays open without a request.
-        half_closed_seconds: Time for which a held request stays open after the client has ended its side.
-        drain_seconds: Time without a byte after which a refused client is closed.
-        sweep_seconds: Interval at which the others are looked at.
-        unread_bytes: Most bytes that are read from a client behind a request that is held.
-        turn_requests: How many requests of a client are handled before others have their turn.
-        turn_bytes: How many bytes of a client are read before others have their turn.
-        reserved_files: How many more files the process can open when a new client is turned away.
-        held_bytes: How many bytes all clients together may have in requests that are not handled yet. Beyond
-            it a client with more than ``unread_bytes`` is turned away.
-        read: Bounds on a request.
-    """
-
-    request_seconds: float = 15.0
-    response_seconds: float = 120.0
-    keep_alive_seconds: float = 75.0
-    half_closed_seconds: float = 0.5
-    drain_seconds: float = 1.0
-    sweep_seconds: float = 0.5
-    unread_bytes: int = 64 * 1024
-    turn_requests: int = 8
-    turn_bytes: int = 32 * 1024
-    reserved_files: int = 16
-    held_bytes: int = 256 * 1024 * 1024
-    read: ReadLimits = field(default_factory=lambda: ReadLimits(64 * 1024, 2 * 1024 * 1024))
 
 
 @dataclass(slots=True, eq=False)
@@ -79,6 +47,7 @@ class Shared:
         file_limit: How many files the process can open; None where that is not known.
         held: How many bytes the connections hold of requests that are not handled yet.
         connections: Those that are open.
+        ended: Those whose clients ended, or were too slow, inside a request that is not handled yet.
     """
 
     app: StandingApp
@@ -87,6 +56,23 @@ class Shared:
     file_limit: int | None = None
     held: int = 0
     connections: set[Connection] = field(default_factory=set)
+    ended: deque[Connection] = field(default_factory=deque)
+
+    def handle_in_turn(self, connection: Connection) -> None:
+        """Have a connection handle what came, in a turn of the event loop that no other of these shares.
+
+        Args:
+            connection: The connection.
+        """
+        if not self.ended:
+            asyncio.get_running_loop().call_soon(self._handle_next)
+        self.ended.append(connection)
+
+    def _handle_next(self) -> None:
+        connection = self.ended.popleft()
+        if self.ended:
+            asyncio.get_running_loop().call_soon(self._handle_next)
+        connection.handle_requests()
 
 
 class State(Enum):
@@ -196,7 +182,7 @@ class Connection(asyncio.Protocol):
         if self._exchange is not None:
             self._close_if_held_later()
         elif not self._is_due:
-            self._advance()
+            self._handle_rest()
         if self.state is State.REFUSING:
             self._enter(State.FINISHING)
         elif self.state is State.DRAINING:
@@ -221,7 +207,7 @@ class Connection(asyncio.Protocol):
         if self._exchange is not None:
             self._forget()
         elif not self._is_due:
-            self._advance()
+            self._handle_rest()
 
     def pause_writing(self) -> None:
         self._stalled = self._time()
@@ -252,7 +238,7 @@ class Connection(asyncio.Protocol):
             # Browsers open connections for later and send nothing.
             if self._reader.has_begun:
                 self._reader.end(f"a request that did not come whole within {most:g} s")
-                self._advance()
+                self._handle_rest()
             else:
                 self._close()
         elif _is_over(self._idle, limits.keep_alive_seconds, now):
@@ -291,7 +277,7 @@ class Connection(asyncio.Protocol):
         while self._exchange is None and self.state in _READING:
             if not left:
                 self._is_due = True
-                asyncio.get_running_loop().call_soon(self._resume)
+                asyncio.get_running_loop().call_soon(self.handle_requests)
                 return
             left -= 1
             event = self._reader.next_event()
@@ -307,9 +293,18 @@ class Connection(asyncio.Protocol):
         if self._is_lost:
             self._forget()
 
-    def _resume(self) -> None:
+    def handle_requests(self) -> None:
+        """Handle the requests that have come; called in the turn that was asked for."""
         self._advance()
         self._pace()
+
+    def _handle_rest(self) -> None:
+        """Handle what came before the end: at once where it is nothing, as many may end together."""
+        if self._reader.has_begun:
+            self._is_due = True
+            self._shared.handle_in_turn(self)
+        else:
+            self._advance()
 
     def _forget(self) -> None:
         if self._exchange is not None:

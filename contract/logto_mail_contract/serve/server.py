@@ -11,7 +11,8 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from ..clock import read_time
-from .connection import Connection, Limits, Shared
+from .connection import Connection, Shared
+from .limits import Limits
 
 if sys.platform == "win32":
     from ..clock import new_event_loop
