@@ -61,6 +61,9 @@ def list_failed(name: str, seed: int) -> frozenset[str]:
             small = SMALL[key]()
             receiver = Receiver.wsgi(small, authorization=small_receivers.AUTHORIZATION)
             outbox = small.mails.copy
+            if key == "SharesTheMessage":
+                # Which messages meet is left to time: with one worker, only those of the burst do.
+                settings = replace(settings, workers=1)
         elif kind == "templated":
             templated = templated_receivers.MISTAKES[key][0]()
             receiver = Receiver.wsgi(broken_receivers.wsgi(templated), authorization=token)

@@ -591,11 +591,12 @@ MISTAKES: list[tuple[type[Small], str]] = [
     (PastesIntoTheTitle, "markup-escaped"),
     (LinksToAnything, "no-script-link"),
     (LinksTheLogo, "no-script-link"),
-    (NamesInTheSubject, "no-header-injection recipient"),
+    (NamesInTheSubject, "no-header-injection recipient mail-format text-intact"),
     (CutsOnlyOneKindOfLineEnd, "no-header-injection"),
     (
         RecipientsOfTheHeaders,
-        "no-header-injection recipient no-second-recipient one-mail-to-odd-addresses code-intact",
+        """no-header-injection recipient no-second-recipient one-mail-to-odd-addresses code-intact mail-format
+        text-intact""",
     ),
     (SharesTheMessage, "codes-do-not-cross"),
     (RemembersTheFirst, "codes-do-not-cross"),

@@ -191,7 +191,15 @@ expect_each("receiver/accept/unicode", unicode_names, is_accepted)
 @batch()
 def odd_names(maker: RequestMaker) -> Iterator[Case]:
     """Names that break markup, statements and headers, in each kind of context."""
-    for name in ("Org <b>\"&'</b>", "<script>alert(1)</script>", "a\r\nBcc: eve@example.com", "O'Brien", " "):
+    for name in (
+        "Org <b>\"&'</b>",
+        "<script>alert(1)</script>",
+        "a\r\nBcc: eve@example.com",
+        # What follows an empty line may become the body, without the charset and the type of a part.
+        "a\r\n\r\nb & Zoë",
+        "O'Brien",
+        " ",
+    ):
         yield from make_named(maker, name)
 
 
