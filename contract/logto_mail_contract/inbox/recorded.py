@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..findings import Finding
@@ -103,7 +102,7 @@ def record_request(
         request.method,
         request.target,
         request.framing or "",
-        "\n".join(chain.from_iterable(request.headers)),
+        request.lines.text,
         json.dumps([finding.entry() for finding in findings]) if findings else "",
         verdict.more_findings,
         request.body,

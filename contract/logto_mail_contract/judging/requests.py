@@ -115,13 +115,14 @@ def judge(
         values = [value.strip(" \t") for value in request.values("authorization")]
         if values != [wanted]:
             return _refused(401, _authorization_finding(values)), None
-    types = request.values("content-type")
+    lines = request.lines.values
+    types = lines.get("content-type", [])
     if types != _JSON and [value.partition(";")[0].strip(" \t").lower() for value in types] != _JSON:
         actual = " and ".join(map(format_value, types)) or "no Content-Type"
         finding = rule_finding("sender/request/content-type", ("application/json, one header",), actual)
         return _refused(415, finding), None
-    encodings = request.values("content-encoding")
-    if any(value.strip(" \t").lower() not in ("", "identity") for value in encodings):
+    encodings = lines.get("content-encoding", [])
+    if encodings and any(value.strip(" \t").lower() not in ("", "identity") for value in encodings):
         actual = f"Content-Encoding {' and '.join(map(format_value, encodings))}"
         finding = rule_finding("sender/request/content-encoding", ("no Content-Encoding",), actual)
         return _refused(415, finding), None

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 from ..inbox.store import StoreProblem
@@ -28,12 +29,6 @@ if TYPE_CHECKING:
     from ..wire.requests import Request
     from .app import StandingApp
     from .limits import Limits
-
-_ACCEPTED = b'{"accepted":true}'
-_ACCEPTED_RESPONSE = (
-    b"HTTP/1.1 200 OK\r\nDate: %%s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-    % (len(_ACCEPTED), _ACCEPTED)
-)
 
 
 @dataclass(slots=True, eq=False)
@@ -290,6 +285,8 @@ class Connection(asyncio.Protocol):
                 self._handle(event)
             except Exception:  # noqa: BLE001 - the last line of defence: the inbox must not be lost
                 self._fail()
+            if self._reader.is_idle:  # nearly always, and cheaper than to ask for an event
+                break
         if self._is_lost:
             self._forget()
 
@@ -342,7 +339,7 @@ class Connection(asyncio.Protocol):
         self._enter(State.REFUSING)
         if refused.request is None:
             self._app.report_unmatched(refused.problem)
-            self._writer.write(_encode(400, NO_REQUEST, self._shared.date, close=True))
+            self._writer.write(_encode(400, NO_REQUEST, self._shared.date, True))
             self._finish()
         elif self._app.records_refused(refused.request):
             self._record(refused.request)
@@ -393,7 +390,7 @@ class Connection(asyncio.Protocol):
         self._pending = 0
         if self.state in _READING:
             self._enter(State.FINISHING)
-        self._writer.write(_encode(OWN_FAULT.status, OWN_FAULT.body, self._shared.date, close=True))
+        self._writer.write(_encode(OWN_FAULT.status, OWN_FAULT.body, self._shared.date, True))
         self._finish()
 
     # The end.
@@ -459,12 +456,11 @@ def _is_over(since: float | None, seconds: float, now: float) -> bool:
 
 def _encode_verdict(verdict: Verdict | StoreProblem, date: bytes, *, close: bool) -> bytes:
     if isinstance(verdict, StoreProblem):
-        return _encode(503, NOT_RECORDED, date, close=close)
-    if verdict.status == 200 and not close and verdict.response_body == _ACCEPTED:
-        return _ACCEPTED_RESPONSE % date
-    return _encode(verdict.status, verdict.response_body, date, close=close)
+        return _encode(503, NOT_RECORDED, date, close)
+    return _encode(verdict.status, verdict.response_body, date, close)
 
 
-def _encode(status: int, body: bytes, date: bytes, *, close: bool) -> bytes:
+@lru_cache(maxsize=8)  # most responses of half a second are the same
+def _encode(status: int, body: bytes, date: bytes, close: bool) -> bytes:
     headers = {"Date": date.decode(), **response_headers(status)}
     return ScriptedResponse(status, body, headers).encode(close=close)

@@ -69,20 +69,36 @@ class PrintedLog:
                 recorded.arrived,
             )
             return
-        what = (
-            f"{_shorten(recorded.type)} to {_shorten(recorded.to)}"
-            if isinstance(message, dict)
-            else f"{_shorten(recorded.method)} {_shorten(recorded.target)}, no message"
-        )
+        line = self._format_delivery(recorded, message, code, link, str)
+        # Where all of it is short and printable, so is each part.
+        if len(line) > _MAX_SHOWN_CHARACTERS or not line.isprintable():
+            line = self._format_delivery(recorded, message, code, link, _shorten)
+        if verdict.findings:
+            more = f"\n    and {verdict.more_findings} more" if verdict.more_findings else ""
+            line = "".join([line, *map(_format_finding, verdict.findings), more])
+        self._write(line)
+
+    def _format_delivery(
+        self,
+        recorded: Recorded,
+        message: Any,
+        code: str | None,
+        link: str | None,
+        show: Callable[[str], str],
+    ) -> str:
+        if isinstance(message, dict):
+            type = "(none)" if recorded.type is None else recorded.type
+            to = "(none)" if recorded.to is None else recorded.to
+            what = f"{show(type)} to {show(to)}"
+        else:
+            what = f"{show(recorded.method)} {show(recorded.target)}, no message"
         if code is not None:
-            what += f"  code {_shorten(code)}"
+            what += f"  code {show(code)}"
         if link is not None:
-            what += f"  link {_shorten(link)}"
+            what += f"  link {show(link)}"
         outcome = "valid" if recorded.valid else "invalid"
         clock = self._format_time(recorded.arrived)
-        line = f"{clock}  #{recorded.id}  {what}  {recorded.response}, {outcome}"
-        more = f"\n    and {verdict.more_findings} more" if verdict.more_findings else ""
-        self._write("".join([line, *map(_format_finding, verdict.findings), more]))
+        return f"{clock}  #{recorded.id}  {what}  {recorded.response}, {outcome}"
 
     def problem(self, text: str) -> None:
         """Print a fault of this side, or bytes that are no request."""
@@ -194,9 +210,7 @@ def _format_event(members: dict[str, Any], at: float | None = None) -> str:
     return json.dumps({"time": when, **members})
 
 
-def _shorten(text: str | None) -> str:
-    if text is None:
-        return "(none)"
+def _shorten(text: str) -> str:
     if len(text) <= _MAX_SHOWN_CHARACTERS:
         return escape_unprintable(text)
     return f"{escape_unprintable(text[:_MAX_SHOWN_CHARACTERS])}…"

@@ -21,7 +21,6 @@ FOREIGN_PAGE = to_json(
 
 _AUTHORITY = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::([0-9]*))?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
-_LENGTHS = frozenset(map(len, ("origin", "sec-fetch-site")))
 
 
 def is_foreign(request: Request, *, is_page: bool = False) -> bool:
@@ -34,17 +33,15 @@ def is_foreign(request: Request, *, is_page: bool = False) -> bool:
         request: The request.
         is_page: Whether it asks for the inbox page, which links of other sites may lead to.
     """
-    for name, value in request.headers:
-        if len(name) not in _LENGTHS:
-            continue
-        match name.lower():
-            case "origin":
-                if not _is_origin_of(value, request.values("host")):
-                    return True
-            case "sec-fetch-site":
-                if value.lower() == "cross-site" and not (is_page and _navigates(request)):
-                    return True
-    return False
+    values = request.lines.values
+    if "origin" in values and any(
+        not _is_origin_of(value, request.values("host")) for value in values["origin"]
+    ):
+        return True
+    if "sec-fetch-site" not in values:
+        return False
+    is_cross_site = "cross-site" in [value.lower() for value in values["sec-fetch-site"]]
+    return is_cross_site and not (is_page and _navigates(request))
 
 
 def _navigates(request: Request) -> bool:

@@ -12,7 +12,7 @@ from enum import IntEnum, auto
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
-from .requests import Request
+from .requests import HeaderLines, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -111,7 +111,7 @@ TRANSITIONS: Mapping[Phase, frozenset[Phase]] = {
 
 
 class RequestReader:
-    """Reads the requests of one connection.
+    """Reads the requests of one connection. Long because its phases share a buffer and where they are in it.
 
     ``feed`` adds bytes, ``end`` ends the connection. After either, call ``next_event`` until it
     returns None. Each call reads up to one event, so that a caller can leave a request unread.
@@ -153,6 +153,11 @@ class RequestReader:
             at = self._at
             return at < len(self._buffer) and bool(self._buffer[at : at + 3].strip(b"\r\n"))
         return self.phase is not Phase.CLOSED
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is neither an event nor a byte of one."""
+        return self._at == len(self._buffer) and self._end is None and self.phase is Phase.HEAD
 
     def feed(self, data: bytes) -> None:
         """Add bytes that came; they are ignored once the reader has refused a request or ended."""
@@ -379,7 +384,7 @@ class _Head(NamedTuple):
 
     method: str
     target: str
-    headers: tuple[tuple[str, str], ...]
+    headers: HeaderLines
     framing: _Framing
 
 
@@ -394,7 +399,7 @@ def _parse_head(head: bytes) -> _Head | None:
         return None
     method, target, may_persist = request_line
     parsed = [_LINES[line] for line in lines] if is_short else [_parse_line(line) for line in lines]
-    headers = tuple([header for header, _ in parsed])
+    headers = HeaderLines([header for header, _ in parsed])
     special = tuple([(kind, header[1]) for header, kind in parsed if kind is not None])
     framing = (_parse_framing_once if is_short else _parse_framing)(special, may_persist)
     if framing.problem == _BROKEN:

@@ -6,6 +6,24 @@ The order and case of header lines, duplicates among them and wrong framing stay
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+
+
+class HeaderLines(tuple[tuple[str, str], ...]):
+    """Header lines in order; what is read of them often is computed once, as senders repeat their heads."""
+
+    @cached_property
+    def values(self) -> dict[str, list[str]]:
+        """The values of the lines with each name, by the name in lower case."""
+        found: dict[str, list[str]] = {}
+        for name, value in self:
+            found.setdefault(name.lower(), []).append(value)
+        return found
+
+    @cached_property
+    def text(self) -> str:
+        """All names and values, a line each."""
+        return "\n".join([part for line in self for part in line])
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +47,10 @@ class Request:
 
     def values(self, name: str) -> list[str]:
         """Return the values of every header line with that name, whatever its case."""
-        wanted, size = name.lower(), len(name)
-        return [value for header, value in self.headers if len(header) == size and header.lower() == wanted]
+        return list(self.lines.values.get(name.lower(), ()))
+
+    @property
+    def lines(self) -> HeaderLines:
+        """The header lines, with what is read of them often."""
+        headers = self.headers
+        return headers if isinstance(headers, HeaderLines) else HeaderLines(headers)
