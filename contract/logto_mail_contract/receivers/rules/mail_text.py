@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ...judging.typical import application, minimal, organization, user, without
@@ -38,12 +39,20 @@ def list_texts(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield from list_texts(inner, f"{name}.{member}" if name else str(member))
 
 
+_TEMPLATE_SYNTAX = re.compile(r"[{}$\\]|%[(\w]|<%|\[\[")
+"""What begins an instruction in the template languages of ``template_names``."""
+
+
+def _has_template_syntax(message: Any) -> bool:
+    return any(_TEMPLATE_SYNTAX.search(text) for _, text in list_texts(message) if "://" not in text)
+
+
 def _find_texts(
     trial: ReceiverTrial, batches: Iterable[Batch]
 ) -> Iterator[tuple[Exchange, Sequence[ReadMail]]]:
     for exchange, mails in find_mails(trial, "MUST", "SHOULD", batches=batches).items():
         # A rule of its own is about what becomes of names with the syntax of templates.
-        if exchange.case.group != "template_names":
+        if not _has_template_syntax(exchange.case.message):
             yield exchange, mails
 
 
