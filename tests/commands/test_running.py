@@ -21,7 +21,7 @@ from logto_mail_contract.commands.parser import build_parser
 from logto_mail_contract.commands.progress import Step
 from logto_mail_contract.commands.running import Subject, read_run_options, run_rules
 from logto_mail_contract.commands.streams import guard_streams
-from logto_mail_contract.suite.results import NotJudged, OwnFault, SubjectLost
+from logto_mail_contract.suite.results import NotJudged, OwnFault, Signature, SubjectLost
 
 if TYPE_CHECKING:
     import argparse
@@ -73,7 +73,7 @@ def passes(trial: StringTrial) -> None:
 
 
 def fails(trial: StringTrial) -> None:
-    trial.came = "500"
+    trial.came = Signature("500")
     trial.judge("bad", passed=False, actual="500")
 
 

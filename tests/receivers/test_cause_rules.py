@@ -66,5 +66,5 @@ def test_one_text_in_json_with_another_value_is_one_cause(text: str) -> None:
     assert find_causes(Explaining(text, text)) == [None, RULES[0]]
 
 
-def test_one_status_and_body_are_one_cause() -> None:
-    assert find_causes(Refusing(422, 422)) == [None, RULES[0]]
+def test_one_status_for_messages_that_are_odd_in_other_ways_is_no_one_cause() -> None:
+    assert find_causes(Refusing(422, 422)) == [None, None]

@@ -12,7 +12,7 @@ import pytest
 from logto_mail_contract import catalogue
 from logto_mail_contract.findings import Finding
 from logto_mail_contract.reports.junit import format_junit_report
-from logto_mail_contract.suite.results import Breakdown, Outcome, Result
+from logto_mail_contract.suite.results import Breakdown, Outcome, Result, Signature
 
 RULE = "receiver/accept/sign-in"
 
@@ -104,7 +104,7 @@ def test_the_rule_in_which_the_subject_was_lost_is_one_error() -> None:
 
 
 def test_a_failure_with_the_cause_of_another_names_it_and_still_fails() -> None:
-    first = replace(result("failed"), signature="500")
+    first = replace(result("failed"), signature=Signature("500"))
     rule = catalogue.rules()["receiver/accept/bind-mfa"]
     second = replace(first, rule=rule, findings=(replace(first.findings[0], rule=rule.id),))
     root = report(first, second)

@@ -12,7 +12,7 @@ from logto_mail_contract.reports.ordering import order_by_cost
 from logto_mail_contract.reports.text import format_line, format_text_report
 from logto_mail_contract.suite.checks import list_rule_ids
 from logto_mail_contract.suite.engine import Verification
-from logto_mail_contract.suite.results import NotJudged, Result
+from logto_mail_contract.suite.results import NotJudged, Result, Signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ def run(
 
 
 def fails(trial: StringTrial) -> None:
-    trial.came = "500"
+    trial.came = Signature("500")
     trial.judge(trial.rule.id, passed=False, actual=f"500 from {trial.rule.id}")
 
 
@@ -71,7 +71,7 @@ def test_one_rule_with_the_cause_of_another_is_named_in_the_singular() -> None:
 def test_rules_with_causes_of_their_own_are_printed_each() -> None:
     def check(trial: StringTrial) -> None:
         fails(trial)
-        trial.came = trial.rule.id
+        trial.came = Signature(trial.rule.id)
 
     text = format_text_report(run(check, ACCEPT), 1.0)
     assert list_blocks(text) == ACCEPT

@@ -10,19 +10,17 @@ from logto_mail_contract import catalogue
 from logto_mail_contract.findings import ContractViolation, Finding
 from logto_mail_contract.suite.causes import Causes, attribute_causes
 from logto_mail_contract.suite.items import conclude
-from logto_mail_contract.suite.results import Result
+from logto_mail_contract.suite.results import Result, Signature
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     from logto_mail_contract.suite.results import Outcome
 
-CRASH = "POST of JSON", "500"
+CRASH = Signature("500")
 TWIN_SHOULD = "receiver/accept/unknown-type"
 TWIN_MUST = "receiver/accept/unknown-type-is-no-crash"
 
 
-def make_result(rule: str, signature: Hashable | None = CRASH, outcome: Outcome = "failed") -> Result:
+def make_result(rule: str, signature: Signature | None = CRASH, outcome: Outcome = "failed") -> Result:
     entry = catalogue.rules()[rule]
     found = (Finding(rule, entry.level, None, "", ("any 2xx",), "500", "It takes it.", "Lost."),)
     return Result(
@@ -40,15 +38,32 @@ def test_equal_signatures_have_one_cause_and_others_their_own() -> None:
     assert causes(
         make_result("receiver/accept/sign-in"),
         make_result("receiver/accept/register"),
-        make_result("receiver/accept/bind-mfa", ("POST of JSON", "400")),
+        make_result("receiver/accept/bind-mfa", Signature("400")),
         make_result("receiver/accept/minimal"),
-        make_result("receiver/accept/unicode", ("POST of nothing", "500")),
+        make_result("receiver/accept/unicode", Signature("500", frozenset(["to"]))),
     ) == {
         "receiver/accept/sign-in": None,
         "receiver/accept/register": "receiver/accept/sign-in",
         "receiver/accept/bind-mfa": None,
         "receiver/accept/minimal": "receiver/accept/sign-in",
         "receiver/accept/unicode": None,
+    }
+
+
+def test_requests_that_differ_alike_have_one_cause_and_others_their_own() -> None:
+    def crash(*oddities: str) -> Signature:
+        return Signature("500", frozenset(oddities))
+
+    assert causes(
+        make_result("receiver/accept/minimal", crash()),
+        make_result("receiver/accept/null-user", crash("null name", "null avatar")),
+        make_result("receiver/accept/unicode", crash("name in Cyrillic")),
+        make_result("receiver/accept/long-values", crash("null name", "long name")),
+    ) == {
+        "receiver/accept/minimal": None,
+        "receiver/accept/null-user": None,
+        "receiver/accept/unicode": None,
+        "receiver/accept/long-values": "receiver/accept/null-user",
     }
 
 

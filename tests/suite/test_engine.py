@@ -16,6 +16,7 @@ from logto_mail_contract.suite.results import (
     NotApplicable,
     NotJudged,
     OwnFault,
+    Signature,
     SubjectLost,
 )
 
@@ -260,13 +261,15 @@ def test_only_an_unjudged_must_without_an_excuse_counts_as_unjudged() -> None:
 
 
 def test_a_failed_rule_has_a_signature_and_a_later_one_with_the_same_names_it() -> None:
+    crash = Signature(("500", "POST"))
+
     def check(trial: StringTrial) -> None:
-        trial.came = "500", "POST"
+        trial.came = crash
         (passes if trial.rule.id == SHOULD else fails)(trial)
 
     verification = Verification(StringRun(check), [MUST, SHOULD, LATER])
     assert outcomes(verification) == ["failed", "passed", "failed"]
-    assert [result.signature for result in verification.results] == [("500", "POST"), None, ("500", "POST")]
+    assert [result.signature for result in verification.results] == [crash, None, crash]
     causes = [[finding.cause for finding in result.findings] for result in verification.results]
     assert causes == [[None], [], [MUST]]
 

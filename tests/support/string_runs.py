@@ -12,9 +12,10 @@ from logto_mail_contract.suite.results import NotJudged
 from logto_mail_contract.suite.trial import Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Sequence
 
     from logto_mail_contract.findings import Rule
+    from logto_mail_contract.suite.results import Signature
 
 MUST = "receiver/accept/sign-in"
 SHOULD = "receiver/accept/unknown-type"
@@ -29,7 +30,7 @@ class StringTrial(Trial[str]):
         came: The signature of its failures.
     """
 
-    came: Hashable | None = None
+    came: Signature | None = None
 
     def measure_message(self, case: str) -> tuple[int, ...]:
         return (len(case),)
@@ -43,7 +44,7 @@ class StringTrial(Trial[str]):
     def mask(self, text: str) -> str:
         return text.replace("s3cret", "(masked)")
 
-    def signature(self) -> Hashable | None:
+    def signature(self) -> Signature | None:
         return self.came
 
 

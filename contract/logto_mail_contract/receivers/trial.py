@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import closing
 from typing import TYPE_CHECKING, Protocol
 
 from ..judging.responses import format_outcome, is_accepted
+from ..judging.typical import RECIPIENT
 from ..masking import escape_unprintable, mask_secrets
 from ..suite.results import NotJudged
 from ..suite.trial import MAX_SHOWN_MESSAGE_CHARACTERS
@@ -16,17 +16,15 @@ from .checks import is_drawn, list_senders
 from .dispatch import ReceiverGone
 from .mail_trial import MailTrial
 from .reproduce import reproduce
+from .signatures import make_signature
 
 if TYPE_CHECKING:
     from ..findings import Rule
+    from ..suite.results import Signature
     from ..wire.calls import Call
     from ..wire.outcomes import Outcome
     from .cases import Batch, Case, Exchange
     from .run import ReceiverRun
-
-_VARYING = re.compile(r"'[^']*'|\\\"[^\"]*\"|[^\s\"]*@[^\s\"]*|[0-9]+")
-_VARYING_IN_TEXT = re.compile(rf"{_VARYING.pattern}|\"[^\"]*\"")
-"""What differs between responses that say the same; in JSON, a text in quotation marks says what is wrong."""
 
 
 class Expectation(Protocol):
@@ -197,11 +195,17 @@ class ReceiverTrial(MailTrial):
             elif outcome is not None:
                 self._came = "", outcome.kind
 
-    def signature(self) -> tuple[str, str, str]:
-        """Return the group of the rule, and the status and text that came first, without what differs."""
-        status, text = self._came or ("", "")
-        varying = _VARYING if text.lstrip().startswith(("{", "[")) else _VARYING_IN_TEXT
-        return self.rule.id.split("/")[1], status, varying.sub("", text)
+    def signature(self) -> Signature:
+        """Return by what the cause of the failures is recognized."""
+        calls = [failure.case for failure in self.failures]
+        smallest = min(calls, key=self.measure_message)
+        if self.measure_message(smallest)[0]:  # all are drawn, and have oddities that do not matter
+            calls = [smallest]
+        sent = map(self._find_sent, calls)
+        messages = [case.message for case in sent if case and case.message]
+        domain = self.settings.recipient_domain or RECIPIENT.rpartition("@")[2]
+        group = self.rule.id.split("/")[1]
+        return make_signature(group, *(self._came or ("", "")), messages, self.run.maker.revision, domain)
 
     # The result.
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from .. import catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Iterable
 
     from ..findings import Rule
-    from .results import Result
+    from .results import Result, Signature
 
 LEVELS = ("MUST", "SHOULD", "INFO")
 """The levels of rules, the most telling first."""
@@ -20,12 +20,12 @@ LEVELS = ("MUST", "SHOULD", "INFO")
 class Causes:
     """The rules that failed so far in a run, by cause.
 
-    Two rules failed for the same reason if their signatures are equal: the same came to requests of one kind.
+    Two rules failed for the same reason if their signatures are alike: the same came to requests of one kind.
     An excused rule takes no part, since it is not reported.
     """
 
     def __init__(self) -> None:
-        self._first: dict[Hashable, Rule] = {}
+        self._first: dict[Signature, Rule] = {}
 
     def attribute(self, result: Result) -> Result:
         """Return a result whose findings name the rule that failed first for the same reason, if any did.
@@ -35,9 +35,10 @@ class Causes:
         """
         if result.signature is None or result.outcome not in ("failed", "warned"):
             return result
-        first = self._first.get(result.signature, result.rule)
+        signature = next(filter(result.signature.is_like, self._first), result.signature)
+        first = self._first.get(signature, result.rule)
         if _rank(result.rule) <= _rank(first):
-            self._first[result.signature] = first = result.rule
+            self._first[signature] = first = result.rule
         cause = None if first.id == result.rule.id else first.id
         return replace(result, findings=tuple(replace(finding, cause=cause) for finding in result.findings))
 

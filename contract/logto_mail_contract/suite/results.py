@@ -51,6 +51,24 @@ class Breakdown(NamedTuple):
         return f"{self.rule}: {self.problem}" if self.rule else self.problem
 
 
+class Signature(NamedTuple):
+    """By what failures of several rules are recognized as of one cause.
+
+    Attributes:
+        came: What came, and to what kind of request.
+        oddities: In what the requests differ from ordinary ones; empty where they do not, or nobody can say.
+    """
+
+    came: Hashable
+    oddities: frozenset[Hashable] = frozenset()
+
+    def is_like(self, other: Signature) -> bool:
+        """Return whether both speak of one cause: the same came to requests that differ alike."""
+        if self.came != other.came:
+            return False
+        return self.oddities == other.oddities or not self.oddities.isdisjoint(other.oddities)
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """The result of one rule.
@@ -62,7 +80,7 @@ class Result:
         reason: Why the rule was not judged or not applicable, or the excuse; empty otherwise.
         cases: How many cases were judged.
         seconds: How long it took.
-        signature: What came, and to what kind of request; None where nothing failed, or nobody can say.
+        signature: By what its cause is recognized; None where nothing failed, or nobody can say.
     """
 
     rule: Rule
@@ -71,7 +89,7 @@ class Result:
     reason: str
     cases: int
     seconds: float
-    signature: Hashable | None = None
+    signature: Signature | None = None
 
     @property
     def fails_run(self) -> bool:

@@ -9,9 +9,8 @@ from ..findings import Finding
 from ..masking import escape_unprintable
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     from ..findings import Rule
+    from .results import Signature
 
 C = TypeVar("C")
 
@@ -82,8 +81,8 @@ class Trial(ABC, Generic[C]):
         """Note why a case is not judged; without any case the rule is not judged."""
         self.not_judged.append(escape_unprintable(self.mask(reason)))
 
-    def signature(self) -> Hashable | None:
-        """Return what came, and to what kind of request: equal ones have one cause. None where unknown."""
+    def signature(self) -> Signature | None:
+        """Return by what the cause of the failures is recognized; None where nobody can say."""
         return None
 
     def findings(self) -> tuple[Finding, ...]:

@@ -1,0 +1,101 @@
+"""By what the cause of failures is recognized."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from logto_mail_contract import catalogue
+from logto_mail_contract.judging.typical import application, minimal, template_types, typical, user, without
+from logto_mail_contract.receivers.signatures import list_oddities, make_signature
+
+CURRENT = catalogue.current_revision()
+
+
+def signature(text: str, *messages: dict[str, Any], group: str = "accept") -> Any:
+    return make_signature(group, "500", text, messages, CURRENT, "example.com")
+
+
+def oddities(message: dict[str, Any], revision: str = CURRENT) -> set[tuple[str, str]]:
+    return set(list_oddities(message, revision, "example.com"))
+
+
+@pytest.mark.parametrize("revision", catalogue.revisions())
+def test_an_ordinary_message_has_no_oddities_in_any_revision(revision: str) -> None:
+    for type in template_types(revision):
+        message = typical(type, revision, to="foo10042@example.com")
+        if "code" in message["payload"]:
+            message["payload"]["code"] = "987654"
+        if "link" in message["payload"]:
+            message["payload"]["link"] = message["payload"]["link"].replace("n4c1x", "n4c987654")
+        assert oddities(message, revision) == set()
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (typical("SignIn", application=application(name=None)), {("payload.application.name", "null")}),
+        (typical("SignIn", application=application(name=1)), {("payload.application.name", "type")}),
+        (typical("SignIn", application="Shop"), {("payload.application", "type")}),
+        (
+            typical("SignIn", application=application(name="<Zoë>")),
+            {("payload.application.name", "not ASCII"), ("payload.application.name", "markup")},
+        ),
+        (typical("SignIn", application=application(name=" ")), {("payload.application.name", "blank")}),
+        (typical("SignIn", application=application(name="n" * 256)), {("payload.application.name", "long")}),
+        (typical("SignIn", application=application(name="a\nb")), {("payload.application.name", "control")}),
+        (typical("SignIn", application=application(name="{x}")), {("payload.application.name", "template")}),
+        (typical("SignIn", application=application(name="Bar")), {("payload.application.name", "other")}),
+        (typical("SignIn", application=application(new=1)), {("payload.application.*", "added")}),
+        (typical("SignIn", newVariable="x"), {("payload.*", "added")}),
+        (typical("SignIn", uiLocales="de"), {("payload.uiLocales", "added")}),
+        (typical("SignIn", code="042137"), {("payload.code", "odd")}),
+        (typical("SignIn") | {"newMember": 1}, {("*", "added")}),
+        (typical("SignIn") | {"type": "NewTemplate"}, {("type", "unknown")}),
+        (typical("SignIn", to="foo+bar@example.com"), {("to", "odd")}),
+        (typical("SignIn", to="foo@sub.example.com"), {("to", "odd")}),
+        (typical("OrganizationInvitation", link=""), {("payload.link", "blank")}),
+        (without(typical("OrganizationInvitation"), "link"), {("payload.link", "missing")}),
+    ],
+)
+def test_what_is_odd_in_a_message_is_listed(message: dict[str, Any], expected: set[tuple[str, str]]) -> None:
+    if expected != {("payload.code", "odd")} and "code" in message["payload"]:
+        message["payload"]["code"] = "987654"
+    assert oddities(message) == expected
+
+
+def test_a_minimal_message_lacks_its_context() -> None:
+    assert {("payload.organization", "missing"), ("payload.inviter", "missing")} <= oddities(
+        minimal("OrganizationInvitation")
+    )
+
+
+NULL = typical("BindNewIdentifier", user=user(name=None), code="987654")
+FLASK = """<!doctype html><html lang=en><title>500 Internal Server Error</title><h1>Internal Server Error</h1>
+<p>The server encountered an internal error and was unable to complete your request. Either the server is
+overloaded or there is an error in the application.</p>"""
+LONG = typical("BindNewIdentifier", user=user(name="n" * 128), code="987654")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Internal Server Error",
+        '{"statusCode":500,"error":"Internal Server Error"}',
+        FLASK,
+    ],
+)
+def test_a_response_that_says_nothing_tells_causes_apart_by_the_messages(text: str) -> None:
+    assert not signature(text, NULL).is_like(signature(text, LONG))
+    assert signature(text, NULL).is_like(signature(text, LONG, NULL))
+
+
+def test_a_response_that_says_what_is_wrong_is_enough() -> None:
+    text = '{"error":"cannot read property name of user %d"}'
+    assert signature(text % 1, NULL).is_like(signature(text % 2, LONG))
+
+
+def test_only_messages_that_should_be_accepted_tell_causes_apart() -> None:
+    assert signature("", NULL, group="reject").is_like(signature("", LONG, group="reject"))
