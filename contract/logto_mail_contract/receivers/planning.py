@@ -77,14 +77,14 @@ def make_plan(
         can_refuse: Whether the mail server can be told to fail for a recipient.
     """
     refuse = (lambda *_, **__: None) if can_refuse else None
-    maker = RequestMaker(receiver, settings, count(10_000), refuse=refuse)
+    maker = RequestMaker(receiver, settings, count(10_000_000), refuse=refuse)
     batches = list_batches(rules)
     drawn = [chosen for chosen in batches if chosen.way == "drawn"]
     made = {chosen: chosen.make_cases(maker) for chosen in batches if chosen not in drawn}
     cases = [case for cases in made.values() for case in cases]
     recipients = {case.to for case in cases if case.to}
     # The number of a run may be part of a domain.
-    domains = {re.sub("[0-9]{5,}", "*", to.rpartition("@")[2].lower()) for to in recipients if "@" in to}
+    domains = {re.sub("[0-9]{8,}", "*", to.rpartition("@")[2].lower()) for to in recipients if "@" in to}
     domains.update(*(chosen.domains for chosen in drawn))
     if settings.recipient_domain is not None:
         domains = {settings.recipient_domain.lower()}

@@ -84,7 +84,8 @@ class ReceiverRun:
         self.interrupted = ""
         self._quiet_seconds = quiet_seconds
         self._mailbox: Mailbox | None = None
-        self._numbers = count(10_000 + secrets.randbelow(80_000))
+        # Runs must not meet, since a receiver or a sink may remember recipients. Never six digits: no codes.
+        self._numbers = count(10_000_000 + secrets.randbelow(80_000_000))
         self._maker: RequestMaker | None = None
         self._baselines: dict[str, Exchange] = {}
         self._sendings: dict[Batch, tuple[Sending, set[str]]] = {}
