@@ -84,6 +84,7 @@ LONG = typical("BindNewIdentifier", user=user(name="n" * 128), code="987654")
         "",
         "Internal Server Error",
         '{"statusCode":500,"error":"Internal Server Error"}',
+        '{"status":500,"error":"Internal Server Error","to":"foo@example.com","id":"9f2cA1-77Zq"}',
         FLASK,
     ],
 )
@@ -95,6 +96,16 @@ def test_a_response_that_says_nothing_tells_causes_apart_by_the_messages(text: s
 def test_a_response_that_says_what_is_wrong_is_enough() -> None:
     text = '{"error":"cannot read property name of user %d"}'
     assert signature(text % 1, NULL).is_like(signature(text % 2, LONG))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"error":"no name","id":"%s"}', "no name (request %s)", "no name: foo%s@example.com"],
+)
+def test_what_differs_from_response_to_response_makes_no_other_cause(text: str) -> None:
+    ids = "1f0c9a52-7d1e-4c39-9e7f-0b1d2c3a4f5e", "Root-1-67a2Bc9"
+    first, second = (signature(text % id, NULL) for id in ids)
+    assert first.is_like(second)
 
 
 def test_only_messages_that_should_be_accepted_tell_causes_apart() -> None:

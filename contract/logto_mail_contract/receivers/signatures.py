@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 Oddity = tuple[str, str]
 """A place, for example ``payload.user.name``, and what is odd there, for example ``null``."""
 
-_VARYING = re.compile(r"'[^']*'|\\\"[^\"]*\"|[^\s\"]*@[^\s\"]*|[0-9]+")
+_VARYING = re.compile(r"'[^']*'|\\\"[^\"]*\"|[^\s\"]*@[^\s\"]*|\b(?=[\w-]*[0-9])[\w-]{8,}|[0-9]+")
 _VARYING_IN_TEXT = re.compile(rf"{_VARYING.pattern}|\"[^\"]*\"")
-"""What differs between responses that say the same; in JSON, a text in quotation marks says what is wrong."""
+"""What differs between responses that say the same, ids of requests among it.
+
+In JSON, a text in quotation marks says what is wrong.
+"""
+_KEY = re.compile(r"\"[^\"]*\"\s*:")
 
 # The words of responses that frameworks make of any mistake.
 _SAYS_NOTHING = frozenset(
@@ -63,8 +67,10 @@ def make_signature(
         domain: The domain of ordinary recipients.
     """
     varying = _VARYING if text.lstrip().startswith(("{", "[")) else _VARYING_IN_TEXT
-    came = group, status, varying.sub("", text)
-    if group != "accept" or not _SAYS_NOTHING.issuperset(re.findall("[a-z]+", text.lower())):
+    text = varying.sub("", text)
+    came = group, status, text
+    words = re.findall("[a-z]+", _KEY.sub("", text).lower())
+    if group != "accept" or not _SAYS_NOTHING.issuperset(words):
         return Signature(came)
     oddities = (list_oddities(message, revision, domain) for message in messages)
     return Signature(came, frozenset().union(*oddities))
