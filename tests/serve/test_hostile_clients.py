@@ -213,7 +213,8 @@ def test_requests_before_the_end_of_a_connection_are_all_recorded() -> None:
 
 @pytest.mark.parametrize("end", ["close", "reset", "time-out"])
 def test_requests_that_end_together_before_they_are_whole_are_recorded_in_turns(end: str) -> None:
-    limits = Limits(request_seconds=0.3 if end == "time-out" else TIMEOUT, sweep_seconds=0.1)
+    seconds = 0.3 if end == "time-out" else TIMEOUT
+    limits = Limits(request_seconds=seconds, sweep_seconds=0.1, turn_seconds=0)
     with serving(limits=limits) as server, ExitStack() as stack, watching(server) as watcher:
         clients = [stack.enter_context(Client(server.url)) for _ in range(40)]
         for client in clients:

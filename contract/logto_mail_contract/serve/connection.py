@@ -7,7 +7,6 @@ and so does a delivery with a scripted reply. Nothing behind it is read before i
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import lru_cache
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from ..wire.requests import Request
     from .app import StandingApp
     from .limits import Limits
+    from .turns import Turns
 
 
 @dataclass(slots=True, eq=False)
@@ -39,35 +39,19 @@ class Shared:
         app: The application.
         limits: Bounds on a client.
         date: The value of ``Date``.
+        turns: What the connections have put off.
         file_limit: How many files the process can open; None where that is not known.
         held: How many bytes the connections hold of requests that are not handled yet.
         connections: Those that are open.
-        ended: Those whose clients ended, or were too slow, inside a request that is not handled yet.
     """
 
     app: StandingApp
     limits: Limits
     date: bytes
+    turns: Turns
     file_limit: int | None = None
     held: int = 0
     connections: set[Connection] = field(default_factory=set)
-    ended: deque[Connection] = field(default_factory=deque)
-
-    def handle_in_turn(self, connection: Connection) -> None:
-        """Have a connection handle what came, in a turn of the event loop that no other of these shares.
-
-        Args:
-            connection: The connection.
-        """
-        if not self.ended:
-            asyncio.get_running_loop().call_soon(self._handle_next)
-        self.ended.append(connection)
-
-    def _handle_next(self) -> None:
-        connection = self.ended.popleft()
-        if self.ended:
-            asyncio.get_running_loop().call_soon(self._handle_next)
-        connection.handle_requests()
 
 
 class State(Enum):
@@ -158,7 +142,9 @@ class Connection(asyncio.Protocol):
             if self._is_yielding or len(data) >= self._limits.turn_bytes:
                 self._unread += data
                 if not self._is_yielding:
-                    self._read()
+                    self._is_yielding = True
+                    self._shared.turns.add(self._read)
+                    self._pace()
                 return
             self._reader.feed(data)
             if self._exchange is None and not self._is_due:
@@ -229,7 +215,9 @@ class Connection(asyncio.Protocol):
         elif self.state is State.DRAINING:
             if _is_over(self._discarded, limits.drain_seconds, now) or _is_over(self._started, most, now):
                 self._close()
-        elif self.state in _READING and not self._is_due and _is_over(self._started, most, now):
+        elif self._is_due or self._is_yielding:
+            pass  # it is this side that is slow
+        elif self.state in _READING and _is_over(self._started, most, now):
             # Browsers open connections for later and send nothing.
             if self._reader.has_begun:
                 self._reader.end(f"a request that did not come whole within {most:g} s")
@@ -245,7 +233,7 @@ class Connection(asyncio.Protocol):
             return
         if self._exchange is not None or self._pending:
             self._enter(State.FINISHING)
-        elif self._reader.has_begun:
+        elif self._reader.has_begun or self._unread:
             self._enter(State.LAST_REQUEST)
         else:
             self._close()
@@ -262,7 +250,7 @@ class Connection(asyncio.Protocol):
         if self._exchange is None and not self._is_due:
             self._advance()
         if self._is_yielding:
-            asyncio.get_running_loop().call_soon(self._read)
+            self._shared.turns.add(self._read)
         self._pace()
 
     def _advance(self) -> None:
@@ -272,7 +260,7 @@ class Connection(asyncio.Protocol):
         while self._exchange is None and self.state in _READING:
             if not left:
                 self._is_due = True
-                asyncio.get_running_loop().call_soon(self.handle_requests)
+                self._shared.turns.add(self._resume)
                 return
             left -= 1
             event = self._reader.next_event()
@@ -290,8 +278,7 @@ class Connection(asyncio.Protocol):
         if self._is_lost:
             self._forget()
 
-    def handle_requests(self) -> None:
-        """Handle the requests that have come; called in the turn that was asked for."""
+    def _resume(self) -> None:
         self._advance()
         self._pace()
 
@@ -299,7 +286,7 @@ class Connection(asyncio.Protocol):
         """Handle what came before the end: at once where it is nothing, as many may end together."""
         if self._reader.has_begun:
             self._is_due = True
-            self._shared.handle_in_turn(self)
+            self._shared.turns.add(self._resume)
         else:
             self._advance()
 

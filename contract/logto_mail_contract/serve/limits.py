@@ -19,6 +19,7 @@ class Limits:
         drain_seconds: Time without a byte after which a refused client is closed.
         sweep_seconds: Interval at which the others are looked at.
         unread_bytes: Most bytes that are read from a client behind a request that is held.
+        turn_seconds: Time for which a turn of the event loop handles what clients sent much of.
         turn_requests: How many requests of a client are handled before others have their turn.
         turn_bytes: How many bytes of a client are read before others have their turn.
         reserved_files: How many more files the process can open when a new client is turned away.
@@ -34,6 +35,7 @@ class Limits:
     drain_seconds: float = 1.0
     sweep_seconds: float = 0.5
     unread_bytes: int = 64 * 1024
+    turn_seconds: float = 0.005
     turn_requests: int = 8
     turn_bytes: int = 32 * 1024
     reserved_files: int = 16

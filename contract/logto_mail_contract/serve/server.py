@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ..clock import read_time
 from .connection import Connection, Shared
 from .limits import Limits
+from .turns import Turns
 
 if sys.platform == "win32":
     from ..clock import new_event_loop
@@ -54,7 +55,8 @@ class StandingServer:
         self.force_exit = False
         self._app = app
         self._ready = ready
-        self._shared = Shared(app, limits or Limits(), _date(), _file_limit())
+        limits = limits or Limits()
+        self._shared = Shared(app, limits, _date(), Turns(limits.turn_seconds), _file_limit())
         self.connections = self._shared.connections
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = threading.Event()
