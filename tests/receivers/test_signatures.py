@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -75,6 +76,14 @@ NULL = typical("BindNewIdentifier", user=user(name=None), code="987654")
 FLASK = """<!doctype html><html lang=en><title>500 Internal Server Error</title><h1>Internal Server Error</h1>
 <p>The server encountered an internal error and was unable to complete your request. Either the server is
 overloaded or there is an error in the application.</p>"""
+ASP = json.dumps(
+    {
+        "type": "https://tools.ietf.org/html/rfc9110#section-15.6.1",
+        "title": "An error occurred while processing your request.",
+        "status": 500,
+        "traceId": "00-8a1f0c9a52d7e14c399e7f0b1d2c3a4f-5e00",
+    }
+)
 LONG = typical("BindNewIdentifier", user=user(name="n" * 128), code="987654")
 
 
@@ -86,6 +95,8 @@ LONG = typical("BindNewIdentifier", user=user(name="n" * 128), code="987654")
         '{"statusCode":500,"error":"Internal Server Error"}',
         '{"status":500,"error":"Internal Server Error","to":"foo@example.com","id":"9f2cA1-77Zq"}',
         FLASK,
+        "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center><hr>",
+        ASP,
     ],
 )
 def test_a_response_that_says_nothing_tells_causes_apart_by_the_messages(text: str) -> None:

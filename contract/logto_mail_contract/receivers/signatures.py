@@ -27,12 +27,15 @@ _SAYS_NOTHING = frozenset(
     re.findall(
         "[a-z]+",
         """
-        a about an and application are bad blank body br can charset code complete content could detail
-        details div doctype either en encountered entity err error errors failed false h head hr html https
-        in internal invalid is lang malformed message meta msg not null occurred of ok on or overloaded p
-        path pre problem process processed reason request requests result server something sorry status
-        statuscode str strict style success text the there timestamp title to trace true type unable
-        uncaught unexpected unknown unprocessable utf was went while with wrong your
+        a about again an and apache application are as bad blank body br can cannot center charset code
+        complete content could default detail details device div doctype either en encountered entity err
+        error errors exception explicit failed fallback false fault for gateway h handler handling has head
+        hr html https ietf in initial internal invalid is lang later malformed mapping message meta msg name
+        nginx no not null occurred of ok on oops operation or org overloaded p page path please post pre
+        problem process processed processing reason request requests result rfc scale section seeing server
+        service so something sorry status statuscode str strict style success temporarily temporary text the
+        there this timeout timestamp title to tools trace true try type unable unavailable uncaught
+        unexpected unknown unprocessable utf viewport was we went while whitelabel width with wrong you your
         """,
     )
 )
