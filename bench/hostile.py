@@ -125,6 +125,7 @@ def members(count: int, form: bytes) -> bytes:
 
 SMALL = post(message(b'{"code":"123456"}', b"foo@example.com"))
 LARGE = post(message(b'{"code":"%s"}' % ("é".encode() * (SIZE // 2))))
+COSTLY = post(message(members(1300, b'"k":%d')))
 DETAIL = get("/api/messages/latest?to=foo@example.com", last=False)
 BODIES = {
     "integer-like keys": message(
@@ -182,6 +183,15 @@ def leave_unfinished(endpoint: Endpoint) -> None:
         client.close()
 
 
+def deliver_together(endpoint: Endpoint) -> None:
+    clients = [endpoint.connect() for _ in range(300)]
+    for client in clients:
+        client.sendall(COSTLY)
+    for client in clients:
+        client.recv(1 << 16)
+        client.close()
+
+
 def trickle(endpoint: Endpoint) -> None:
     with endpoint.connect() as client, suppress(OSError):
         for byte in HEAD:
@@ -209,6 +219,7 @@ OTHERS = {
     "an endless head": sending(HEAD + b"x" * 10_000_000),
     "an endless trailer": sending(HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"a:b\r\n" * 200_000),
     "bytes of no protocol": sending(b"\x16\x03\x01" + b"\0\xff" * 1_000_000),
+    "300 deliveries at once, each slow to judge": deliver_together,
     "a byte at a time": trickle,
     "requests that are never whole": leave_unfinished,
     "responses left unread": leave_unread,

@@ -95,7 +95,7 @@ LONG = typical("BindNewIdentifier", user=user(name="n" * 128), code="987654")
         '{"statusCode":500,"error":"Internal Server Error"}',
         '{"status":500,"error":"Internal Server Error","to":"foo@example.com","id":"9f2cA1-77Zq"}',
         FLASK,
-        "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center><hr>",
+        "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center>",
         ASP,
     ],
 )

@@ -232,6 +232,48 @@ def test_requests_that_end_together_before_they_are_whole_are_recorded_in_turns(
     assert watcher.most_counted == 1
 
 
+def test_small_requests_of_many_clients_that_are_slow_to_judge_are_handled_in_turns() -> None:
+    body = b'{"to":"foo@example.com","type":"SignIn","payload":{%s}}' % b",".join([b'"k":1'] * 1300)
+    with serving(limits=Limits(turn_seconds=0)) as server, ExitStack() as stack, watching(server) as watcher:
+        clients = [stack.enter_context(Client(server.url)) for _ in range(40)]
+        wait_until(lambda: len(server.server.connections) == 40)
+        sent = threading.Event()
+        # The event loop finds all of them in one turn.
+        server.loop.call_soon_threadsafe(sent.wait)
+        for client in clients:
+            client.send(to_request(body))
+        sent.set()
+        assert [client.read_response().status for client in clients] == [200] * 40
+    assert watcher.most_counted == 1
+
+
+def test_requests_before_a_half_closed_end_are_all_answered_however_long_they_wait() -> None:
+    limits = Limits(turn_seconds=0, turn_requests=1, half_closed_seconds=0.02)
+    busy = threading.Event()
+    with serving(limits=limits) as server, Client(server.url) as client:
+
+        def keep_busy() -> None:
+            time.sleep(0.005)
+            if not busy.is_set():
+                server.loop.call_soon(keep_busy)
+
+        server.loop.call_soon_threadsafe(keep_busy)
+        client.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" + SMALL * 20)
+        client.end()
+        assert client.read().count(b"HTTP/1.1 200 OK") == 21
+        busy.set()
+
+
+def test_a_held_request_with_many_header_lines_counts() -> None:
+    lines = "".join(f"a{number}:\r\n" for number in range(5000)).encode()
+    get = b"GET /api/messages/latest?wait=60 HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % lines
+    with serving(limits=Limits(held_bytes=4_000_000)) as server, ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(Client(server.url)).send(get)
+        wait_until(lambda: server.log.problems)
+        assert "requests that are not handled yet" in server.log.problems[0]
+
+
 def test_another_client_is_served_between_the_requests_of_one() -> None:
     get = b"GET /api/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with serving() as server, Client(server.url) as flooding:

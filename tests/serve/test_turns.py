@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -62,3 +63,52 @@ def test_work_that_puts_itself_off_again_is_done_once_in_a_turn(count: int) -> N
     assert len(done) == 10 * count
     names = [str(number) for number in range(count)]
     assert [[name for _, name in those] for _, those in groupby(done, lambda one: one[0])] == [names] * 10
+
+
+def test_small_work_goes_first_and_large_work_is_not_kept_for_ever() -> None:
+    def start(turns: Turns, note: Callable[[str], None]) -> None:
+        turns.add(lambda: note("large 1"))
+        turns.add(lambda: note("large 2"))
+        for number in (1, 2, 3):
+            turns.add(lambda number=number: note(f"small {number}"), is_small=True)  # type: ignore[misc]
+
+    assert [name for _, name in run_in_turns(60, start)] == [
+        *("small 1", "small 2", "small 3", "large 1", "large 2"),
+    ]
+    done = run_in_turns(0, start)
+    turns = [[name for _, name in those] for _, those in groupby(done, lambda one: one[0])]
+    assert turns == [["small 1", "large 1"], ["small 2", "large 2"], ["small 3"]]
+
+
+@pytest.mark.parametrize("is_small", [True, False])
+def test_work_that_raises_does_not_end_the_rest(is_small: bool) -> None:
+    done: list[str] = []
+
+    async def run() -> None:
+        faults: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: faults.append(context["exception"])
+        )
+        turns = Turns(60)
+        for name in "abc":
+            turns.add(lambda name=name: done.append(name) or 1 / (name != "a"), is_small=is_small)  # type: ignore[func-returns-value,misc]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert [type(fault) for fault in faults] == [ZeroDivisionError]
+
+    asyncio.run(run())
+    assert done == ["a", "b", "c"]
+
+
+def test_a_turn_is_over_when_its_time_is_and_the_next_one_begins_anew() -> None:
+    async def run() -> list[bool]:
+        turns = Turns(0.05)
+        seen = [turns.is_over()]
+        deadline = time.monotonic() + 0.06
+        while time.monotonic() < deadline:
+            pass
+        seen.append(turns.is_over())
+        await asyncio.sleep(0)
+        return [*seen, turns.is_over()]
+
+    assert asyncio.run(run()) == [False, True, False]

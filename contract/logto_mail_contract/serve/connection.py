@@ -39,7 +39,7 @@ class Shared:
         app: The application.
         limits: Bounds on a client.
         date: The value of ``Date``.
-        turns: What the connections have put off.
+        turns: The turns of the event loop.
         file_limit: How many files the process can open; None where that is not known.
         held: How many bytes the connections hold of requests that are not handled yet.
         connections: Those that are open.
@@ -80,6 +80,8 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
 """The states that may follow each state."""
 
 _READING = (State.OPEN, State.LAST_REQUEST)
+# Logto's own messages are smaller, with their heads.
+_SMALL_BYTES = 2048
 
 
 class Connection(asyncio.Protocol):
@@ -148,7 +150,10 @@ class Connection(asyncio.Protocol):
                 return
             self._reader.feed(data)
             if self._exchange is None and not self._is_due:
-                self._advance()
+                if self._shared.turns.is_over():
+                    self._put_off(is_small=len(data) <= _SMALL_BYTES)
+                else:
+                    self._advance()
             # Most requests come whole and are handled at once.
             is_whole = self._exchange is None and not self._is_due and self._reader.phase is Phase.HEAD
             if not is_whole or self.is_paused or self._held:
@@ -175,10 +180,10 @@ class Connection(asyncio.Protocol):
         asyncio.get_running_loop().call_later(self._limits.half_closed_seconds, self._close_if_held)
 
     def _close_if_held(self) -> None:
-        if self._exchange is not None and not self._exchange.is_held:
-            self._close_if_held_later()
-        else:
+        if self._exchange is not None and self._exchange.is_held:
             self._close()
+        elif self.state is not State.CLOSED:
+            self._close_if_held_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._reader.end(f"a connection that broke inside the request: {exc}" if exc else "")
@@ -241,11 +246,11 @@ class Connection(asyncio.Protocol):
     # Requests.
 
     def _read(self) -> None:
-        """Read what came, up to what one turn may read."""
-        most = self._limits.turn_bytes
+        """Read what came, up to what one turn may read; to copy a body takes no time."""
+        most = max(self._limits.turn_bytes, self._reader.lacking)
         piece, self._unread = self._unread[:most], self._unread[most:]
         # Pause even when nothing is left: libuv reads up to 32 times in a turn.
-        self._is_yielding = len(piece) == most
+        self._is_yielding = len(piece) >= self._limits.turn_bytes
         self._reader.feed(piece)
         if self._exchange is None and not self._is_due:
             self._advance()
@@ -256,13 +261,12 @@ class Connection(asyncio.Protocol):
     def _advance(self) -> None:
         """Handle the requests that have come, up to one that is held, or until others have their turn."""
         self._is_due = False
-        left = self._limits.turn_requests
+        handled, turns = 0, self._shared.turns
         while self._exchange is None and self.state in _READING:
-            if not left:
-                self._is_due = True
-                self._shared.turns.add(self._resume)
+            if handled == self._limits.turn_requests or (handled and turns.is_over()):
+                self._put_off()
                 return
-            left -= 1
+            handled += 1
             event = self._reader.next_event()
             if event is None:
                 if self._started is None and self._reader.has_begun:
@@ -282,11 +286,14 @@ class Connection(asyncio.Protocol):
         self._advance()
         self._pace()
 
+    def _put_off(self, *, is_small: bool = False) -> None:
+        self._is_due = True
+        self._shared.turns.add(self._resume, is_small=is_small)
+
     def _handle_rest(self) -> None:
-        """Handle what came before the end: at once where it is nothing, as many may end together."""
+        """Handle what came before the end of a connection; many may end in one turn."""
         if self._reader.has_begun:
-            self._is_due = True
-            self._shared.turns.add(self._resume)
+            self._put_off()
         else:
             self._advance()
 

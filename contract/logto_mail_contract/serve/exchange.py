@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from .writer import ResponseWriter
 
 
+# What Python takes for a header line, as text and for ASGI.
+_LINE_BYTES = 500
+
+
 class Exchange:
     """One request and its response.
 
@@ -28,7 +32,7 @@ class Exchange:
 
     Attributes:
         scope: The ASGI scope; its state holds the request and the writer.
-        size: How many bytes the request's body has.
+        size: How many bytes the request takes in memory, about.
         is_complete: Whether the response is written to its end.
         is_held: Whether the application waits for the client to leave, and not only works on its response.
         began: The loop time at which the client could begin to read a response that is not held; else None.
@@ -46,7 +50,7 @@ class Exchange:
             ],
             "state": {"request": request, "writer": writer},
         }
-        self.size = len(request.body)
+        self.size = len(request.body) + _LINE_BYTES * len(request.headers)
         self.is_complete = False
         self.is_held = False
         self.began: float | None = None

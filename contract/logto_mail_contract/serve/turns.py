@@ -1,4 +1,4 @@
-"""Work that connections put off: a little is done in each turn of the event loop, so that none waits long."""
+"""How long a turn of the event loop may take with what clients sent; the rest waits for the next turns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Turns:
-    """What is to be done in later turns of the running event loop, the oldest first.
+    """The turns of the running event loop, and the work that waits for one.
 
     Args:
         seconds: How long the work of one turn may take, but for its last piece.
@@ -21,30 +21,45 @@ class Turns:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._waiting: deque[Callable[[], None]] = deque()
-        self._has_turn = False
+        self._small: deque[Callable[[], None]] = deque()
+        self._large: deque[Callable[[], None]] = deque()
+        self._end: float | None = None
 
-    def add(self, work: Callable[[], None]) -> None:
-        """Have some work done later, in a turn that has time for it.
+    def is_over(self) -> bool:
+        """Return whether this turn has no time for more; the first call of a turn begins it."""
+        # The loop's own time may stand still within a turn.
+        now = read_monotonic()
+        if self._end is None:
+            self._end = now + self._seconds
+            asyncio.get_running_loop().call_soon(self._begin_next)
+        return now >= self._end
+
+    def add(self, work: Callable[[], None], *, is_small: bool = False) -> None:
+        """Have some work done in a later turn, after what waits already.
 
         Args:
             work: One short piece of it.
+            is_small: Whether it goes before all that is not, for example one message of a usual size.
         """
-        self._waiting.append(work)
-        self._ask_for_turn()
+        (self._small if is_small else self._large).append(work)
+        self.is_over()
 
-    def _ask_for_turn(self) -> None:
-        if self._waiting and not self._has_turn:
-            self._has_turn = True
-            asyncio.get_running_loop().call_soon(self._run)
-
-    def _run(self) -> None:
-        # The loop's own time may stand still within a turn.
-        end = read_monotonic() + self._seconds
+    def _begin_next(self) -> None:
+        self._end = None
         # What this turn's work puts off is for the next one.
-        for _ in range(len(self._waiting)):
-            self._waiting.popleft()()
-            if read_monotonic() >= end:
-                break
-        self._has_turn = False
-        self._ask_for_turn()
+        small, large = len(self._small), len(self._large)
+        try:
+            while small and not self.is_over():
+                small -= 1
+                self._small.popleft()()
+            # One of each at least: neither waits for ever.
+            if small:
+                self._small.popleft()()
+            while large:
+                large -= 1
+                self._large.popleft()()
+                if self.is_over():
+                    break
+        finally:
+            if self._small or self._large:
+                self.is_over()

@@ -159,6 +159,11 @@ class RequestReader:
         """Whether there is neither an event nor a byte of one."""
         return self._at == len(self._buffer) and self._end is None and self.phase is Phase.HEAD
 
+    @property
+    def lacking(self) -> int:
+        """How many bytes are still to come of a body whose length is known; 0 where none is."""
+        return self._head.framing.length - self.buffered if self.phase is Phase.SIZED_BODY else 0
+
     def feed(self, data: bytes) -> None:
         """Add bytes that came; they are ignored once the reader has refused a request or ended."""
         if self.phase is Phase.CLOSED:

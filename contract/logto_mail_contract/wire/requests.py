@@ -8,16 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+_READ_OFTEN = ("authorization", "content-encoding", "content-type", "host", "origin", "sec-fetch-site")
+_LENGTHS = frozenset(map(len, _READ_OFTEN))
+
 
 class HeaderLines(tuple[tuple[str, str], ...]):
     """Header lines in order; what is read of them often is computed once, as senders repeat their heads."""
 
     @cached_property
     def values(self) -> dict[str, list[str]]:
-        """The values of the lines with each name, by the name in lower case."""
+        """The values of the lines that are read often, by their names in lower case."""
         found: dict[str, list[str]] = {}
         for name, value in self:
-            found.setdefault(name.lower(), []).append(value)
+            if len(name) in _LENGTHS and (known := name.lower()) in _READ_OFTEN:
+                found.setdefault(known, []).append(value)
         return found
 
     @cached_property
@@ -47,7 +51,10 @@ class Request:
 
     def values(self, name: str) -> list[str]:
         """Return the values of every header line with that name, whatever its case."""
-        return list(self.lines.values.get(name.lower(), ()))
+        wanted = name.lower()
+        if wanted in _READ_OFTEN:
+            return list(self.lines.values.get(wanted, ()))
+        return [value for header, value in self.headers if header.lower() == wanted]
 
     @property
     def lines(self) -> HeaderLines:
