@@ -201,11 +201,18 @@ class ReceiverTrial(MailTrial):
         smallest = min(calls, key=self.measure_message)
         if self.measure_message(smallest)[0]:  # all are drawn, and have oddities that do not matter
             calls = [smallest]
-        sent = map(self._find_sent, calls)
-        messages = [case.message for case in sent if case and case.message]
-        domain = self.settings.recipient_domain or RECIPIENT.rpartition("@")[2]
-        group = self.rule.id.split("/")[1]
-        return make_signature(group, *(self._came or ("", "")), messages, self.run.maker.revision, domain)
+        return make_signature(
+            self.rule.id.split("/")[1],
+            *(self._came or ("", "")),
+            (case.message for case in map(self._find_sent, calls) if case and case.message),
+            (
+                one.case.message
+                for one in self.run.dispatcher.ledger
+                if one.case.message and is_accepted(one.outcome)
+            ),
+            self.run.maker.revision,
+            self.settings.recipient_domain or RECIPIENT.rpartition("@")[2],
+        )
 
     # The result.
 
