@@ -1734,7 +1734,10 @@ REPLIES = st.fixed_dictionaries(
 def test_the_api_accepts_exactly_the_replies_that_the_schema_allows(running: Serving, posted: Any) -> None:
     # Strict JSON: Python's NaN and Infinity are not allowed.
     body = json.dumps(posted).encode()
-    possible = b"NaN" not in body and b"Infinity" not in body
+    try:
+        possible = bool(json.dumps(posted, allow_nan=False))
+    except ValueError:
+        possible = False
     valid = possible and validator("components", "schemas", "PostedReply").is_valid(json.loads(body))
     lines = ["Content-Type: application/json"]
     try:

@@ -1,4 +1,4 @@
-"""The bounds on what one client can take of the endpoint's time and memory."""
+"""The bounds on what clients can take of the endpoint's time and memory: one of them, and all together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..wire.request_reader import ReadLimits
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on a client.
+    """Bounds on clients.
 
     Attributes:
         request_seconds: Time in which a request must come whole, and in which a client must read on.
@@ -19,7 +19,7 @@ class Limits:
         drain_seconds: Time without a byte after which a refused client is closed.
         sweep_seconds: Interval at which the others are looked at.
         unread_bytes: Most bytes that are read from a client behind a request that is held.
-        turn_seconds: Time for which a turn of the event loop handles what clients sent much of.
+        turn_seconds: Time for which a turn of the event loop handles what all clients together sent.
         turn_requests: How many requests of a client are handled before others have their turn.
         turn_bytes: How many bytes of a client are read before others have their turn.
         reserved_files: How many more files the process can open when a new client is turned away.
