@@ -140,7 +140,7 @@ def test_the_announcement_lists_the_recipients(
     # What is left is for failures: the search for a smaller message, and what is repeated.
     assert len(Records.recipients) <= int(announced[1]) <= len(Records.recipients) + 200
     domains = {
-        re.sub(r"\d{5}", "*", recipient.rpartition("@")[2].lower()) for recipient in Records.recipients
+        re.sub(r"\d{8}", "*", recipient.rpartition("@")[2].lower()) for recipient in Records.recipients
     }
     assert domains <= set(announced[2].split(", "))
     assert domain is None or announced[2] == domain
@@ -380,7 +380,7 @@ def test_seed_examples_and_revision_determine_the_messages() -> None:
         bodies: list[bytes] = []  # noqa: RUF012 - one class for each test
 
         def respond(self, request: Request) -> tuple[int, dict[str, str], bytes]:
-            self.bodies.append(re.sub(rb"\d{5}(?=[+@])", b"", request.body, count=1))  # of the recipient
+            self.bodies.append(re.sub(rb"\d{8}(?=[+@])", b"", request.body, count=1))  # of the recipient
             return super().respond(request)
 
     def bodies(*options: str) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from contextlib import closing
 from urllib.parse import quote
 
@@ -33,6 +34,9 @@ def find_failed(text: str | bytes, statuses: tuple[int, ...] = (400, 401, 405, 4
 @pytest.mark.parametrize(
     ("text", "what"),
     [
+        ('{"error":"cannot connect to postgres://mail:pw@10.0.0.5/mail"}', "settings with a password"),
+        ("error; config: SMTP_PASSWORD=hunter2", "settings with a password"),
+        ('{"SENDGRID_API_KEY": "SG.x1y2"}', "settings with a password"),
         (
             (
                 '{"status":400,"error":"Bad Request","trace":"java.lang.NullPointerException: null\\n'
@@ -139,3 +143,24 @@ def test_errors_that_show_the_credential_in_any_encoding_are_found(text: str) ->
 )
 def test_errors_that_show_nothing_pass(text: str) -> None:
     assert find_failed(text) == {}
+
+
+def test_what_logto_never_sends_may_be_repeated_but_no_message_of_a_new_type() -> None:
+    class Repeats(Good):
+        def __init__(self, members: set[str]) -> None:
+            self.members = members
+
+        def refusal(self, refused: Refused, request: Request) -> tuple[int, dict[str, str], bytes]:
+            try:
+                message = json.loads(request.body)
+            except ValueError:
+                message = None
+            known = isinstance(message, dict) and message.keys() - {"ip"} == self.members
+            return refused.status, {}, request.body if known else b"no"
+
+    failed = {}
+    for members in ({"to", "type"}, {"to", "type", "payload"}):
+        with closing(Receiver.wsgi(wsgi(Repeats(members)), "/hook", authorization=TOKEN)) as receiver:
+            (result,) = try_rules((SECRETS,), receiver, Settings(examples=1))
+        failed[frozenset(members)] = has_failed(result)
+    assert list(failed.values()) == [False, True]

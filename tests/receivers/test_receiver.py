@@ -109,7 +109,7 @@ def test_the_same_seed_generates_the_same_messages() -> None:
             self.bodies: list[bytes] = []
 
         def handle(self, message: Any, request: Request) -> None:  # noqa: ARG002
-            self.bodies.append(re.sub(rb"\d{5}(?=[+@])", b"", request.body, count=1))  # of the recipient
+            self.bodies.append(re.sub(rb"\d{8}(?=[+@])", b"", request.body, count=1))  # of the recipient
 
     def bodies(seed: int) -> list[bytes]:
         recorder = RecordsBodies()

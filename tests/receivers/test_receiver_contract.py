@@ -231,7 +231,7 @@ class TestMine(ReceiverContract):
 """,
         "-s",
         "-k",
-        "sign-in or resend-is-sent",
+        "sign-in or unknown-type-carries",
     )
     # Without the outbox the second rule would not be applicable.
     result.assert_outcomes(passed=1, failed=1, deselected=len(RULES) - 2)

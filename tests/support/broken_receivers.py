@@ -391,7 +391,15 @@ class NullNameDereferenced(Good):
             person.get("name", "").strip()
 
 
-@control("accept/empty-branding", "accept/caller-values", drawn=True)
+@control("accept/context-forms", drawn=True)
+class NeedsALogoInBranding(Good):
+    def handle(self, message: Any, request: Request) -> None:
+        for thing in _named(message):
+            if thing.get("branding"):
+                thing["branding"]["logoUrl"]
+
+
+@control("accept/empty-branding", "accept/context-forms", "accept/caller-values", drawn=True)
 class NeedsALogo(Good):
     def handle(self, message: Any, request: Request) -> None:
         for thing in _named(message):
@@ -847,6 +855,16 @@ class BreaksAtALongName(Good):
         if self.is_broken:
             raise RuntimeError
         self.is_broken = len(message["payload"].get("application", {}).get("name", "")) > 200
+
+
+@control("accept/leading-zeros", "accept/connector-test", drawn=True, wire=True, threads=True)
+class CrashesOnLeadingZeros(Good):
+    """Must not be taken for one that fails under load, though it fails among others."""
+
+    def handle(self, message: Any, request: Request) -> None:
+        super().handle(message, request)
+        if str(message["payload"].get("code", "1")).startswith("0"):
+            raise RuntimeError
 
 
 @control("respond/error-without-secrets")

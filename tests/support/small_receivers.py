@@ -16,6 +16,7 @@ import re
 import textwrap
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -120,7 +121,7 @@ class Small:
 
     def text(self, message: dict[str, Any]) -> str:
         link = message["payload"].get("link", "")
-        return f"Hello {self.name(message)}\n\n{self.code(message) or self.text_link(link)}\n"
+        return f"Hello {self.name(message)}\n\n{self.text_link(link) if link else self.code(message)}\n"
 
     def text_link(self, link: str) -> str:
         return link
@@ -136,7 +137,7 @@ class Small:
 
     def html(self, message: dict[str, Any]) -> str:
         link = message["payload"].get("link", "")
-        secret = self.html_code(message) or self.html_link(link)
+        secret = self.html_link(link) if link else self.html_code(message)
         name = self.escape(self.name(message))
         return (
             f"<!doctype html><html><head><title>{name}</title></head><body>{self.logo(message)}"
@@ -221,6 +222,21 @@ class ClosedTypes(Small):
         super().handle(message)
 
 
+class SlowWorker(Small):
+    """Responds first; one worker takes its time for each mail, so that the queue becomes long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue = ThreadPoolExecutor(1)
+
+    def handle(self, message: dict[str, Any]) -> None:
+        self.queue.submit(self.work, message)
+
+    def work(self, message: dict[str, Any]) -> None:
+        time.sleep(0.005)
+        self.post(message)
+
+
 class Queued(Small):
     """Responds first and sends later, from one thread."""
 
@@ -239,6 +255,7 @@ class Queued(Small):
 
 GOOD = [
     Small,
+    SlowWorker,
     PlainText,
     HtmlOnly,
     QuotedPrintable,
@@ -480,6 +497,12 @@ class LinksTheLogo(Small):
         return f'<a href=" {self.escape(branding.get("logoUrl", ""))}">{super().logo(message)}</a>'
 
 
+class LinksTheAvatar(Small):
+    def logo(self, message: dict[str, Any]) -> str:
+        avatar = (message["payload"].get("user") or {}).get("avatar") or ""
+        return f'<a href="{self.escape(avatar)}">{super().logo(message)}</a>'
+
+
 class NamesInTheSubject(Small):
     def one_line(self, text: str) -> str:
         return text
@@ -507,6 +530,20 @@ class SharesTheMessage(Small):
         self.current = message["payload"]
         time.sleep(0.001)
         super().handle({**message, "payload": self.current})
+
+
+class CodeInsteadOfTheLink(Small):
+    """Shows the code of an invitation that has both."""
+
+    def text_link(self, link: str) -> str:
+        return "" if self.has_code else link
+
+    def html_link(self, link: str) -> str:
+        return "" if self.has_code else super().html_link(link)
+
+    def render(self, message: dict[str, Any]) -> bytes:
+        self.has_code = "code" in message["payload"]
+        return super().render(message)
 
 
 class RemembersTheFirst(Small):
@@ -548,6 +585,19 @@ class LosesQuotedAddresses(Small):
             super().post(message)
 
 
+class DropsRoles(Small):
+    def post(self, message: dict[str, Any]) -> None:
+        if message["to"].partition("@")[0] not in ("admin", "info", "no-reply"):
+            super().post(message)
+
+
+class VariablesOverMembers(Small):
+    """Merges the payload over the message, so that its ``to`` counts."""
+
+    def recipients(self, message: dict[str, Any]) -> tuple[str, ...]:
+        return ((message | message["payload"])["to"],)
+
+
 class LosesTaggedAddresses(Small):
     def post(self, message: dict[str, Any]) -> None:
         if "+" not in message["to"]:
@@ -555,7 +605,7 @@ class LosesTaggedAddresses(Small):
 
 
 # The rules that each receiver fails: its own first, then those that necessarily fail too.
-LOST = "one-mail one-mail-to-odd-addresses unknown-type-carries-code resend-is-sent"
+LOST = "one-mail one-mail-to-odd-addresses unknown-type-carries-code"
 MISTAKES: list[tuple[type[Small], str]] = [
     (SendsNothing, LOST),
     (SendsTwice, "one-mail one-mail-to-odd-addresses"),
@@ -582,6 +632,7 @@ MISTAKES: list[tuple[type[Small], str]] = [
     (LinkInTextAsItCame, "link-intact"),
     (LinkWithoutItsQuery, "link-intact odd-link-intact"),
     (NoLink, "link-intact odd-link-intact"),
+    (CodeInsteadOfTheLink, "link-intact"),
     (NothingForUnknownTypes, "unknown-type-carries-code"),
     (UnknownTypesWithoutCode, "unknown-type-carries-code"),
     (PastesNames, "markup-escaped"),
@@ -591,6 +642,7 @@ MISTAKES: list[tuple[type[Small], str]] = [
     (PastesIntoTheTitle, "markup-escaped"),
     (LinksToAnything, "no-script-link"),
     (LinksTheLogo, "no-script-link"),
+    (LinksTheAvatar, "no-script-link"),
     (NamesInTheSubject, "no-header-injection recipient mail-format text-intact"),
     (CutsOnlyOneKindOfLineEnd, "no-header-injection"),
     (
@@ -603,5 +655,7 @@ MISTAKES: list[tuple[type[Small], str]] = [
     (DropsRepetitions, "resend-is-sent"),
     (LosesNamesWithLineEnds, "one-mail"),
     (LosesTaggedAddresses, "one-mail"),
+    (DropsRoles, "one-mail"),
+    (VariablesOverMembers, "no-second-recipient"),
     (LosesQuotedAddresses, "one-mail-to-odd-addresses"),
 ]

@@ -82,14 +82,17 @@ class Templated(Mailing):
         return f"{self.greeting} {self.names(payload)},\n\n{self.text_secret(payload)}\n"
 
     def text_secret(self, payload: dict[str, Any]) -> str:
-        return self.code(payload) or self.link(payload)
+        return self.code(payload) if self.is_about_a_code(payload) else self.link(payload)
+
+    def is_about_a_code(self, payload: dict[str, Any]) -> bool:
+        return bool(payload.get("code")) and not payload.get("link")
 
     def page(self, payload: dict[str, Any]) -> str:
         names = html.escape(self.names(payload))
         return f"<!doctype html><p>{self.greeting} {names},</p><p>{self.html_secret(payload)}</p>"
 
     def html_secret(self, payload: dict[str, Any]) -> str:
-        return self.code(payload) or self.anchor(self.link(payload))
+        return self.code(payload) if self.is_about_a_code(payload) else self.anchor(self.link(payload))
 
     def anchor(self, link: str) -> str:
         if not link.lower().startswith(("https:", "http:")):
@@ -161,6 +164,17 @@ class CutsNames(Templated):
         return f"{super().clean(name)[:12]}…" if len(name) > 12 else super().clean(name)
 
 
+class CutsNamesWithoutAMark(Templated):
+    characters = 16
+
+    def clean(self, name: str) -> str:
+        return super().clean(name)[: self.characters].rstrip()
+
+
+class CutsLongNamesWithoutAMark(CutsNamesWithoutAMark):
+    characters = 24
+
+
 class LettersOnly(Templated):
     def clean(self, name: str) -> str:
         return " ".join(re.sub(r"[^\w ]", " ", name).split())
@@ -222,6 +236,8 @@ GOOD: tuple[type[Templated], ...] = (
     CodeInSubject,
     German,
     CutsNames,
+    CutsNamesWithoutAMark,
+    CutsLongNamesWithoutAMark,
     LettersOnly,
     StripsTags,
     UpperCase,

@@ -216,18 +216,25 @@ _FILE_PATH = _compile(
     r"(?<!\w)[A-Za-z]:\\{1,2}[\w.\- ]{1,100}\\{1,2}[\w.\-]",
     r"\b(?:node_modules|site-packages)/",
 )
+_SETTINGS = _compile(
+    # A password in a URL
+    r"\b[a-z][a-z0-9+.\-]{1,20}://[^\s:/@\"'<>]{0,100}:[^\s/@\"'<>]{1,200}@[\w.\-]",
+    r"\b[A-Z][A-Z0-9_]{0,60}_(?:PASSWORD|PASSWD|PASS|SECRET|TOKEN|KEY|DSN)\b\"?\s{0,5}(?:=>?|:)\s{0,5}[\"']?[^\s\"',;]",
+)
 _INTERNALS = {
     "a stack trace": _STACK_TRACE,
     "the class of an exception": _EXCEPTION,
     "an SQL error": _SQL_ERROR,
     "a file path": _FILE_PATH,
+    "settings with a password": _SETTINGS,
 }
 
 
 def find_internals(response: Response, target: str) -> list[str]:
     """Return what the body of a response shows of the program behind it.
 
-    These are ``a stack trace``, ``the class of an exception``, ``an SQL error`` and ``a file path``.
+    These are ``a stack trace``, ``the class of an exception``, ``an SQL error``, ``a file path`` and
+    ``settings with a password``.
 
     Args:
         response: The response.

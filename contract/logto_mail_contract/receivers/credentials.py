@@ -29,6 +29,9 @@ def make_wrong_values(authorization: str) -> dict[str, dict[str, str | None]]:
         found["other-scheme-authorization"] = {
             f"{other} {credential}": f"{other} ${{NAME#* }}",
             f"x{authorization}": "x${NAME}",
+            f"{_choose_other(authorization[0])}{authorization[1:]}": (
+                f'{_choose_other(authorization[0])}$(printf %s "${{NAME}}" | cut -c2-)'
+            ),
         }
         found["bare-authorization"] = {credential: "${NAME#* }"}
     else:

@@ -46,7 +46,7 @@ _EMPTY = re.compile(
     r"\b(?:Hello|Hi|Hey|Dear|Hallo|Bonjour|Hola|Olá|Ciao),? (?P<word>None|null|NULL|nil)\b"
 )
 # People write these too: "null und nichtig" in German, "None of" in English.
-_AMBIGUOUS = re.compile(r"(?<![\w.-])(?:None(?! of\b)|null|Null|NULL|nil|\[\]|\{\}|\(\))(?![\w-])")
+_AMBIGUOUS = re.compile(r"(?<![\w.-])(?:None(?! of\b)|null|Null|NULL|nil|Array|\[\]|\{\}|\(\))(?![\w-])")
 _EMPTY_LINK = re.compile(r"(?:.{0,300}[/:])?(?:None|null|undefined|NaN|nil|\[object Object\])/?")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ..clock import read_monotonic
@@ -128,16 +129,22 @@ class Mailbox:
             self._cases.setdefault(normalize_address(one.case.to), set()).add(one.case)
         missing = list(awaited)
         late: list[Exchange] | None = None
+        progressed = 0.0
 
         def all_came() -> bool:
-            nonlocal late
+            nonlocal late, progressed
             self.fetch()
-            missing[:] = [one for one in missing if len(self.find(one.case)) < one.case.repeats]
-            late = missing.copy() if late is None else late
+            left = [one for one in missing if len(self.find(one.case)) < one.case.repeats]
             now = read_monotonic()
-            return is_over() or all(now >= one.ended + seconds for one in missing)
+            if late is None:
+                late = left.copy()
+            elif len(left) < len(missing):
+                # A queue has become long by what this run sent at once.
+                progressed = now
+            missing[:] = left
+            return is_over() or all(now >= max(one.ended, progressed) + seconds for one in missing)
 
-        wait_until(all_came, max((one.ended for one in awaited), default=0.0) + seconds - read_monotonic())
+        wait_until(all_came, math.inf)
         if awaited and not self.mails and not is_over():
             self.is_silent = True
         if late and not missing:

@@ -238,7 +238,9 @@ class RequestMaker:
         if message is None or not case.to:
             return Case(case.call, case.type, message, group=case.group)
         to = self.make_recipient(case.to)
-        renewed = {"code": self.make_code()} if case.code else {}
+        zeros = len(case.code) - len(case.code.lstrip("0"))
+        # Another form of code may be what fails.
+        renewed = {"code": self.make_code(zeros)} if case.has_telling_code else {}
         if case.link:
             renewed["link"] = _LINK_MARK.sub(f"n4c{self.make_code()}", case.link)
         own = {case.to: to} | {message["payload"][name]: value for name, value in renewed.items()}

@@ -43,6 +43,7 @@ _ORDINARY_ADDRESSES = (
     f"{_LONG}@{'a' * 27}.example",
     f"{_LONG}@{'a' * 43}.{'b' * 11}.example",
 )
+_ROLES = ("admin", "info", "mail", "no-reply", "root", "sales", "support", "test")
 _RARE_ADDRESSES = (
     "mc!foo#bar@example.com",
     "mc$foo%bar&x@example.com",
@@ -70,6 +71,9 @@ def ordinary_addresses(maker: RequestMaker) -> Iterator[Case]:
         number = maker.make_recipient("n@example.com").partition("@")[0]
         yield maker.make_case(maker.make_typical(to=f"a@{number}.example.com"))
         yield maker.make_case(maker.make_typical(to=f"7@{number}.example.com"))
+        # People read the mails of these too, and some programs drop them unseen.
+        for local in _ROLES:
+            yield maker.make_case(maker.make_typical(to=f"{local}@{number}.example.com"))
     for address in _vary(_ORDINARY_ADDRESSES, maker):
         yield maker.make_case(maker.make_typical(to=maker.make_recipient(address)))
 

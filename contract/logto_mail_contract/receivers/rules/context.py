@@ -107,6 +107,10 @@ def _context_forms(maker: RequestMaker) -> Iterator[Case]:
                 organization=organization(branding=branding),
             )
         )
+        bare = {"branding": {member: logo}}
+        yield maker.make_case(
+            maker.make_typical("SignIn", application=application(**bare), organization=organization(**bare))
+        )
     # Applications that Logto has built in.
     for id, name in (("demo-app", "Live Preview"), ("account-center", "Account Center")):
         yield maker.make_case(maker.make_typical("SignIn", application=application(id=id, name=name)))

@@ -277,5 +277,8 @@ def _resend_is_sent(trial: ReceiverTrial) -> None:
     if not exchanges:
         trial.skip("the receiver did not accept the message twice; see receiver/accept/resend")
     for exchange, mails in trial.find_mails(exchanges).items():
+        if not mails:
+            trial.skip(f"{trial.format_missing(exchange)}; see receiver/deliver/one-mail")
+            continue
         mailed = f"{count_noun(len(mails), 'mail')} to {exchange.case.to} for two messages"
         trial.judge(exchange.case.call, len(mails) >= 2, f"{format_outcome(exchange.outcome)}, and {mailed}")

@@ -135,6 +135,7 @@ def _script_links(maker: RequestMaker) -> Iterator[Case]:
         yield maker.make_case(maker.make_typical("SignIn", **visitor))
         person = user(avatar=script, profile={"website": script, "profile": script})
         yield maker.make_case(maker.make_typical(INVITATION, organization=company, inviter=person))
+        yield maker.make_case(maker.make_typical("BindNewIdentifier", user=person))
 
 
 @check("receiver/deliver/no-script-link", "outbox", batches=(_script_links,))

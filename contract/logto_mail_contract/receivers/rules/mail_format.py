@@ -9,6 +9,7 @@ from ...judging.responses import format_outcome
 from ..cases import batch
 from ..checks import check
 from ..mail_format import find_mail_faults
+from ..requests import INVITATION
 from .deliver import MAILED, find_mails, require_mails
 from .ordinary import ordinary
 
@@ -34,6 +35,12 @@ _SECOND_RECIPIENTS = ("{},{}", "{};{}", "{}<{}>", "{}>,<{}", '"{},{}"@example.co
 _INNER_ADDRESS = re.compile(r"mc[0-9]+@[A-Za-z0-9.-]+")
 
 
+def _make_misleading(maker: RequestMaker) -> Case:
+    message = maker.make_typical(INVITATION)
+    payload = {**message["payload"], "to": maker.make_recipient("mc@example.com")}
+    return maker.make_case({**message, "payload": payload}, mail="none")
+
+
 @batch()
 def _second_recipients(maker: RequestMaker) -> Iterator[Case]:
     for form in _SECOND_RECIPIENTS:
@@ -41,6 +48,8 @@ def _second_recipients(maker: RequestMaker) -> Iterator[Case]:
         to = form.format(*inner).replace("example.com", maker.settings.recipient_domain or "example.com")
         # Not every mail server takes it.
         yield maker.make_case({**maker.make_typical("SignIn"), "to": to}, mail="none")
+    # What a caller names so is a variable.
+    yield _make_misleading(maker)
 
 
 @check("receiver/deliver/no-second-recipient", "outbox", batches=(ordinary, _second_recipients))
@@ -51,6 +60,8 @@ def _no_second_recipient(trial: ReceiverTrial) -> None:
     trial.wait_for_more_mails(exchanges)
     reached = {recipient for read in trial.run.mailbox.mails for recipient in read.mail.recipients}
     for exchange in exchanges:
-        strangers = sorted(reached & set(_INNER_ADDRESS.findall(exchange.case.to)))
+        payload = (exchange.case.message or {}).get("payload", {})
+        inner = _INNER_ADDRESS.findall(f"{exchange.case.to} {payload.get('to', '')}")
+        strangers = sorted(reached & set(inner))
         problem = f"{format_outcome(exchange.outcome)}, and a mail to {' and to '.join(strangers)}"
         trial.judge(exchange.case.call, not strangers, f"{problem}, not to {exchange.case.to}")

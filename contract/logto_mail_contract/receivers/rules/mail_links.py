@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MARK = re.compile("n4c[0-9]+")
 _LINKS = (
     "https://app.example.com/join?org=1&token={}",
-    "https://app.example.com/join?plan=pro&region=eu&copy=1&lt=2&token={}#/accept?step=1",
+    "https://app.example.com/join?plan=pro&region=eu&copy=1&lt=2&sig=a_b_c*d*&token={}#/accept?step=1",
     "https://app.example.com/join?next=%2Fa%3Fb%3D1%26c%3D2&note=a%20b&amp;x=~_.-&y=1&token={}",
     "https://app.example.com/join?q=a+b%2Bc%20d&to=x%40example.com&token={}",
     "https://app.example.com:8443/Join/Team-A/?Token={}&Sig=AbC%2bd%2Fe+f==",
@@ -49,6 +49,8 @@ def _make_invitations(maker: RequestMaker, forms: Iterable[str]) -> Iterator[Cas
 def _links(maker: RequestMaker) -> Iterator[Case]:
     long = f"https://app.example.com/join?token={{}}&state={maker.make_mark() * 50}&org=1"
     yield from _make_invitations(maker, (*_LINKS, long))
+    # An invitation is about its link, whatever else a caller adds.
+    yield maker.make_case(maker.make_typical(INVITATION, code=maker.make_code()))
 
 
 @batch()

@@ -68,6 +68,9 @@ def _long_names(maker: RequestMaker) -> Iterator[Case]:
         yield maker.make_case(maker.make_typical(INVITATION, organization=company, inviter=person))
         product = application(name=_LONG_NAME, displayName=_LONG_NAME)
         yield maker.make_case(maker.make_typical("BindNewIdentifier", application=product, user=person))
+        # A cut after an odd number of units splits one of these.
+        company = organization(name=_LONG_NAME[1:])
+        yield maker.make_case(maker.make_typical(INVITATION, organization=company))
 
 
 _TEXTS = (*MAILED, _long_names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
 _END_OF_HEAD = b"\r\n\r\n"
 _NAME = "Zoë 🙂"
 _SHOWN_BYTES = 8
+_MAX_WHOLE = 7
+"""Most messages that are sent again in one piece."""
 
 
 def _find(*parts: tuple[bytes, int]) -> FindCuts:
-    """Return what finds the places in a request that lie so many bytes behind the start of a part."""
-    return lambda data: tuple(data.index(part) + place for part, place in parts)
+    """Return what finds the places in a request that lie so many bytes behind each start of a part."""
+    return lambda data: tuple(
+        sorted(found.start() + place for part, place in parts for found in re.finditer(re.escape(part), data))
+    )
 
 
 def _find_every(step: int) -> FindCuts:
@@ -62,16 +67,23 @@ def _pieces(maker: RequestMaker) -> Iterator[Case]:
 def _put_name(message: dict[str, Any], name: str) -> dict[str, Any]:
     """Return a message in whose context everything has a name."""
     payload = {
-        key: {**value, "name": name} if isinstance(value, dict) else value
+        key: {**value, **dict.fromkeys(value.keys() & {"displayName"} | {"name"}, name)}
+        if isinstance(value, dict)
+        else value
         for key, value in message["payload"].items()
     }
     return {**message, "payload": payload}
 
 
-@check("receiver/accept/pieces", "wire", batches=(_pieces,))
+@check("receiver/accept/pieces", "wire", batches=(_pieces,), requests=_MAX_WHOLE)
 def _accepts_pieces(trial: ReceiverTrial) -> None:
     for exchange in trial.send(_pieces):
         outcome, call = exchange.outcome, exchange.case.call
+        if not is_accepted(outcome):
+            whole = trial.send_case(replace(exchange.case, call=replace(call, cuts=())))
+            if not is_accepted(whole.outcome):
+                trial.skip(f"{format_outcome(whole.outcome)} to the same message in one piece")
+                continue
         trial.judge(call, is_accepted(outcome), f"{format_outcome(outcome)}, {_format_cuts(call)}", outcome)
     trial.require_reachable()
 

@@ -5,9 +5,11 @@ Most of them judge the responses that other rules had, and send only what no oth
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ...judging.javascript_json import parse
 from ...judging.responses import (
     find_internals,
     find_secrets,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from ..trial import ReceiverTrial
 
 _MAX_REPEATED = 3
+_NUMBERED = re.compile("[0-9]{8}")
 """Late responses whose requests are repeated without company."""
 
 EVERY_KIND = (ordinary, unknown_types, wrong_authorization, *broken_messages.values())
@@ -160,15 +163,36 @@ def _list_errors(trial: ReceiverTrial) -> list[tuple[Case, Response]]:
 def _error_without_secrets(trial: ReceiverTrial) -> None:
     for case, response in _list_errors(trial):
         sent = [value for name, value in case.call.headers if name.lower() == "authorization"]
+        # Whoever sends what Logto never will gets back what is known to that sender alone.
+        is_possible = _has_types_of_a_message(case.call.body)
         leaks = find_secrets(
             response,
-            code=case.code if len(case.code) == 6 else "",
-            link=_find_mark(case.link),
-            address=case.to.partition("@")[0] if len(case.to) > 6 else "",
+            code=case.code if is_possible and len(case.code) == 6 else "",
+            link=_find_mark(case.link) if is_possible else "",
+            address=_find_number(case.to) if is_possible else "",
             authorizations=(*sent, trial.receiver.authorization or ""),
         )
         actual = f"{format_outcome(response)}; the body shows {' and '.join(leaks)}"
         trial.judge(case.call, not leaks, actual, response)
+
+
+def _has_types_of_a_message(body: bytes) -> bool:
+    """Return whether a body is a message of a template type that Logto knows, or may add."""
+    try:
+        message = parse(body)
+    except ValueError:
+        return False
+    if not isinstance(message, dict) or not isinstance(message.get("payload"), dict):
+        return False
+    payload = message["payload"]
+    texts = (message.get("to"), message.get("type"), payload.get("code", ""), payload.get("link", ""))
+    return all(isinstance(text, str) for text in texts)
+
+
+def _find_number(address: str) -> str:
+    """Return the part by which a recipient is recognised; what stands before the @ may be any word."""
+    local = address.partition("@")[0]
+    return local if _NUMBERED.search(local) else address
 
 
 def _find_mark(link: str) -> str:

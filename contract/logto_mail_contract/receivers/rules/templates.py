@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ..trial import ReceiverTrial
 
 _ELLIPSES = ("…", "...")
+_MIN_CUT_CHARACTERS = 12
+"""Fewer do not have an instruction in them."""
 
 
 @check("receiver/deliver/no-template-injection", "outbox", batches=(template_names,))
@@ -38,6 +40,8 @@ def _find_processed(read: ReadMail, name: str) -> Iterator[str]:
             # The end is another one where this one is lost or cut.
             found = re.compile(r"\bltd\b", re.IGNORECASE).search(text, start.end())
             shown = text[start.start() : found.end() if found else start.end() + len(name)]
+            if not found and _is_beginning(html.unescape(shown), name):
+                continue
             if _is_processed(shown, name, is_cut=len(text) < start.start() + len(name)):
                 yield f"a mail whose {place} shows {shown[: 2 * len(name)]!r} for the name {name!r}"
                 break
@@ -50,6 +54,13 @@ def _is_processed(shown: str, name: str, *, is_cut: bool) -> bool:
     if ellipsis or is_cut:
         return not any(_keep_letters(form).startswith(_keep_letters(before)) for form in _list_forms(name))
     return not any(_has_every_letter(shown, form) for form in _list_forms(name))
+
+
+def _is_beginning(shown: str, name: str) -> bool:
+    """Return whether a text shows a name that is cut, and goes on with something else."""
+    pairs = zip(shown, name, strict=False)
+    kept = next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(shown), len(name)))
+    return kept >= _MIN_CUT_CHARACTERS and not shown[kept : kept + 1].isalnum()
 
 
 def _list_forms(name: str) -> tuple[str, str]:
