@@ -35,7 +35,7 @@ class Limits:
     drain_seconds: float = 1.0
     sweep_seconds: float = 0.5
     unread_bytes: int = 64 * 1024
-    turn_seconds: float = 0.005
+    turn_seconds: float = 0.003
     turn_requests: int = 8
     turn_bytes: int = 32 * 1024
     reserved_files: int = 16
