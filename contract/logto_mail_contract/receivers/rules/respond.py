@@ -33,6 +33,7 @@ from .reject import BROKEN_GROUPS, broken_messages, wrong_methods
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ...wire.calls import Call
     from ..cases import Case, Exchange
     from ..requests import RequestMaker
     from ..trial import ReceiverTrial
@@ -164,7 +165,7 @@ def _error_without_secrets(trial: ReceiverTrial) -> None:
     for case, response in _list_errors(trial):
         sent = [value for name, value in case.call.headers if name.lower() == "authorization"]
         # Whoever sends what Logto never will gets back what is known to that sender alone.
-        is_possible = _has_types_of_a_message(case.call.body)
+        is_possible = _may_come_from_logto(case.call)
         leaks = find_secrets(
             response,
             code=case.code if is_possible and len(case.code) == 6 else "",
@@ -176,10 +177,12 @@ def _error_without_secrets(trial: ReceiverTrial) -> None:
         trial.judge(case.call, not leaks, actual, response)
 
 
-def _has_types_of_a_message(body: bytes) -> bool:
-    """Return whether a body is a message of a template type that Logto knows, or may add."""
+def _may_come_from_logto(call: Call) -> bool:
+    """Return whether a request is a message of a template type that Logto knows, or may add."""
+    if ("content-type", "application/json") not in call.headers:
+        return False
     try:
-        message = parse(body)
+        message = parse(call.body)
     except ValueError:
         return False
     if not isinstance(message, dict) or not isinstance(message.get("payload"), dict):

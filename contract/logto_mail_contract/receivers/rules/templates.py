@@ -59,7 +59,8 @@ def _is_processed(shown: str, name: str, *, is_cut: bool) -> bool:
 def _is_beginning(shown: str, name: str) -> bool:
     """Return whether a text shows a name that is cut, and goes on with something else."""
     pairs = zip(shown, name, strict=False)
-    kept = next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(shown), len(name)))
+    same = next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(shown), len(name)))
+    kept = len(name[:same].rstrip())
     return kept >= _MIN_CUT_CHARACTERS and not shown[kept : kept + 1].isalnum()
 
 
