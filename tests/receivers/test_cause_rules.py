@@ -68,3 +68,17 @@ def test_one_text_in_json_with_another_value_is_one_cause(text: str) -> None:
 
 def test_one_status_for_messages_that_are_odd_in_other_ways_is_no_one_cause() -> None:
     assert find_causes(Refusing(422, 422)) == [None, None]
+
+
+def test_two_crashes_with_a_bare_500_are_two_causes() -> None:
+    class CrashesTwice(Good):
+        def handle(self, message: Any, request: Request) -> None:
+            super().handle(message, request)
+            text = json.dumps(message["payload"])
+            if '"name": null' in text or "%s" in text:
+                raise RuntimeError
+
+    rules = "receiver/accept/null-user", "receiver/accept/template-syntax"
+    with closing(Receiver.wsgi(wsgi(CrashesTwice()), "/hook", authorization=TOKEN)) as receiver:
+        results = try_rules(rules, receiver)
+    assert [finding.cause for result in results for finding in result.findings] == [None, None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from contextlib import closing
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -164,3 +165,16 @@ def test_what_logto_never_sends_may_be_repeated_but_no_message_of_a_new_type() -
             (result,) = try_rules((SECRETS,), receiver, Settings(examples=1))
         failed[frozenset(members)] = has_failed(result)
     assert list(failed.values()) == [False, True]
+
+
+def test_a_word_that_a_short_recipient_has_too_is_no_address() -> None:
+    class RefusesSubdomains(Good):
+        def handle(self, message: Any, request: Request) -> None:
+            super().handle(message, request)
+            if message["to"].partition("@")[2].count(".") > 1:
+                raise Refused(422, "no address")
+
+    with closing(Receiver.wsgi(wsgi(RefusesSubdomains()), "/hook", authorization=TOKEN)) as receiver:
+        addresses, secrets = try_rules(("receiver/accept/ordinary-addresses", SECRETS), receiver)
+    assert has_failed(addresses)
+    assert not has_failed(secrets)

@@ -196,3 +196,40 @@ def test_a_receiver_that_reads_to_the_end_passes(serve: Callable[[], Any]) -> No
 def test_a_receiver_in_this_process_is_not_judged() -> None:
     with closing(Receiver.wsgi(wsgi(Good()), authorization=TOKEN)) as receiver:
         assert try_rule(PIECES, receiver).outcome == "not applicable"
+
+
+def test_what_fails_in_one_piece_too_is_not_blamed_on_the_pieces() -> None:
+    class CrashesOnEmoji(ReadsWhole):
+        def read_body(self, length: int) -> bytes:
+            body = super().read_body(length)
+            return b"{" if any(form in body for form in ("🙂".encode(), rb"\ud83d")) else body
+
+    with (
+        serving_in_thread(Server(("127.0.0.1", 0), CrashesOnEmoji)) as url,
+        closing(Receiver.url(url, authorization=TOKEN)) as receiver,
+    ):
+        unicode, pieces = try_rules(("receiver/accept/unicode", PIECES), receiver, SETTINGS)
+    assert has_failed(unicode)
+    assert (pieces.outcome, pieces.cases) == ("passed", 5)
+
+
+def test_names_are_cut_wherever_they_stand() -> None:
+    bodies: list[list[bytes]] = []
+
+    class RecordsPieces(ReadsOnce):
+        def read_body(self, length: int) -> bytes:
+            pieces = []
+            while length:
+                pieces.append(self.rfile.read1(length))
+                length -= len(pieces[-1])
+            bodies.append(pieces)
+            return b"".join(pieces)
+
+    with (
+        serving_in_thread(Server(("127.0.0.1", 0), RecordsPieces)) as url,
+        closing(Receiver.url(url, authorization=TOKEN)) as receiver,
+    ):
+        assert try_rule(PIECES, receiver, SETTINGS).outcome == "passed"
+    split = [piece for pieces in bodies for piece in pieces if piece.endswith("ë".encode()[:1])]
+    assert any(b'"displayName":"Zo' in piece for piece in split)
+    assert len(split) >= 3

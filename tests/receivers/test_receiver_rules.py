@@ -6,6 +6,7 @@ import gzip
 import re
 import socket
 import threading
+import time
 import wsgiref.simple_server
 from collections import Counter
 from contextlib import ExitStack, closing, contextmanager
@@ -478,3 +479,28 @@ def test_every_form_of_authorization_passes_the_auth_rules(token: str) -> None:
         *(["scheme-only-authorization", "bare-authorization"] if scheme else []),
         *(["case-changed-authorization"] if digits else []),
     }
+
+
+def test_a_receiver_that_redirects_passes_the_rule_about_kept_connections() -> None:
+    with (
+        Served(CONTROLS["AddsASlash"].make()) as served,
+        closing(Receiver.url(served.url, authorization=TOKEN)) as receiver,
+    ):
+        redirect, kept = try_rules(("receiver/respond/no-redirect", "receiver/respond/keep-alive"), receiver)
+    assert has_failed(redirect)
+    assert kept.outcome == "passed"
+
+
+def test_a_receiver_that_is_slow_for_every_invitation_is_not_slow_for_large_ones() -> None:
+    class SlowForInvitations(Good):
+        def handle(self, message: Any, request: Request) -> None:
+            super().handle(message, request)
+            if message["type"] == "OrganizationInvitation":
+                time.sleep(0.6)
+
+    settings = Settings(warn_after=0.4, fail_after=20)
+    rules = "receiver/accept/large-invitation", "receiver/respond/promptly"
+    with closing(Receiver.wsgi(wsgi(SlowForInvitations()), "/hook", authorization=TOKEN)) as receiver:
+        large, promptly = try_rules(rules, receiver, settings)
+    assert large.outcome == "passed"
+    assert promptly.outcome == "warned"

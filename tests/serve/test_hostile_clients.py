@@ -752,3 +752,32 @@ def test_a_stream_that_waits_for_its_client_holds_no_bodies() -> None:
             assert tracemalloc.get_traced_memory()[0] < 10_000_000
         finally:
             tracemalloc.stop()
+
+
+# Requests that were put off.
+
+
+def test_a_request_that_is_put_off_is_handled_before_the_server_stops_and_is_not_cut_as_slow() -> None:
+    with serving(limits=Limits(turn_bytes=1024)) as server, Client(server.url) as client:
+        wait_until(lambda: server.server.connections)
+
+        def arrive() -> None:
+            (connection,) = server.server.connections
+            connection.data_received(to_request(b"x" * 5000))
+            connection.cut_if_slow(server.loop.time() + 1000)
+            connection.stop()
+
+        server.call(arrive)
+        assert client.read_response().status == 400
+        wait_until(lambda: not server.server.connections)
+
+
+def test_a_reader_tells_how_much_of_a_body_is_still_to_come() -> None:
+    reader = RequestReader()
+    assert reader.lacking == 0
+    reader.feed(HEAD + b"Content-Length: 1000\r\n\r\n" + b"x" * 100)
+    assert reader.next_event() is None
+    assert reader.lacking == 900
+    reader.feed(b"x" * 900)
+    assert isinstance(reader.next_event(), Received)
+    assert reader.lacking == 0

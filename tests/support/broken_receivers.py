@@ -589,6 +589,12 @@ class ChecksTheSchemeAlone(Good):
         return value.startswith("Bearer ")
 
 
+@control("auth/other-scheme-authorization")
+class IgnoresTheFirstCharacter(Good):
+    def authorized(self, value: str) -> bool:
+        return len(value) == len(TOKEN) and value[1:] == TOKEN[1:]
+
+
 @control("auth/cut-authorization", "auth/scheme-only-authorization")
 class TokenStartsWithTheValue(Good):
     def authorized(self, value: str) -> bool:

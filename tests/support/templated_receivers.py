@@ -360,6 +360,11 @@ class JoinUndefined(Templated):
         return "undefined"
 
 
+class JoinArray(Templated):
+    def no_link(self, payload: dict[str, Any]) -> str:
+        return "Join Array now"
+
+
 class NoneForAName(Templated):
     def name(self, context: dict[str, Any]) -> str:
         return self.clean(str(context.get("displayName") or context.get("name")))
@@ -547,6 +552,12 @@ MISTAKES: dict[str, tuple[type[Templated], str]] = {
     "escapes-twice": (EscapesTwice, "text-intact"),
     "join-none": (JoinNone, "no-leftovers"),
     "join-undefined": (JoinUndefined, "no-leftovers"),
+    "join-array": (JoinArray, "no-leftovers"),
+    "markdown-links": (change_link(lambda link: re.sub("_([^_]+)_", r"\1", link)), "link-intact"),
+    "half-emoji": (
+        change_name(lambda name: name.encode("utf-16-le")[:30].decode("utf-16-le", "replace")),
+        "text-intact",
+    ),
     "none-for-a-name": (NoneForAName, "no-leftovers"),
     "null-languages": (NullLanguages, "no-leftovers"),
     "placeholder-left": (PlaceholderLeft, "no-leftovers"),

@@ -122,7 +122,7 @@ def judge(
         finding = rule_finding("sender/request/content-type", ("application/json, one header",), actual)
         return _refused(415, finding), None
     encodings = lines.get("content-encoding", [])
-    if encodings and any(value.strip(" \t").lower() not in ("", "identity") for value in encodings):
+    if any(value.strip(" \t").lower() not in ("", "identity") for value in encodings):
         actual = f"Content-Encoding {' and '.join(map(format_value, encodings))}"
         finding = rule_finding("sender/request/content-encoding", ("no Content-Encoding",), actual)
         return _refused(415, finding), None

@@ -121,7 +121,8 @@ class Mailbox:
 
         Args:
             exchanges: The exchanges of the messages.
-            seconds: How long a mail may take after the response to its message.
+            seconds: How long a mail may take after the response to its message, or after the last mail that
+                was waited for and came: what this run sent at once may have made a long queue.
             is_over: Returns whether to give up.
         """
         awaited = [one for one in exchanges if is_accepted(one.outcome) and one.started >= self.since]
@@ -139,7 +140,6 @@ class Mailbox:
             if late is None:
                 late = left.copy()
             elif len(left) < len(missing):
-                # A queue has become long by what this run sent at once.
                 progressed = now
             missing[:] = left
             return is_over() or all(now >= max(one.ended, progressed) + seconds for one in missing)

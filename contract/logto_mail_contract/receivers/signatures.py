@@ -93,7 +93,9 @@ def make_signature(
         frozenset[Oddity]().union(*(list_oddities(message, revision, domain) for message in messages))
         for messages in (failed, accepted)
     )
-    return Signature(came, frozenset(_generalize(oddity) for oddity in found - harmless or found))
+    # One text with a mark may be accepted and another not: then it is not about what messages have or lack.
+    texts = {oddity for oddity in found if oddity[1] not in ("added", "missing")}
+    return Signature(came, frozenset(map(_generalize, found - harmless or texts or found)))
 
 
 def _drop_varying(text: str) -> str:

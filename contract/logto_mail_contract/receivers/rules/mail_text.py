@@ -56,21 +56,19 @@ def _find_texts(
             yield exchange, mails
 
 
-_LONG_NAME = "n" + "\U0001f642" * 127
-"""A cut after an even number of bytes or UTF-16 units splits a character."""
+_LONG_NAMES = ("n" + "\U0001f642" * 127, "\U0001f642" * 127)
+"""A cut after an even number of bytes or UTF-16 units splits a character of the first, else of the second."""
 
 
 @batch()
 def _long_names(maker: RequestMaker) -> Iterator[Case]:
     if maker.knows("1.25"):
-        company = organization(name=_LONG_NAME)
-        person = user(name=_LONG_NAME)
-        yield maker.make_case(maker.make_typical(INVITATION, organization=company, inviter=person))
-        product = application(name=_LONG_NAME, displayName=_LONG_NAME)
-        yield maker.make_case(maker.make_typical("BindNewIdentifier", application=product, user=person))
-        # A cut after an odd number of units splits one of these.
-        company = organization(name=_LONG_NAME[1:])
-        yield maker.make_case(maker.make_typical(INVITATION, organization=company))
+        for name in _LONG_NAMES:
+            company = organization(name=name)
+            person = user(name=name)
+            yield maker.make_case(maker.make_typical(INVITATION, organization=company, inviter=person))
+            product = application(name=name, displayName=name)
+            yield maker.make_case(maker.make_typical("BindNewIdentifier", application=product, user=person))
 
 
 _TEXTS = (*MAILED, _long_names)
