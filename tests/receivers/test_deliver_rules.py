@@ -23,6 +23,7 @@ from tests.support.small_receivers import (
     Queued,
     Refused,
     SendsNothing,
+    SlowWorker,
     Small,
 )
 from tests.support.templated_receivers import MISTAKES as TEMPLATED
@@ -266,3 +267,12 @@ def test_without_an_outbox_no_rule_is_applicable() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_runs_with_other_codes_and_recipients_fail_no_rule(seed: int) -> None:
     assert find_failed(run_all_rules(Small(), Settings(seed=seed), SHORT)) == set()
+
+
+def test_a_queue_that_the_run_made_long_loses_no_mail() -> None:
+    """Its mails need longer than the wait for one, all together."""
+    app = SlowWorker()
+    with closing(Receiver.wsgi(app, authorization=AUTHORIZATION)) as receiver:
+        settings = Settings(warn_after=0.3, fail_after=0.6)
+        (result,) = try_rules(["receiver/deliver/one-mail"], receiver, settings, lambda: app.mails)
+    assert (result.outcome, result.findings) == ("passed", ())

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from tests.support.broken_receivers import TOKEN, Good, Refused, Request, wsgi
+from tests.support.broken_receivers import TOKEN, Good, Refused, Request, Served, wsgi
 from tests.support.runs import has_failed, try_rules
 
 from logto_mail_contract.receivers.receiver import Receiver, Settings
@@ -178,3 +178,16 @@ def test_a_word_that_a_short_recipient_has_too_is_no_address() -> None:
         addresses, secrets = try_rules(("receiver/accept/ordinary-addresses", SECRETS), receiver)
     assert has_failed(addresses)
     assert not has_failed(secrets)
+
+
+def test_a_message_in_a_content_type_that_logto_never_sends_may_be_repeated() -> None:
+    class RefusesText(Good):
+        def respond(self, request: Request) -> tuple[int, dict[str, str], bytes]:
+            if request.values("content-type") != ["application/json"] and request.method == "POST":
+                return 415, {}, request.body
+            return super().respond(request)
+
+    rules = "receiver/auth/wrong-for-every-content-type", SECRETS
+    with Served(RefusesText()) as served, closing(Receiver.url(served.url, authorization=TOKEN)) as receiver:
+        _, secrets = try_rules(rules, receiver)
+    assert secrets.outcome == "passed"

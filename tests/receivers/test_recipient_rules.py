@@ -87,3 +87,24 @@ def test_a_dropped_message_fails_the_rules_about_lost_mails_alone(
         assert " but 1 mail of other messages within" in failed["one-mail"].findings[0].actual
     if "resend-is-sent" in expected:
         assert failed["resend-is-sent"].findings[0].actual.endswith(" for two messages")
+
+
+@pytest.mark.parametrize(("code", "zeros"), [("012345", 1), ("001234", 2), ("123456", 0)])
+def test_a_request_that_is_repeated_has_another_code_of_the_same_form(code: str, zeros: int) -> None:
+    again = _repeat(code)
+    assert again != code
+    assert len(again) - len(again.lstrip("0")) == zeros
+
+
+@pytest.mark.parametrize("code", ["000000", "000007", "089898", "1"])
+def test_a_request_that_is_repeated_keeps_a_code_that_is_like_no_other(code: str) -> None:
+    assert _repeat(code) == code
+
+
+def _repeat(code: str) -> str:
+    with closing(Receiver.wsgi(wsgi(Templated()), authorization=TOKEN)) as receiver:
+        maker = RequestMaker(receiver, Settings(), count(10_000))
+        case = maker.make_case(maker.make_typical("OrganizationInvitation", code=code))
+        again = maker.make_again(case)
+    assert again.code.encode() in again.call.body
+    return again.code

@@ -175,6 +175,13 @@ class CutsLongNamesWithoutAMark(CutsNamesWithoutAMark):
     characters = 24
 
 
+class CutsNamesBeforeAWord(CutsNamesWithoutAMark):
+    characters = 15
+
+    def subject_of(self, payload: dict[str, Any]) -> str:
+        return f"{self.names(payload) or 'Shop'} invites you"
+
+
 class LettersOnly(Templated):
     def clean(self, name: str) -> str:
         return " ".join(re.sub(r"[^\w ]", " ", name).split())
@@ -238,6 +245,7 @@ GOOD: tuple[type[Templated], ...] = (
     CutsNames,
     CutsNamesWithoutAMark,
     CutsLongNamesWithoutAMark,
+    CutsNamesBeforeAWord,
     LettersOnly,
     StripsTags,
     UpperCase,
