@@ -246,7 +246,7 @@ class Connection(asyncio.Protocol):
     # Requests.
 
     def _read(self) -> None:
-        """Read a piece of what came; of a body whose length is known all that came, since it is only copied."""
+        """Read a piece of what came; a body of known length is only copied, so its piece may be long."""
         most = max(self._limits.turn_bytes, self._reader.lacking)
         piece, self._unread = self._unread[:most], self._unread[most:]
         # Pause even when nothing is left: libuv reads up to 32 times in a turn.
